@@ -1,0 +1,87 @@
+"""The descriptor of a kind: all that the generic pipeline needs to know of it. One `RULES` per file in registry/kinds.
+
+Every function is pure and synchronous over immutable typed values; what needs other objects (quota, service account,
+addresses) is admission or an allocator, not a rule. Fields left at their default mean: nothing particular.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from kubelet_lite.api.errors import FieldError
+
+
+def unchanged(obj: Any) -> Any:
+    return obj
+
+
+def no_errors(*_: Any) -> Sequence[FieldError]:
+    return ()
+
+
+def no_warnings(*_: Any) -> Sequence[str]:
+    return ()
+
+
+def keep_new(new: Any, old: Any) -> Any:
+    return new
+
+
+def spec_changed(new: Any, old: Any) -> bool:
+    """Whether `generation` moves, for most kinds that have one."""
+    return bool(getattr(new, "spec", None) != getattr(old, "spec", None))
+
+
+class Selectable(msgspec.Struct, frozen=True):
+    """A field that field selectors may name beside metadata.name and metadata.namespace."""
+
+    label: str
+    value: Callable[[Any], str]
+
+
+class KindRules(msgspec.Struct, frozen=True, kw_only=True):
+    """What is particular to one kind, keyed by the resource's name (`pods`, `deployments.apps`)."""
+
+    resource: str
+    default: Callable[[Any], Any] = unchanged
+    """Fills every default that Kubernetes fills when it reads the kind (also nested pod templates)."""
+    prepare_create: Callable[[Any], Any] = unchanged
+    """After defaulting, before validation: drops what a creator may not set (status), sets initial values. The pipeline itself
+    handles metadata (uid, creationTimestamp, generateName, generation) and drops `status` where a status subresource exists."""
+    prepare_update: Callable[[Any, Any], Any] = keep_new
+    """(new, old) -> new, after the pipeline has put the old status back: e.g. a deletion-only field kept from old."""
+    validate: Callable[[Any], Sequence[FieldError]] = no_errors
+    """All of the object but metadata, which the pipeline checks (names, labels, annotations, owner references, finalizers)."""
+    validate_update: Callable[[Any, Any], Sequence[FieldError]] = no_errors
+    """(new, old): the rules of transition (immutable fields). `validate` has run on new as well, before."""
+    validate_status_update: Callable[[Any, Any], Sequence[FieldError]] = no_errors
+    prepare_status_update: Callable[[Any, Any], Any] = keep_new
+    """(new, old) -> new, after the pipeline has put everything but status (and managedFields) back from old."""
+    warnings: Callable[[Any, Any | None], Sequence[str]] = no_warnings
+    """(new, old or None on create) -> texts of Warning headers (without the 299 code)."""
+    name_errors: Callable[[str, bool], Sequence[str]] | None = None
+    """(name, is_generate_name_prefix) -> messages; None: a DNS-1123 subdomain."""
+    generation: bool = False
+    """Whether metadata.generation is kept: 1 at creation."""
+    generation_moves: Callable[[Any, Any], bool] = spec_changed
+    """(new, old) -> whether an update moves it (deletion with a grace period moves it too where `generation`)."""
+    grace_period_seconds: Callable[[Any], int | None] | None = None
+    """For gracefully deleted kinds (pods): the object's own default grace period. None: deletion is immediate."""
+    prepare_graceful_delete: Callable[[Any, int | None], int] | None = None
+    """(object, requested grace) -> the grace to use, 0 for at once."""
+    selectable: tuple[Selectable, ...] = ()
+    create_on_update: bool = False
+    """PUT (and so merge patch? no: PUT only) of a name that does not exist creates it."""
+    unconditional_update: bool = True
+    """PUT without resourceVersion is allowed."""
+    default_propagation: str = "background"
+    """What a delete without propagationPolicy does to dependants: background, or orphan (batch v1 Jobs, v1 ReplicationControllers)."""
+    status_type: bool = True
+    row: Callable[[Any, float], Sequence[Any]] | None = None
+    """(object, now) -> the cells of its Table row in the order of facts' columns; None: name and age."""
+    extra_update_fields: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
+DEFAULT_RULES: Final = KindRules(resource="")
