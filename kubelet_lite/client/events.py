@@ -1,0 +1,195 @@
+"""Events about objects, as Kubernetes' recorders write them: repeated ones are counted, floods are held back.
+
+`record` is synchronous and never fails; `run` writes what was recorded, until cancelled. Controllers and kubelets write the
+older form (count, firstTimestamp, source), the scheduler the newer one (eventTime, action, reportingController).
+https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
+"""
+from __future__ import annotations
+
+import collections
+from typing import Any, Final, Literal
+
+import anyio
+import msgspec
+import structlog
+
+from kubelet_lite.actors.environment import Environment
+from kubelet_lite.api import timestamps
+from kubelet_lite.api.core_v1 import Event, EventSource, ObjectReference
+from kubelet_lite.api.errors import ApiError, NotFound
+from kubelet_lite.api.meta_v1 import ObjectMeta
+from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH
+from kubelet_lite.client.base import Client
+
+LONGEST_QUEUE: Final = 1000
+"""Events waiting to be written; a flood beyond it loses the newest, as in Kubernetes."""
+MAX_KNOWN: Final = 4096
+"""How many recent events a recorder remembers in order to count repetitions."""
+BURST: Final = 25
+"""Events at once about one object from one component, of the older form."""
+REFILL_SECONDS: Final = 300.0
+"""One more every so often."""
+SIMILAR_LIMIT: Final = 10
+"""More than so many that differ in their message alone are combined into one …"""
+SIMILAR_WINDOW_SECONDS: Final = 600.0
+"""… within this time."""
+
+EventType = Literal["Normal", "Warning"]
+_log = structlog.get_logger()
+
+
+class _Known(msgspec.Struct):
+    name: str
+    first: float
+    count: int = 1
+
+
+class _Pending(msgspec.Struct, frozen=True):
+    about: ObjectReference
+    type: EventType
+    reason: str
+    message: str
+    action: str
+    time: float
+
+
+class _Bucket(msgspec.Struct):
+    tokens: float
+    filled_at: float
+
+
+def reference_to(obj: Any, field_path: str = "") -> ObjectReference:
+    """What an Event's `involvedObject` says of an object."""
+    if isinstance(obj, ObjectReference):
+        return obj
+    meta = obj.metadata
+    return ObjectReference(
+        kind=obj.kind, apiVersion=obj.apiVersion, namespace=meta.namespace, name=meta.name, uid=meta.uid,
+        resourceVersion=meta.resourceVersion, fieldPath=field_path,
+    )
+
+
+class EventRecorder:
+    """Records events of one component; one `run` task writes them."""
+
+    def __init__(self, client: Client, environment: Environment, component: str, *, host: str = "", modern: bool = False) -> None:
+        self._client = client
+        self._environment = environment
+        self._component = component
+        self._host = host
+        self._modern = modern
+        self._pending: collections.deque[_Pending] = collections.deque()
+        self._wake = anyio.Event()
+        self._known: collections.OrderedDict[tuple[object, ...], _Known] = collections.OrderedDict()
+        self._similar: collections.OrderedDict[tuple[object, ...], tuple[float, set[str]]] = collections.OrderedDict()
+        self._buckets: collections.OrderedDict[str, _Bucket] = collections.OrderedDict()
+        self.dropped = 0
+
+    def record(self, about: Any, type: EventType, reason: str, message: str, *, action: str = "", field_path: str = "") -> None:
+        """Queues one event; `about` is an object or an ObjectReference."""
+        if len(self._pending) >= LONGEST_QUEUE:
+            self.dropped += 1
+            return
+        self._pending.append(_Pending(reference_to(about, field_path), type, reason, message, action, self._environment.now()))
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Writes what is recorded, for ever."""
+        while True:
+            await self._wake.wait()
+            self._wake = anyio.Event()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Writes what has been recorded so far."""
+        while self._pending:
+            await self._write(self._pending.popleft())
+
+    async def _write(self, pending: _Pending) -> None:
+        message = self._combined(pending)
+        about = pending.about
+        key = (about.kind, about.namespace, about.name, about.uid, about.fieldPath, pending.type, pending.reason, message)
+        known = self._known.get(key)
+        if not self._modern and not self._has_token(pending):
+            self.dropped += 1
+            return
+        try:
+            if known is not None:
+                self._known.move_to_end(key)
+                known.count += 1
+                try:
+                    await self._repeat(pending, known)
+                    return
+                except NotFound:
+                    pass
+            name = f"{about.name}.{int(pending.time * 1e9):x}{self._environment.random.randrange(16 ** 3):03x}"
+            await self._client.create(self._event(pending, name, message))
+            self._known[key] = _Known(name, pending.time)
+            while len(self._known) > MAX_KNOWN:
+                self._known.popitem(last=False)
+        except ApiError as error:
+            _log.warning("event_not_written", object=f"{about.namespace}/{about.name}", reason=pending.reason, error=error.message)
+
+    def _event(self, pending: _Pending, name: str, message: str) -> Event:
+        about, second = pending.about, timestamps.format_time(pending.time)
+        metadata = ObjectMeta(name=name, namespace=about.namespace or "default")
+        if self._modern:
+            return Event(
+                metadata=metadata, involvedObject=about, type=pending.type, reason=pending.reason, message=message, action=pending.action,
+                eventTime=timestamps.format_micro_time(pending.time), reportingComponent=self._component,
+                reportingInstance=f"{self._component}-{self._host or 'kubelet-lite'}",
+            )
+        return Event(
+            metadata=metadata, involvedObject=about, type=pending.type, reason=pending.reason, message=message, count=1,
+            firstTimestamp=second, lastTimestamp=second, source=EventSource(component=self._component, host=self._host),
+            reportingComponent=self._component, reportingInstance=self._host,
+        )
+
+    async def _repeat(self, pending: _Pending, known: _Known) -> None:
+        change: dict[str, Any]
+        if self._modern:
+            change = {"series": {"count": known.count, "lastObservedTime": timestamps.format_micro_time(pending.time)}}
+        else:
+            change = {"count": known.count, "lastTimestamp": timestamps.format_time(pending.time)}
+        namespace = pending.about.namespace or "default"
+        await self._client.patch(Event, known.name, change, namespace=namespace, content_type=STRATEGIC_MERGE_PATCH)
+
+    def _combined(self, pending: _Pending) -> str:
+        """Many events that differ only in their message become one."""
+        if self._modern:
+            return pending.message
+        about = pending.about
+        key = (about.kind, about.namespace, about.name, about.uid, pending.type, pending.reason)
+        since, messages = self._similar.get(key, (pending.time, set()))
+        if pending.time - since > SIMILAR_WINDOW_SECONDS:
+            since, messages = pending.time, set()
+        messages.add(pending.message)
+        self._similar[key] = (since, messages)
+        self._similar.move_to_end(key)
+        while len(self._similar) > MAX_KNOWN:
+            self._similar.popitem(last=False)
+        if len(messages) <= SIMILAR_LIMIT:
+            return pending.message
+        return f"(combined from similar events): {pending.message}" if len(messages) == SIMILAR_LIMIT + 1 else self._first_combined(key, pending)
+
+    def _first_combined(self, key: tuple[object, ...], pending: _Pending) -> str:
+        """The message of the combined event that exists, so that it is counted up."""
+        prefix = "(combined from similar events): "
+        for known in reversed(self._known):
+            if known[:4] == key[:4] and known[5:7] == key[4:] and str(known[7]).startswith(prefix):
+                return str(known[7])
+        return prefix + pending.message
+
+    def _has_token(self, pending: _Pending) -> bool:
+        about = f"{pending.about.kind}/{pending.about.namespace}/{pending.about.name}/{pending.about.uid}"
+        bucket = self._buckets.get(about) or _Bucket(BURST, pending.time)
+        bucket.tokens = min(BURST, bucket.tokens + (pending.time - bucket.filled_at) / REFILL_SECONDS)
+        bucket.filled_at = pending.time
+        self._buckets[about] = bucket
+        self._buckets.move_to_end(about)
+        while len(self._buckets) > MAX_KNOWN:
+            self._buckets.popitem(last=False)
+        if bucket.tokens < 1:
+            return False
+        bucket.tokens -= 1
+        return True

@@ -1,0 +1,107 @@
+"""The decision for one pod: filter, score, pick. Pure: given the table, the pod and a source of randomness for ties.
+
+https://kubernetes.io/docs/concepts/scheduling-eviction/kube-scheduler/
+"""
+from __future__ import annotations
+
+import collections
+import random
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+import numpy as np
+
+from kubelet_lite.scheduler.framework import Filter, Rejection, Score
+from kubelet_lite.scheduler.node_table import Column, NodeTable, Rows
+from kubelet_lite.scheduler.pod_info import PodInfo
+
+
+class Placement(msgspec.Struct, frozen=True):
+    """Where the pod goes."""
+
+    node_name: str
+    feasible: int
+    """How many nodes could have taken it."""
+
+
+class Unschedulable(msgspec.Struct, frozen=True):
+    """No node takes the pod: by node, the first filter that refused it and why."""
+
+    rejections: Mapping[str, Rejection]
+    node_count: int
+    preempts: bool
+    """Whether the pod may displace others at all."""
+
+    @property
+    def message(self) -> str:
+        """What the FailedScheduling event and the PodScheduled condition say."""
+        if self.node_count == 0:
+            return "no nodes available to schedule pods"
+        head = f"0/{self.node_count} nodes are available"
+        reasons = _counted(reason for rejection in self.rejections.values() for reason in rejection.reasons)
+        return f"{head}: {reasons}. no new claims to deallocate, preemption: {self._preemption(head)}"
+
+    def _preemption(self, head: str) -> str:
+        if not self.preempts:
+            return "not eligible due to preemptionPolicy=Never."
+        outcomes = _counted(
+            "No preemption victims found for incoming pod" if rejection.resolvable else "Preemption is not helpful for scheduling"
+            for rejection in self.rejections.values()
+        )
+        return f"{head}: {outcomes}."
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """The plug-ins of one scheduler name, in order."""
+
+    filters: tuple[Filter, ...]
+    scores: tuple[Score, ...]
+
+
+def schedule(nodes: NodeTable, pod: PodInfo, profile: Profile, rng: random.Random) -> Placement | Unschedulable:
+    rows = feasible_rows(nodes, pod, profile.filters)
+    if rows.size == 0:
+        rejections = {nodes.name(row): rejection for row, rejection in rejected(nodes, pod, profile.filters).items()}
+        return Unschedulable(rejections, len(nodes), pod.pod.spec.preemptionPolicy != "Never")
+    if rows.size == 1:
+        return Placement(nodes.name(int(rows[0])), 1)
+    total = np.zeros(rows.size, np.int64)
+    for _, column in weighted_scores(nodes, pod, profile.scores, rows):
+        total += column
+    best = rows[total == total.max()]
+    row = int(best[0]) if best.size == 1 else int(best[rng.randrange(best.size)])
+    return Placement(nodes.name(row), int(rows.size))
+
+
+def feasible_rows(nodes: NodeTable, pod: PodInfo, filters: Sequence[Filter]) -> Rows:
+    mask = nodes.alive.copy()
+    for plugin in filters:
+        if plugin.applies(pod, nodes):
+            mask &= plugin.mask(pod, nodes)
+    return np.flatnonzero(mask)
+
+
+def rejected(nodes: NodeTable, pod: PodInfo, filters: Sequence[Filter]) -> dict[int, Rejection]:
+    """For each refused row the first filter's rejection, in order of rows."""
+    found: dict[int, Rejection] = {}
+    remaining = nodes.alive.copy()
+    for plugin in filters:
+        if not plugin.applies(pod, nodes):
+            continue
+        mask = plugin.mask(pod, nodes)
+        for row in np.flatnonzero(remaining & ~mask):
+            found[int(row)] = plugin.reject(pod, nodes, int(row))
+        remaining &= mask
+    return dict(sorted(found.items()))
+
+
+def weighted_scores(nodes: NodeTable, pod: PodInfo, scores: Sequence[Score], rows: Rows) -> Iterable[tuple[str, Column]]:
+    for plugin in scores:
+        column = plugin.column(pod, nodes, rows)
+        if column is not None:
+            yield plugin.name, column * plugin.weight
+
+
+def _counted(reasons: Iterable[str]) -> str:
+    """`2 Insufficient cpu, 1 …`, sorted as text, as Kubernetes does."""
+    return ", ".join(sorted(f"{count} {reason}" for reason, count in collections.Counter(reasons).items()))

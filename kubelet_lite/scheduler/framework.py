@@ -1,0 +1,56 @@
+"""What a plug-in is: a filter tells which nodes may take a pod, a score how well each would, both as columns of the node table.
+
+https://kubernetes.io/docs/concepts/scheduling-eviction/scheduling-framework/
+"""
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+import msgspec
+import numpy as np
+
+from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
+from kubelet_lite.scheduler.pod_info import PodInfo
+
+MAX_NODE_SCORE: Final = 100
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """Why one node may not take the pod."""
+
+    plugin: str
+    reasons: tuple[str, ...]
+    resolvable: bool
+    """Whether removing other pods from the node could help."""
+
+
+class Filter(Protocol):
+    """`mask` may be asked for all nodes at once, `reject` only for a row that `mask` refused."""
+
+    name: str
+
+    def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
+        """Whether it could refuse any node: a plug-in that does not apply costs nothing."""
+        ...
+
+    def mask(self, pod: PodInfo, nodes: NodeTable) -> Mask: ...
+
+    def reject(self, pod: PodInfo, nodes: NodeTable, row: int) -> Rejection: ...
+
+
+class Score(Protocol):
+    """`column` gives the normalised score (0 to 100) of each of `rows`; None where the plug-in has nothing to say of this pod."""
+
+    name: str
+    weight: int
+
+    def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column | None: ...
+
+
+def normalised(scores: Column, *, reverse: bool = False) -> Column:
+    """Scales the highest to 100; with `reverse`, the lowest counts most. All zero stays so (or becomes 100)."""
+    highest = int(scores.max(initial=0))
+    if highest == 0:
+        return np.full_like(scores, MAX_NODE_SCORE) if reverse else scores
+    scaled: Column = scores * MAX_NODE_SCORE // highest
+    return MAX_NODE_SCORE - scaled if reverse else scaled

@@ -1,0 +1,223 @@
+"""The nodes as a table: one row a node, one int64 column a resource, kept up to date pod by pod and node by node.
+
+Filters and scores are operations on whole columns. Rows of nodes that left are reused; `alive` says which rows count.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from kubelet_lite.api import quantities
+from kubelet_lite.api.core_v1 import Node, Taint
+from kubelet_lite.scheduler.pod_info import HostPort, PodInfo
+
+Mask = NDArray[np.bool_]
+Column = NDArray[np.int64]
+Rows = NDArray[np.intp]
+FIRST_CAPACITY: Final = 64
+BASE_RESOURCES: Final = ("cpu", "memory", "ephemeral-storage")
+
+
+class Placed(msgspec.Struct, frozen=True, eq=False):
+    """A pod that counts on a node, assumed or bound."""
+
+    info: PodInfo
+    row: int
+
+
+class NodeTable:
+    """All nodes and what is requested of them.
+
+    `generation` moves with every change of a node's own data (labels, taints, allocatable), never with pods: what is computed
+    from labels and taints alone may be kept for as long as it stands.
+    """
+
+    def __init__(self) -> None:
+        self._columns: dict[str, int] = {name: i for i, name in enumerate(BASE_RESOURCES)}
+        self._capacity = FIRST_CAPACITY
+        self.nodes: list[Node | None] = [None] * FIRST_CAPACITY
+        self.row_of: dict[str, int] = {}
+        self._free_rows = list(range(FIRST_CAPACITY - 1, -1, -1))
+        self._allocatable = np.zeros((len(self._columns), FIRST_CAPACITY), np.int64)
+        self._requested = np.zeros((len(self._columns), FIRST_CAPACITY), np.int64)
+        self.scored_cpu: Column = np.zeros(FIRST_CAPACITY, np.int64)
+        self.scored_memory: Column = np.zeros(FIRST_CAPACITY, np.int64)
+        self.pod_count: Column = np.zeros(FIRST_CAPACITY, np.int64)
+        self.pod_limit: Column = np.zeros(FIRST_CAPACITY, np.int64)
+        self.alive: Mask = np.zeros(FIRST_CAPACITY, np.bool_)
+        self.unschedulable: Mask = np.zeros(FIRST_CAPACITY, np.bool_)
+        self.taint_set: NDArray[np.int32] = np.zeros(FIRST_CAPACITY, np.int32)
+        self.taint_sets: list[tuple[Taint, ...]] = [()]
+        self._taint_set_ids: dict[bytes, int] = {msgspec.json.encode(()): 0}
+        self._ports: list[list[HostPort]] = [[] for _ in range(FIRST_CAPACITY)]
+        self._placed: dict[tuple[str, str], Placed] = {}
+        self._waiting: dict[str, dict[tuple[str, str], PodInfo]] = {}
+        self._images: dict[str, dict[int, int]] = {}
+        self.generation = 0
+
+    def __len__(self) -> int:
+        return len(self.row_of)
+
+    @property
+    def width(self) -> int:
+        """The length of every column: rows in use and free ones."""
+        return self._capacity
+
+    def allocatable(self, resource: str) -> Column:
+        return self._allocatable[self._column(resource)]
+
+    def requested(self, resource: str) -> Column:
+        return self._requested[self._column(resource)]
+
+    def ports(self, row: int) -> Sequence[HostPort]:
+        return self._ports[row]
+
+    def rows_with_ports(self) -> Iterator[int]:
+        return (row for row, ports in enumerate(self._ports) if ports)
+
+    def image_sizes(self, image: str) -> Mapping[int, int]:
+        """Row → bytes, for each node that reports the image."""
+        return self._images.get(image, {})
+
+    def name(self, row: int) -> str:
+        node = self.nodes[row]
+        assert node is not None
+        return node.metadata.name
+
+    def placed(self, key: tuple[str, str]) -> Placed | None:
+        return self._placed.get(key)
+
+    def placed_on(self, row: int) -> list[PodInfo]:
+        return [placed.info for placed in self._placed.values() if placed.row == row]
+
+    def set_node(self, node: Node) -> None:
+        """Adds a node or takes over its new data. Pods that were placed on it before it was seen count from now on."""
+        name = node.metadata.name
+        row = self.row_of.get(name)
+        known = self.nodes[row] if row is not None else None
+        if known is not None and row is not None and _same_for_scheduling(known, node):
+            self.nodes[row] = node
+            return
+        if row is None:
+            row = self._take_row()
+            self.row_of[name] = row
+        self.generation += 1
+        self._forget_images(row)
+        self.nodes[row] = node
+        self.alive[row] = True
+        self.unschedulable[row] = bool(node.spec.unschedulable)
+        self.taint_set[row] = self._taint_set_id(node.spec.taints)
+        amounts = {resource: _base_units(resource, amount) for resource, amount in node.status.allocatable.items()}
+        self.pod_limit[row] = amounts.pop("pods", 0)
+        for resource in amounts:
+            self._column(resource)
+        self._allocatable[:, row] = 0
+        for resource, amount in amounts.items():
+            self._allocatable[self._columns[resource], row] = amount
+        for image in node.status.images:
+            for alias in image.names:
+                self._images.setdefault(alias, {})[row] = image.sizeBytes
+        for info in list(self._waiting.pop(name, {}).values()):
+            self.place(info, name)
+
+    def remove_node(self, name: str) -> None:
+        """Forgets a node; its pods count again should it come back."""
+        row = self.row_of.pop(name, None)
+        if row is None:
+            return
+        self.generation += 1
+        for key, placed in list(self._placed.items()):
+            if placed.row == row:
+                self.remove(key)
+                self._waiting.setdefault(name, {})[key] = placed.info
+        self._forget_images(row)
+        self.nodes[row] = None
+        self.alive[row] = False
+        self._allocatable[:, row] = 0
+        self.pod_limit[row] = 0
+        self._free_rows.append(row)
+
+    def place(self, info: PodInfo, node_name: str) -> None:
+        """Counts a pod on a node, in place of what the table knew of it before."""
+        self.remove(info.key)
+        row = self.row_of.get(node_name)
+        if row is None:
+            self._waiting.setdefault(node_name, {})[info.key] = info
+            return
+        self._placed[info.key] = Placed(info, row)
+        self._count(info, row, 1)
+        self._ports[row].extend(info.host_ports)
+
+    def remove(self, key: tuple[str, str]) -> bool:
+        """Stops counting a pod; whether it was counted."""
+        placed = self._placed.pop(key, None)
+        if placed is None:
+            return any(waiting.pop(key, None) is not None for waiting in self._waiting.values())
+        self._count(placed.info, placed.row, -1)
+        for port in placed.info.host_ports:
+            self._ports[placed.row].remove(port)
+        return True
+
+    def _count(self, info: PodInfo, row: int, sign: int) -> None:
+        for resource, amount in info.requests.items():
+            self._requested[self._column(resource), row] += sign * amount
+        self.scored_cpu[row] += sign * info.scored_requests[0]
+        self.scored_memory[row] += sign * info.scored_requests[1]
+        self.pod_count[row] += sign
+
+    def _column(self, resource: str) -> int:
+        column = self._columns.get(resource)
+        if column is None:
+            column = self._columns[resource] = len(self._columns)
+            blank = np.zeros((1, self._capacity), np.int64)
+            self._allocatable = np.concatenate((self._allocatable, blank))
+            self._requested = np.concatenate((self._requested, blank))
+        return column
+
+    def _take_row(self) -> int:
+        if not self._free_rows:
+            self._double()
+        return self._free_rows.pop()
+
+    def _double(self) -> None:
+        more = self._capacity
+        self._allocatable = np.pad(self._allocatable, ((0, 0), (0, more)))
+        self._requested = np.pad(self._requested, ((0, 0), (0, more)))
+        self.scored_cpu, self.scored_memory = np.pad(self.scored_cpu, (0, more)), np.pad(self.scored_memory, (0, more))
+        self.pod_count, self.pod_limit = np.pad(self.pod_count, (0, more)), np.pad(self.pod_limit, (0, more))
+        self.alive, self.unschedulable = np.pad(self.alive, (0, more)), np.pad(self.unschedulable, (0, more))
+        self.taint_set = np.pad(self.taint_set, (0, more))
+        self.nodes.extend([None] * more)
+        self._ports.extend([] for _ in range(more))
+        self._free_rows = list(range(self._capacity + more - 1, self._capacity - 1, -1))
+        self._capacity += more
+
+    def _taint_set_id(self, taints: tuple[Taint, ...]) -> int:
+        key = msgspec.json.encode(taints)
+        found = self._taint_set_ids.get(key)
+        if found is None:
+            found = self._taint_set_ids[key] = len(self.taint_sets)
+            self.taint_sets.append(taints)
+        return found
+
+    def _forget_images(self, row: int) -> None:
+        node = self.nodes[row]
+        for image in node.status.images if node is not None else ():
+            for alias in image.names:
+                self._images[alias].pop(row, None)
+
+
+def _same_for_scheduling(old: Node, new: Node) -> bool:
+    """Heartbeats change conditions only: most updates of a node concern nobody here."""
+    return (
+        old.metadata.labels == new.metadata.labels and old.spec == new.spec
+        and old.status.allocatable == new.status.allocatable and old.status.images == new.status.images
+    )
+
+
+def _base_units(resource: str, amount: str) -> int:
+    return quantities.milli(amount) if resource == "cpu" else quantities.to_int(amount)

@@ -1,0 +1,70 @@
+"""NodeAffinity: the node selector and required node affinity refuse, preferred terms give points.
+
+https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#node-affinity
+"""
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from kubelet_lite.api import scheduling_rules
+from kubelet_lite.scheduler.framework import Rejection, normalised
+from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
+from kubelet_lite.scheduler.pod_info import PodInfo
+
+MAX_KEPT_WISHES: Final = 1024
+"""Distinct selectors whose columns are kept between pods; the oldest go first."""
+
+
+class NodeAffinity:
+    """Labels change rarely: the columns of a selector are kept while the table's generation stands."""
+
+    name = "NodeAffinity"
+    weight = 2
+
+    def __init__(self) -> None:
+        self._generation = -1
+        self._masks: dict[bytes, Mask] = {}
+        self._points: dict[bytes, Column] = {}
+
+    def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
+        return bool(pod.placement_key)
+
+    def mask(self, pod: PodInfo, nodes: NodeTable) -> Mask:
+        self._refresh(nodes)
+        found = self._masks.get(pod.placement_key)
+        if found is None:
+            found = np.zeros(nodes.width, np.bool_)
+            for row in nodes.row_of.values():
+                node = nodes.nodes[row]
+                found[row] = node is not None and scheduling_rules.node_matches(pod.pod, node)
+            self._masks[pod.placement_key] = found
+        return found
+
+    def reject(self, pod: PodInfo, nodes: NodeTable, row: int) -> Rejection:
+        named = scheduling_rules.required_node_names(pod.pod)
+        if named is not None and nodes.name(row) not in named:
+            return Rejection(self.name, (f"node(s) didn't satisfy plugin(s) [{self.name}]",), resolvable=False)
+        return Rejection(self.name, ("node(s) didn't match Pod's node affinity/selector",), resolvable=False)
+
+    def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column | None:
+        affinity = pod.pod.spec.affinity
+        if affinity is None or affinity.nodeAffinity is None or not affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution:
+            return None
+        self._refresh(nodes)
+        found = self._points.get(pod.placement_key)
+        if found is None:
+            found = np.zeros(nodes.width, np.int64)
+            for row in nodes.row_of.values():
+                node = nodes.nodes[row]
+                if node is not None:
+                    found[row] = scheduling_rules.preferred_node_score(pod.pod, node)
+            self._points[pod.placement_key] = found
+        return normalised(found[rows])
+
+    def _refresh(self, nodes: NodeTable) -> None:
+        if self._generation != nodes.generation or len(self._masks) > MAX_KEPT_WISHES or len(self._points) > MAX_KEPT_WISHES:
+            self._masks.clear()
+            self._points.clear()
+            self._generation = nodes.generation

@@ -1,0 +1,25 @@
+"""NodeName: a pod that names its node fits no other."""
+from __future__ import annotations
+
+import numpy as np
+
+from kubelet_lite.scheduler.framework import Rejection
+from kubelet_lite.scheduler.node_table import Mask, NodeTable
+from kubelet_lite.scheduler.pod_info import PodInfo
+
+
+class NodeName:
+    name = "NodeName"
+
+    def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
+        return bool(pod.pod.spec.nodeName)
+
+    def mask(self, pod: PodInfo, nodes: NodeTable) -> Mask:
+        mask = np.zeros(nodes.width, np.bool_)
+        row = nodes.row_of.get(pod.pod.spec.nodeName)
+        if row is not None:
+            mask[row] = True
+        return mask
+
+    def reject(self, pod: PodInfo, nodes: NodeTable, row: int) -> Rejection:
+        return Rejection(self.name, ("node(s) didn't match the requested node name",), resolvable=False)

@@ -1,0 +1,24 @@
+"""NodePorts: a host port is taken once a node, address and protocol."""
+from __future__ import annotations
+
+import numpy as np
+
+from kubelet_lite.scheduler.framework import Rejection
+from kubelet_lite.scheduler.node_table import Mask, NodeTable
+from kubelet_lite.scheduler.pod_info import PodInfo
+
+
+class NodePorts:
+    name = "NodePorts"
+
+    def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
+        return bool(pod.host_ports)
+
+    def mask(self, pod: PodInfo, nodes: NodeTable) -> Mask:
+        mask = np.ones(nodes.width, np.bool_)
+        for row in nodes.rows_with_ports():
+            mask[row] = not any(wanted.clashes_with(taken) for wanted in pod.host_ports for taken in nodes.ports(row))
+        return mask
+
+    def reject(self, pod: PodInfo, nodes: NodeTable, row: int) -> Rejection:
+        return Rejection(self.name, ("node(s) didn't have free ports for the requested pod ports",), resolvable=True)

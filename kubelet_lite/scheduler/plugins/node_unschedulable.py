@@ -1,0 +1,23 @@
+"""NodeUnschedulable: cordoned nodes take only pods that tolerate it."""
+from __future__ import annotations
+
+from kubelet_lite.api import scheduling_rules
+from kubelet_lite.api.core_v1 import Taint
+from kubelet_lite.scheduler.framework import Rejection
+from kubelet_lite.scheduler.node_table import Mask, NodeTable
+from kubelet_lite.scheduler.pod_info import PodInfo
+
+UNSCHEDULABLE = Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule")
+
+
+class NodeUnschedulable:
+    name = "NodeUnschedulable"
+
+    def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
+        return bool(nodes.unschedulable.any()) and not scheduling_rules.tolerates(pod.pod.spec.tolerations, UNSCHEDULABLE)
+
+    def mask(self, pod: PodInfo, nodes: NodeTable) -> Mask:
+        return ~nodes.unschedulable
+
+    def reject(self, pod: PodInfo, nodes: NodeTable, row: int) -> Rejection:
+        return Rejection(self.name, ("node(s) were unschedulable",), resolvable=False)

@@ -1,0 +1,49 @@
+"""TaintToleration: NoSchedule and NoExecute taints refuse, PreferNoSchedule taints cost points.
+
+https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/
+"""
+from __future__ import annotations
+
+import numpy as np
+
+from kubelet_lite.api import scheduling_rules
+from kubelet_lite.api.core_v1 import Taint
+from kubelet_lite.scheduler.framework import Rejection, normalised
+from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
+from kubelet_lite.scheduler.pod_info import PodInfo
+
+
+class TaintToleration:
+    """Nodes share few distinct sets of taints: each set is judged once a pod, and rows look their answer up."""
+
+    name = "TaintToleration"
+    weight = 3
+
+    def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
+        return len(nodes.taint_sets) > 1
+
+    def mask(self, pod: PodInfo, nodes: NodeTable) -> Mask:
+        passes = np.array([self._untolerated(pod, taints) is None for taints in nodes.taint_sets], np.bool_)
+        mask: Mask = passes[nodes.taint_set]
+        return mask
+
+    def reject(self, pod: PodInfo, nodes: NodeTable, row: int) -> Rejection:
+        return Rejection(self.name, ("node(s) had untolerated taint(s)",), resolvable=False)
+
+    def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column:
+        tolerations = tuple(t for t in pod.pod.spec.tolerations if not t.effect or t.effect == "PreferNoSchedule")
+        counts = np.array(
+            [
+                sum(taint.effect == "PreferNoSchedule" and not scheduling_rules.tolerates(tolerations, taint) for taint in taints)
+                for taints in nodes.taint_sets
+            ],
+            np.int64,
+        )
+        return normalised(counts[nodes.taint_set[rows]], reverse=True)
+
+    @staticmethod
+    def _untolerated(pod: PodInfo, taints: tuple[Taint, ...]) -> Taint | None:
+        for taint in taints:
+            if taint.effect in ("NoSchedule", "NoExecute") and not scheduling_rules.tolerates(pod.pod.spec.tolerations, taint):
+                return taint
+        return None
