@@ -1,0 +1,77 @@
+"""The world as this package may see it: time, randomness, UIDs, secrets and ports, handed down to whoever needs them.
+
+The only file that touches the wall clock, `random`, `uuid` or `secrets`; the linter bans them elsewhere, so that the whole
+cluster runs in virtual time under a seed (`kubelet_lite/simulation/environment.py` is the other implementation).
+Tasks are not made here: each belongs to an anyio task group, so that it has an owner and an end.
+"""
+from __future__ import annotations
+
+import random
+import secrets
+import socket
+import time
+from abc import ABC, abstractmethod
+
+import anyio
+
+TOKEN_BYTES = 32
+"""Entropy of a secret: beyond guessing."""
+
+
+class Environment(ABC):
+    """One cluster's clock, randomness and ports."""
+
+    random: random.Random
+    """For decisions and jitter, not for secrets."""
+
+    @classmethod
+    def real(cls) -> Environment:
+        """This machine."""
+        return _RealEnvironment()
+
+    @abstractmethod
+    def now(self) -> float:
+        """Unix seconds; may jump."""
+
+    @abstractmethod
+    def monotonic(self) -> float:
+        """Seconds since some moment; never goes back. The clock of the running event loop."""
+
+    @abstractmethod
+    def free_port(self, host: str = "127.0.0.1", *, kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+        """A port of `host` that nothing is bound to at this moment; where possible bind port 0 instead."""
+
+    @abstractmethod
+    def token(self) -> str:
+        """A fresh secret, safe in URLs and headers."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits; zero lets every other task that is ready run first."""
+        await anyio.sleep(seconds)
+
+    def uid(self) -> str:
+        """A fresh version 4 UUID, as in metadata.uid."""
+        digits = f"{self.random.getrandbits(128):032x}"
+        variant = "89ab"[int(digits[16], 16) & 3]
+        return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+
+
+class _RealEnvironment(Environment):
+    def __init__(self) -> None:
+        self.random = random.Random()
+
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def free_port(self, host: str = "127.0.0.1", *, kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family, kind) as probe:
+            probe.bind((host, 0))
+            port: int = probe.getsockname()[1]
+            return port
+
+    def token(self) -> str:
+        return secrets.token_urlsafe(TOKEN_BYTES)
