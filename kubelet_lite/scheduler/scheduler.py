@@ -74,7 +74,7 @@ class Scheduler(Actor):
             await self._schedule_for_ever()
 
     async def _follow(self, kind: type[Any], resource_version: str, handle: Any) -> None:
-        """Watches one kind; after a gap it lists again and takes the difference as events."""
+        """Watches one kind. A gap ends the actor: its supervisor starts it anew from a fresh list."""
         while True:
             options = ListOptions(resource_version=resource_version, allow_watch_bookmarks=True)
             try:

@@ -1,0 +1,1 @@
+"""A whole Kubernetes in one Python process."""

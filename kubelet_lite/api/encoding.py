@@ -1,0 +1,76 @@
+"""Objects to JSON bytes and back. One encoding of an object serves GET, LIST and watch: a list's items go without kind and apiVersion.
+
+Field order is Go's; map keys are sorted, as Go's encoder does.
+"""
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from kubelet_lite.api._generated.base import encode_nil
+from kubelet_lite.api.unstructured import Unstructured
+
+T = TypeVar("T")
+_ENCODER: Final = msgspec.json.Encoder(order="deterministic", enc_hook=encode_nil)
+
+
+def encode_item(obj: Any) -> bytes:
+    """The object as an item of a list of its own kind: without kind and apiVersion (custom resources keep theirs, as in Kubernetes)."""
+    if isinstance(obj, Unstructured):
+        return _ENCODER.encode(to_json(obj))
+    kind, api_version = _names(type(obj))
+    if obj.kind is not kind or obj.apiVersion is not api_version:
+        obj = msgspec.structs.replace(obj, kind=kind, apiVersion=api_version)
+    return _ENCODER.encode(obj)
+
+
+def with_kind(item: bytes, kind: str, api_version: str) -> bytes:
+    """Puts kind and apiVersion in front of an encoded item."""
+    comma = b"" if item == b"{}" else b","
+    return b'{"kind":"%b","apiVersion":"%b"%b%b' % (kind.encode(), api_version.encode(), comma, item[1:])
+
+
+def encode(obj: Any) -> bytes:
+    """The whole object."""
+    if isinstance(obj, Unstructured):
+        return encode_item(obj)
+    return with_kind(encode_item(obj), *_names(type(obj)))
+
+
+def encode_value(value: Any) -> bytes:
+    """Any part of an object, or plain JSON values."""
+    return _ENCODER.encode(value)
+
+
+def decode(kind: type[T], data: bytes | str) -> T:
+    """Strict: raises msgspec.ValidationError for an unknown field, a null or a wrong type, msgspec.DecodeError for no JSON."""
+    return _decoder(kind).decode(data)  # type: ignore[no-any-return]
+
+
+def to_json(obj: Any) -> Any:
+    """An object (or part of one) as new plain JSON values; kind and apiVersion are included where the type has them."""
+    if isinstance(obj, Unstructured):
+        return {"kind": obj.kind, "apiVersion": obj.apiVersion, "metadata": to_json(obj.metadata), **obj.fields}
+    if isinstance(obj, msgspec.Struct) and _is_whole(type(obj)):
+        return msgspec.json.decode(encode(obj))
+    return msgspec.json.decode(_ENCODER.encode(obj))
+
+
+@cache
+def _is_whole(kind: Any) -> bool:
+    fields = {f.name: f.default for f in msgspec.structs.fields(kind)}
+    return bool(fields.get("kind")) and bool(fields.get("apiVersion"))
+
+
+@cache
+def _names(kind: Any) -> tuple[str, str]:
+    """The very strings that stand as defaults in the type: comparing with them by identity is what omits them."""
+    fields = {f.name: f.default for f in msgspec.structs.fields(kind)}
+    return fields["kind"], fields["apiVersion"]
+
+
+@cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)

@@ -1,0 +1,104 @@
+"""The one table of resources: names, scope, verbs, short names, subresources, and the type of each.
+
+Facts as the server's discovery document states them (scripts/facts/discovery.json).
+https://kubernetes.io/docs/reference/using-api/api-concepts/#standard-api-terminology
+"""
+from __future__ import annotations
+
+import importlib
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+
+from kubelet_lite.api._generated.resource_rows import COLUMNS, ROWS
+
+
+class Subresource(msgspec.Struct, frozen=True):
+    """`group` and `version` are those of its kind where they differ from the resource's, else empty."""
+
+    name: str
+    kind: str
+    group: str
+    version: str
+    verbs: tuple[str, ...]
+
+
+class Column(msgspec.Struct, frozen=True):
+    """One column of a resource's Table; those of priority above 0 show with `-o wide` alone."""
+
+    name: str
+    type: str
+    format: str
+    priority: int
+
+
+class Resource(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """One resource of one group and version. Compared by identity: there is one object for each."""
+
+    group: str
+    version: str
+    plural: str
+    singular: str
+    kind: str
+    namespaced: bool
+    verbs: tuple[str, ...] = ()
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    subresources: tuple[Subresource, ...] = ()
+    type: Any = None
+    """The Struct class of its objects; None for custom resources, whose objects are Unstructured."""
+    qualified: str = ""
+    """`pods`, `deployments.apps`: the name in messages, rules and store keys."""
+    api_version: str = ""
+    """`v1`, `apps/v1`."""
+    columns: tuple[Column, ...] = ()
+
+    def subresource(self, name: str) -> Subresource | None:
+        return next((s for s in self.subresources if s.name == name), None)
+
+
+def define(
+    *, group: str, version: str, plural: str, singular: str, kind: str, namespaced: bool, verbs: tuple[str, ...],
+    short_names: tuple[str, ...] = (), categories: tuple[str, ...] = (), subresources: tuple[Subresource, ...] = (),
+    type: Any = None, columns: tuple[Column, ...] = (),
+) -> Resource:
+    """A Resource with its derived names filled in."""
+    return Resource(
+        group=group, version=version, plural=plural, singular=singular, kind=kind, namespaced=namespaced, verbs=verbs,
+        short_names=short_names, categories=categories, subresources=subresources, type=type, columns=columns,
+        qualified=f"{plural}.{group}" if group else plural, api_version=f"{group}/{version}" if group else version,
+    )
+
+
+def _built_in(row: tuple[Any, ...]) -> Resource:
+    group, version, plural, singular, kind, namespaced, verbs, short_names, categories, subresources, module = row
+    types = importlib.import_module(f"kubelet_lite.api.{module}")
+    key = f"{group}/{version}/{plural}" if group else f"{version}/{plural}"
+    return define(
+        group=group, version=version, plural=plural, singular=singular, kind=kind, namespaced=namespaced, verbs=verbs,
+        short_names=short_names, categories=categories, subresources=tuple(Subresource(*s) for s in subresources),
+        type=getattr(types, kind), columns=tuple(Column(*c) for c in COLUMNS.get(key, ())),
+    )
+
+
+RESOURCES: Final[tuple[Resource, ...]] = tuple(_built_in(row) for row in ROWS)
+"""Every built-in resource, in the order of discovery."""
+_BY_PATH: Final = {(r.group, r.version, r.plural): r for r in RESOURCES}
+_BY_TYPE: Final = {r.type: r for r in RESOURCES}
+
+
+def find(group: str, version: str, plural: str) -> Resource | None:
+    """The built-in resource of a path."""
+    return _BY_PATH.get((group, version, plural))
+
+
+def resource_of(kind: type[Any] | Resource) -> Resource:
+    """The resource whose objects have this type. Raises KeyError for a type that is no resource (PodSpec)."""
+    return kind if isinstance(kind, Resource) else _BY_TYPE[kind]
+
+
+@lru_cache(maxsize=1024)
+def find_kind(api_version: str, kind: str) -> Resource | None:
+    """The built-in resource of an object's apiVersion and kind."""
+    return next((r for r in RESOURCES if r.api_version == api_version and r.kind == kind), None)
