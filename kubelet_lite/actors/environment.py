@@ -11,11 +11,34 @@ import secrets
 import socket
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Final
 
 import anyio
 
-TOKEN_BYTES = 32
+TOKEN_BYTES: Final = 32
 """Entropy of a secret: beyond guessing."""
+
+
+class HeldPort:
+    """A port that is bound, and silent, until `close` or the end of the block."""
+
+    def __init__(self, host: str, port: int, close: Callable[[], None]) -> None:
+        self.host = host
+        self.port = port
+        self._close: Callable[[], None] | None = close
+
+    def close(self) -> None:
+        """Gives the port back; again does nothing."""
+        close, self._close = self._close, None
+        if close is not None:
+            close()
+
+    def __enter__(self) -> HeldPort:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class Environment(ABC):
@@ -38,12 +61,17 @@ class Environment(ABC):
         """Seconds since some moment; never goes back. The clock of the running event loop."""
 
     @abstractmethod
-    def free_port(self, host: str = "127.0.0.1", *, kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-        """A port of `host` that nothing is bound to at this moment; where possible bind port 0 instead."""
+    def hold_port(self, host: str = "127.0.0.1", port: int = 0, *, kind: socket.SocketKind = socket.SOCK_STREAM) -> HeldPort:
+        """Binds a port (0: any that is free) so that nobody else can; raises OSError when it is taken."""
 
     @abstractmethod
     def token(self) -> str:
         """A fresh secret, safe in URLs and headers."""
+
+    def free_port(self, host: str = "127.0.0.1", *, kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+        """A port of `host` that nothing is bound to at this moment; where possible bind port 0 instead."""
+        with self.hold_port(host, kind=kind) as held:
+            return held.port
 
     async def sleep(self, seconds: float) -> None:
         """Waits; zero lets every other task that is ready run first."""
@@ -66,12 +94,14 @@ class _RealEnvironment(Environment):
     def monotonic(self) -> float:
         return time.monotonic()
 
-    def free_port(self, host: str = "127.0.0.1", *, kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.socket(family, kind) as probe:
-            probe.bind((host, 0))
-            port: int = probe.getsockname()[1]
-            return port
+    def hold_port(self, host: str = "127.0.0.1", port: int = 0, *, kind: socket.SocketKind = socket.SOCK_STREAM) -> HeldPort:
+        held = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind)
+        try:
+            held.bind((host, port))
+        except OSError:
+            held.close()
+            raise
+        return HeldPort(host, held.getsockname()[1], held.close)
 
     def token(self) -> str:
         return secrets.token_urlsafe(TOKEN_BYTES)

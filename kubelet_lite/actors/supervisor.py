@@ -126,7 +126,7 @@ class Supervisor:
 
     async def _supervise(self, running: _Running) -> None:
         name = running.actor.name
-        current_actor.set(name)
+        current_actor.set("")
         structlog.contextvars.bind_contextvars(actor=name)
         try:
             with running.scope:
@@ -141,6 +141,7 @@ class Supervisor:
 
     async def _crash_of(self, actor: Actor) -> BaseException | None:
         """Runs an actor once; what it crashed with, or None when it is done."""
+        outside = current_actor.set(actor.name)
         try:
             await actor.run()
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
@@ -156,6 +157,8 @@ class Supervisor:
             return stray
         except BaseException as error:  # whatever an actor crashes with is the supervisor's business
             return error
+        finally:
+            current_actor.reset(outside)
         return None
 
     def _record_crash(self, running: _Running, error: BaseException) -> float | None:

@@ -1,0 +1,311 @@
+"""An asyncio event loop in virtual time, the same in every process: time jumps when nothing is ready, nothing leaves the process.
+
+What asyncio and anyio leave to chance is made certain: timers that tie fire in the order they were set, tasks, futures and cancel
+scopes hash by serial number (sets of them are ordered by hash), executors run at once in this thread, sockets are in memory.
+"""
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextvars
+import gc
+import heapq
+import inspect
+import itertools
+import math
+import threading
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from contextlib import contextmanager
+from random import Random
+from typing import Any, Final, TypeVar, TypeVarTuple
+
+from anyio._backends import _asyncio as anyio_asyncio
+from anyio._backends._asyncio import CancelScope
+
+from kubelet_lite.simulation.errors import NothingCanHappen, Spinning, TimeLimitExceeded
+from kubelet_lite.simulation.network import Network
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+SPIN_LIMIT: Final = 1_000_000
+"""Steps at one instant of virtual time: ten thousand pods at once take some hundred thousand."""
+SPIN_SAMPLE: Final = 1_000
+"""Steps watched, once the limit is reached, to see which tasks take them."""
+CULPRITS: Final = 5
+"""Tasks named in a message."""
+SMALLEST_WAIT_SECONDS: Final = 1e-9
+"""Time moves by so much at least: whoever waits for the rest of a wait, lost in rounding, does not wait for ever."""
+COLLECT_EVERY_STEPS: Final = 200_000
+"""The cyclic collector runs finalizers: it runs at the same steps in every process."""
+MANY_CANCELLED_TIMERS: Final = 100
+"""With more than this, and more than half of all, the heap is rebuilt without them."""
+
+
+class SimulatedFuture(asyncio.Future[Any]):
+    """A future whose hash is its serial number."""
+
+    __slots__ = ("_serial",)
+    _serial: int
+
+    def __hash__(self) -> int:
+        return self._serial
+
+
+class SimulatedTask(asyncio.Task[Any]):
+    """A task whose hash is its serial number."""
+
+    __slots__ = ("_serial",)
+    _serial: int
+
+    def __hash__(self) -> int:
+        return self._serial
+
+
+class SimulatedCancelScope(CancelScope):
+    """A cancel scope whose hash is its serial number."""
+
+    __slots__ = ("_serial",)
+
+    def __init__(self, deadline: float = math.inf, shield: bool = False) -> None:
+        super().__init__(deadline, shield)
+        loop = asyncio.get_running_loop()
+        self._serial = loop.next_serial() if isinstance(loop, SimulatedLoop) else id(self)
+
+    def __hash__(self) -> int:
+        return self._serial
+
+
+class SimulatedLoop(asyncio.BaseEventLoop):
+    """One simulated machine. `seed` decides the latencies of its network."""
+
+    _ready: collections.deque[asyncio.Handle]
+    _scheduled: list[tuple[float, int, asyncio.TimerHandle]]
+    _stopping: bool
+    _check_closed: Callable[[], None]
+    _timer_cancelled_count: int
+
+    def __init__(self, seed: int = 0, *, spin_limit: int = SPIN_LIMIT, limit_seconds: float | None = None) -> None:
+        super().__init__()
+        self._now = 0.0
+        self._limit_seconds = limit_seconds
+        self._serials = itertools.count(1)
+        self._spin_limit = spin_limit
+        self._steps_now = 0
+        self._steps = 0
+        self._instant_over = False
+        self._wrap_coroutine: Callable[[Coroutine[Any, Any, Any]], Coroutine[Any, Any, Any]] | None = None
+        self.errors: list[dict[str, Any]] = []
+        self.set_exception_handler(lambda _, context: self.errors.append(context))
+        self.network = Network(self, Random(f"network-{seed}"))
+
+    # ---- time and steps
+
+    def time(self) -> float:
+        return self._now
+
+    @property
+    def steps(self) -> int:
+        """Callbacks run so far."""
+        return self._steps
+
+    def next_serial(self) -> int:
+        """A number no other object of this loop has."""
+        return next(self._serials)
+
+    def call_at(self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None) -> asyncio.TimerHandle:
+        self._check_closed()
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        timer._scheduled = True  # type: ignore[attr-defined]
+        heapq.heappush(self._scheduled, (when, next(self._serials), timer))
+        return timer
+
+    def _run_once(self) -> None:
+        """One turn of the loop, called by `run_forever`: all that is ready, or else what comes next in time."""
+        ready = self._ready
+        if not ready and not self._stopping:
+            self._advance()
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if handle.cancelled():
+                continue
+            self._steps += 1
+            self._steps_now += 1
+            if self._steps_now > self._spin_limit:
+                self._report_spinning(handle)
+            if self._steps % COLLECT_EVERY_STEPS == 0:
+                gc.collect()
+            handle._run()
+
+    def _advance(self) -> None:
+        """Moves time to the next timer and makes ready whatever is due then."""
+        self._forget_cancelled_timers()
+        timers = self._scheduled
+        if not timers:
+            raise NothingCanHappen(f"no timer is set and every task waits:\n{self.describe_tasks()}")
+        when = timers[0][0]
+        self._now = when if when > self._now else self._now + SMALLEST_WAIT_SECONDS
+        self._steps_now = 0
+        if self._limit_seconds is not None and self._now > self._limit_seconds:
+            raise TimeLimitExceeded(f"not done after {self._limit_seconds:g} virtual seconds:\n{self.describe_tasks()}")
+        while timers and timers[0][0] <= self._now:
+            timer = heapq.heappop(timers)[2]
+            timer._scheduled = False  # type: ignore[attr-defined]
+            if timer.cancelled():
+                self._timer_cancelled_count -= 1
+            else:
+                self._ready.append(timer)
+
+    def _forget_cancelled_timers(self) -> None:
+        timers = self._scheduled
+        if self._timer_cancelled_count > MANY_CANCELLED_TIMERS and 2 * self._timer_cancelled_count > len(timers):
+            for _, _, timer in timers:
+                timer._scheduled = not timer.cancelled()  # type: ignore[attr-defined]
+            timers[:] = [entry for entry in timers if not entry[2].cancelled()]
+            heapq.heapify(timers)
+            self._timer_cancelled_count = 0
+        while timers and timers[0][2].cancelled():
+            heapq.heappop(timers)[2]._scheduled = False  # type: ignore[attr-defined]
+            self._timer_cancelled_count -= 1
+
+    # ---- tasks, futures and executors
+
+    def create_future(self) -> SimulatedFuture:
+        future = SimulatedFuture(loop=self)
+        future._serial = next(self._serials)
+        return future
+
+    def create_task(
+        self, coro: Coroutine[Any, Any, T] | Generator[Any, None, T], *, name: object = None, context: contextvars.Context | None = None
+    ) -> asyncio.Task[T]:
+        self._check_closed()
+        if self._wrap_coroutine is not None:
+            coro = self._wrap_coroutine(coro)  # type: ignore[arg-type]
+        serial = next(self._serials)
+        task = SimulatedTask.__new__(SimulatedTask)
+        task._serial = serial  # before the constructor, which puts the task into a set
+        task.__init__(coro, loop=self, name=f"task-{serial}" if name is None else str(name), context=context)  # type: ignore[misc]
+        return task
+
+    def wrap_coroutines(self, wrap: Callable[[Coroutine[Any, Any, Any]], Coroutine[Any, Any, Any]] | None) -> None:
+        """Lets something stand between every task made from now on and its coroutine (None: no longer)."""
+        self._wrap_coroutine = wrap
+
+    def run_in_executor(self, executor: Any, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
+        """Runs the function at once in this thread; whoever awaits it hears of it a turn later."""
+        self._check_closed()
+        future = self.create_future()
+        try:
+            result = func(*args)
+        except Exception as error:
+            self.call_soon(_fail, future, error)
+        else:
+            self.call_soon(_succeed, future, result)
+        return future
+
+    async def shutdown_default_executor(self) -> None:
+        """There is none."""
+
+    def call_soon_threadsafe(self, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None) -> asyncio.Handle:
+        if threading.get_ident() != self._thread_id:  # type: ignore[attr-defined]
+            raise RuntimeError("a simulation has one thread")
+        return self.call_soon(callback, *args, context=context)
+
+    def run_forever(self) -> None:
+        with _serial_scopes():
+            super().run_forever()
+
+    def close(self) -> None:
+        self.network.close()
+        super().close()
+
+    # ---- sockets: all of it is the network's
+
+    async def create_connection(self, protocol_factory: Callable[[], Any], host: Any = None, port: Any = None, **options: Any) -> Any:
+        return await self.network.create_connection(protocol_factory, host, port, **options)
+
+    async def create_server(self, protocol_factory: Callable[[], Any], host: Any = None, port: Any = None, **options: Any) -> Any:
+        return self.network.create_server(protocol_factory, host, port, **options)
+
+    async def create_datagram_endpoint(self, protocol_factory: Callable[[], Any], local_addr: Any = None, remote_addr: Any = None, **options: Any) -> Any:
+        return self.network.create_datagram_endpoint(protocol_factory, local_addr, remote_addr, **options)
+
+    async def getaddrinfo(self, host: Any, port: Any, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> Any:
+        return self.network.resolve(host, port, family=family, kind=type)
+
+    async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
+        return str(sockaddr[0]), str(sockaddr[1])
+
+    async def sock_connect(self, sock: Any, address: Any) -> None:
+        await self.network.sock_connect(sock, address)
+
+    # ---- messages
+
+    def describe_tasks(self) -> str:
+        """One line for each task that is not done: its name and where it waits."""
+        tasks = sorted((task for task in asyncio.all_tasks(self) if isinstance(task, SimulatedTask)), key=hash)
+        return "\n".join(f"  {describe_task(task)}" for task in tasks) or "  (no task)"
+
+    def _report_spinning(self, handle: asyncio.Handle) -> None:
+        """Watches some more steps, then names whoever takes them."""
+        taken: collections.Counter[str] = collections.Counter()
+        refusing: dict[str, None] = {}
+        for _ in range(SPIN_SAMPLE):
+            owner = getattr(handle._callback, "__self__", None)  # type: ignore[attr-defined]
+            if isinstance(owner, asyncio.Task):
+                taken[owner.get_name()] += 1
+            elif isinstance(owner, CancelScope):
+                refusing.update(dict.fromkeys(task.get_name() for task in _tasks_within(owner)))
+            if not handle.cancelled():
+                handle._run()
+            if not self._ready:
+                break
+            handle = self._ready.popleft()
+        names = ", ".join(f"{name} ({count} of {SPIN_SAMPLE} steps)" for name, count in taken.most_common(CULPRITS)) or "callbacks of no task"
+        message = f"{self._steps_now} steps at {self._now:g} s, taken by {names}"
+        if refusing:
+            message += f"; cancelled, but not ending: {', '.join(list(refusing)[:CULPRITS])}"
+        raise Spinning(f"{message}\n{self.describe_tasks()}")
+
+
+def describe_task(task: asyncio.Task[Any]) -> str:
+    """A task's name and the line at which it waits."""
+    coroutine: Any = task.get_coro()
+    frame = None
+    while coroutine is not None:
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None) or getattr(coroutine, "ag_frame", None) or frame
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None) or getattr(coroutine, "ag_await", None)
+    if frame is None:
+        return task.get_name()
+    module = inspect.getmodulename(frame.f_code.co_filename)
+    return f"{task.get_name()}: waits in {frame.f_code.co_qualname} ({module}.py:{frame.f_lineno})"
+
+
+def _tasks_within(scope: CancelScope) -> Iterator[asyncio.Task[Any]]:
+    for task in scope._tasks:
+        if not task.done():
+            yield task
+    for child in scope._child_scopes:
+        if not child._shield:
+            yield from _tasks_within(child)
+
+
+def _succeed(future: asyncio.Future[T], result: T) -> None:
+    if not future.cancelled():
+        future.set_result(result)
+
+
+def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
+    if not future.cancelled():
+        future.set_exception(error)
+
+
+@contextmanager
+def _serial_scopes() -> Iterator[None]:
+    """Anyio keeps cancel scopes in sets, too, and has no other way to give it a class of them."""
+    before = anyio_asyncio.CancelScope
+    anyio_asyncio.CancelScope = SimulatedCancelScope  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        anyio_asyncio.CancelScope = before  # type: ignore[misc]

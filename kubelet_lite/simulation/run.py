@@ -1,0 +1,88 @@
+"""`simulate(seed, main)`: an async function from beginning to end in virtual time, and nothing left behind.
+
+Whatever goes wrong carries the seed as a note; the same seed repeats it.
+"""
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final, TypeVar
+
+from kubelet_lite.simulation.environment import SimulatedEnvironment
+from kubelet_lite.simulation.errors import LeftBehind, SimulationFailed, UnhandledErrors
+from kubelet_lite.simulation.loop import SPIN_LIMIT, SimulatedLoop, SimulatedTask, describe_task
+
+T = TypeVar("T")
+
+LIMIT_SECONDS: Final = 86_400.0
+"""A day of virtual time: whoever waits for longer waits for nothing."""
+SETTLE_SECONDS: Final = 1.0
+"""After `main`, for the last packets to arrive."""
+CANCEL_ROUNDS: Final = 10
+"""How often a task is cancelled before it is given up."""
+
+
+def simulate(
+    seed: int, main: Callable[[SimulatedEnvironment], Coroutine[Any, Any, T]], *, limit_seconds: float = LIMIT_SECONDS, spin_limit: int = SPIN_LIMIT,
+) -> T:
+    """What `main` returns or raises. A SimulationFailed when it hangs, spins, or leaves tasks, connections or unhandled errors behind."""
+    with _collector_off():
+        loop = SimulatedLoop(seed, spin_limit=spin_limit, limit_seconds=limit_seconds)
+        try:
+            return _run(loop, main(SimulatedEnvironment(loop, seed)))
+        except BaseException as error:
+            error.add_note(f"simulation seed {seed}, virtual second {loop.time():g}, step {loop.steps}")
+            raise
+        finally:
+            _abandon_everything(loop)
+            loop.close()
+
+
+def _run(loop: SimulatedLoop, main: Coroutine[Any, Any, T]) -> T:
+    result = loop.run_until_complete(loop.create_task(main, name="main"))
+    loop.run_until_complete(loop.create_task(asyncio.sleep(SETTLE_SECONDS), name="settle"))
+    loop.run_until_complete(loop.create_task(loop.shutdown_asyncgens(), name="shutdown"))
+    gc.collect()
+    left = [describe_task(task) for task in _tasks(loop)] + loop.network.left_open()
+    if left:
+        raise LeftBehind("still there after the run:\n  " + "\n  ".join(left))
+    if loop.errors:
+        messages = [f"{context.get('message')}: {context.get('exception')!r}" for context in loop.errors]
+        raise UnhandledErrors("\n  ".join(messages)) from loop.errors[0].get("exception")
+    return result
+
+
+def _abandon_everything(loop: SimulatedLoop) -> None:
+    """After a failure: cancels what there is, and drops what refuses."""
+    for _ in range(CANCEL_ROUNDS):
+        tasks = _tasks(loop)
+        if not tasks:
+            break
+        for task in tasks:
+            task.cancel()
+        with suppress(SimulationFailed):
+            loop.run_until_complete(loop.create_task(asyncio.sleep(SETTLE_SECONDS), name="settle"))
+    for task in _tasks(loop):
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        coroutine = task.get_coro()
+        if coroutine is not None:
+            with suppress(BaseException):
+                coroutine.close()
+
+
+def _tasks(loop: SimulatedLoop) -> list[SimulatedTask]:
+    return sorted((task for task in asyncio.all_tasks(loop) if isinstance(task, SimulatedTask)), key=hash)
+
+
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """The loop collects at steps of its own choice: finalizers act, and must act at the same step in every process."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
