@@ -6,11 +6,13 @@ addresses) is admission or an allocator, not a rule. Fields left at their defaul
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
+from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api.errors import FieldError
+from kubelet_lite.registry.view import View
 
 
 def unchanged(obj: Any) -> Any:
@@ -39,6 +41,21 @@ class Selectable(msgspec.Struct, frozen=True):
 
     label: str
     value: Callable[[Any], str]
+
+
+class Allocator(Protocol):
+    """Hands out what must be unique in the cluster (cluster addresses, node ports). One for each registry.
+
+    Nothing waits between `allocate` and `written`, so what was allocated and not written (a dry run, an invalid object) is free again.
+    """
+
+    def allocate(self, new: Any, old: Any | None) -> Any:
+        """`new` with its addresses, before its validation; `old` is None at creation. Raises an ApiError for what cannot be had."""
+        ...
+
+    def written(self, old: Any | None, new: Any | None) -> None:
+        """The store now holds `new` in place of `old`; None: it did not exist, or is gone."""
+        ...
 
 
 class KindRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +95,21 @@ class KindRules(msgspec.Struct, frozen=True, kw_only=True):
     """PUT without resourceVersion is allowed."""
     default_propagation: str = "background"
     """What a delete without propagationPolicy does to dependants: background, or orphan (batch v1 Jobs, v1 ReplicationControllers)."""
-    status_type: bool = True
+    returns_deleted: bool = False
+    """Whether the answer to a delete is the object as it was last, not a Status."""
+    creates_status: bool = False
+    """Whether a creator may set status although there is a status subresource (nodes)."""
+    status_update_keeps: tuple[str, ...] = ()
+    """Fields of metadata that an update of status cannot change, beside those which nobody can: e.g. labels, ownerReferences."""
+    validate_on_update: Literal["before", "after", "never"] = "before"
+    """When an update runs metadata rules and `validate` on the new object: before `validate_update`, after it, or not at all. It shows
+    in the order and the number of an Invalid's causes."""
+    begin_deletion: Callable[[Any], Any] | None = None
+    """For kinds which are marked as deleted first and go when something has cleaned up (namespaces): the object so marked."""
+    holds_deletion: Callable[[Any], bool] | None = None
+    """Whether something other than metadata.finalizers keeps an object that is being deleted (a namespace's spec.finalizers)."""
+    allocator: Callable[[View, Environment], Allocator] | None = None
+    """Makes the allocator of this kind for one registry: (view of its store, its environment)."""
     row: Callable[[Any, float], Sequence[Any]] | None = None
     """(object, now) -> the cells of its Table row in the order of facts' columns; None: name and age."""
     extra_update_fields: Mapping[str, str] = msgspec.field(default_factory=dict)
