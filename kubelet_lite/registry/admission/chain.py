@@ -1,0 +1,51 @@
+"""The admission chain: built-in plug-ins in Kubernetes' order, a file each; those that change objects run before validation.
+
+The registry calls `mutate` after defaulting and before validation, `validate` after validation and before the object is stored.
+A plug-in that refuses raises an ApiError; one that warns appends to the context's warnings.
+https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/
+"""
+from __future__ import annotations
+
+from typing import Any, Final
+
+from kubelet_lite.registry.admission import (
+    namespace_lifecycle,
+)
+from kubelet_lite.registry.admission.plugin import Mutate, Operation, Plugin, Review, Validate, World
+
+PLUGINS: Final[tuple[Plugin, ...]] = (
+    namespace_lifecycle.PLUGIN,
+)
+"""In the order in which they run."""
+
+
+class Admission:
+    """Synchronous: what a plug-in read still holds when the object is stored, as long as nothing is awaited in between."""
+
+    def __init__(self, world: World, plugins: tuple[Plugin, ...] = PLUGINS) -> None:
+        self._world = world
+        self._plugins = plugins
+        self._mutating: dict[tuple[str, str, str], tuple[Mutate, ...]] = {}
+        self._validating: dict[tuple[str, str, str], tuple[Validate, ...]] = {}
+
+    def mutate(self, new: Any, review: Review) -> Any:
+        """The object as the plug-ins want it. Not called for deletes."""
+        key = (review.resource.qualified, review.subresource, review.operation)
+        steps = self._mutating.get(key)
+        if steps is None:
+            steps = self._mutating[key] = tuple(p.mutate for p in self._concerned(*key) if p.mutate is not None)
+        for step in steps:
+            new = step(new, review, self._world)
+        return new
+
+    def validate(self, new: Any, review: Review) -> None:
+        """Raises an ApiError when a plug-in refuses. For a delete `new` is None."""
+        key = (review.resource.qualified, review.subresource, review.operation)
+        steps = self._validating.get(key)
+        if steps is None:
+            steps = self._validating[key] = tuple(p.validate for p in self._concerned(*key) if p.validate is not None)
+        for step in steps:
+            step(new, review, self._world)
+
+    def _concerned(self, resource: str, subresource: str, operation: Operation) -> list[Plugin]:
+        return [plugin for plugin in self._plugins if plugin.handles(resource, subresource, operation)]
