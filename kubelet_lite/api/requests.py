@@ -30,6 +30,8 @@ class RequestContext(msgspec.Struct, kw_only=True):
     warnings: list[str] = msgspec.field(default_factory=list)
     cause: str = ""
     """The id of the event that led to this request: stands in the log records of what it causes."""
+    authorized: bool = False
+    """Whether this very request has been authorized already: the HTTP server does so before it reads a body."""
 
 
 class Body(msgspec.Struct, frozen=True):
