@@ -150,7 +150,7 @@ class Runtime(ABC):
     name: str = ""
     version: str = "1.0"
 
-    async def start(self) -> None:
+    async def start(self) -> None:  # noqa: B027
         """Before anything else: finds and ends what an earlier run of the cluster left behind."""
 
     @abstractmethod

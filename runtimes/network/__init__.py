@@ -1,0 +1,1 @@
+"""Pod networks: one interface, an implementation a file."""
