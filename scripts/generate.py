@@ -216,7 +216,7 @@ class Generator:
         elif annotation.startswith("tuple"):
             always, default = not fact.get("omitempty"), "()" if fact.get("omitempty") else "NIL"
         elif annotation in EMPTY:
-            always, default = not fact.get("omitempty"), EMPTY[annotation]
+            always, default = not fact.get("omitempty") or annotation == "Quantity", EMPTY[annotation]  # a struct in Go: never omitted
         else:
             always, default = not fact.get("omitzero"), f"{annotation}()"
         if default == "dict":

@@ -14,7 +14,7 @@ LABEL_LENGTH: Final = 63
 SUBDOMAIN_LENGTH: Final = 253
 PORT_NAME_LENGTH: Final = 15
 HIGHEST_PORT: Final = 65535
-HIGHEST_ID: Final = 2 ** 32 - 1
+HIGHEST_ID: Final = 2 ** 31 - 1
 
 _LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _LABEL_UNDERSCORE: Final = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"

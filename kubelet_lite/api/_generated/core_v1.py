@@ -1450,7 +1450,7 @@ class ResourceClaim(Base, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
 class ResourceFieldSelector(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     containerName: str = ""
     resource: str = field(default_factory=always(""))
-    divisor: Quantity = "0"
+    divisor: Quantity = field(default_factory=always("0"))
 
 
 class ResourceHealth(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
