@@ -1,0 +1,17 @@
+"""Ports by number or by name."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubelet_lite.api import names
+from kubelet_lite.api.errors import FieldError, invalid
+
+
+def port_number(path: str, value: int) -> Iterator[FieldError]:
+    for message in names.port_number(value):
+        yield invalid(path, value, message)
+
+
+def port_number_or_name(path: str, value: int | str) -> Iterator[FieldError]:
+    for message in names.port_name(value) if isinstance(value, str) else names.port_number(value):
+        yield invalid(path, value, message)
