@@ -9,8 +9,29 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Final
 
-current_actor: Final[ContextVar[str]] = ContextVar("current_actor", default="")
-"""The name of the actor that runs here, in its child tasks too; "" outside of every actor. For messages, not for decisions."""
+import anyio
+
+
+class Incarnation:
+    """One run of an actor, from a start to a crash or the end."""
+
+    def __init__(self, actor: str) -> None:
+        self.actor = actor
+        self.scope = anyio.CancelScope()
+
+    def kill(self) -> None:
+        """Ends this run at its tasks' next awaits; to the supervisor that is a crash like any other."""
+        self.scope.cancel()
+
+
+current_incarnation: Final[ContextVar[Incarnation | None]] = ContextVar("current_incarnation", default=None)
+"""The run of an actor in which this code is, in its child tasks too; None outside of every actor. Nothing is decided by it."""
+
+
+def current_actor() -> str:
+    """The name of the actor in which this code runs, for messages; "" outside of every actor."""
+    incarnation = current_incarnation.get()
+    return "" if incarnation is None else incarnation.actor
 
 
 class Actor(ABC):

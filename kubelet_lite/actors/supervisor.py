@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import math
+import traceback
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final
@@ -17,7 +18,7 @@ import msgspec
 import structlog
 from anyio.abc import TaskGroup
 
-from kubelet_lite.actors.actor import Actor, current_actor
+from kubelet_lite.actors.actor import Actor, Incarnation, current_actor, current_incarnation
 from kubelet_lite.actors.environment import Environment
 
 FIRST_BACK_OFF_SECONDS: Final = 0.1
@@ -47,8 +48,8 @@ class CrashBudgetExceeded(Exception):
     """An actor crashed again and again; its last error is the cause of this one."""
 
 
-class StrayCancellation(Exception):
-    """An actor's task was cancelled by somebody other than its supervisor."""
+class ActorKilled(Exception):
+    """Somebody other than its supervisor cancelled the actor's run."""
 
 
 class _Running:
@@ -77,12 +78,12 @@ class Supervisor:
         await self._group.__aenter__()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> bool | None:
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool | None:
         """An error of the block passes through as it is, not in a group."""
         assert self._group is not None
         try:
             if isinstance(error, asyncio.CancelledError):
-                return await self._group.__aexit__(kind, error, traceback)
+                return await self._group.__aexit__(kind, error, trace)
             try:
                 await self._stop_all()
             except asyncio.CancelledError as cancelled:
@@ -106,7 +107,7 @@ class Supervisor:
         running = self._running.get(actor.name)
         if running is None or running.actor is not actor:
             return
-        assert current_actor.get() != actor.name, "an actor ends by returning from run"
+        assert current_actor() != actor.name, "an actor ends by returning from run"
         running.scope.cancel()
         await running.ended.wait()
 
@@ -126,7 +127,7 @@ class Supervisor:
 
     async def _supervise(self, running: _Running) -> None:
         name = running.actor.name
-        current_actor.set("")
+        current_incarnation.set(None)
         structlog.contextvars.bind_contextvars(actor=name)
         try:
             with running.scope:
@@ -141,25 +142,22 @@ class Supervisor:
 
     async def _crash_of(self, actor: Actor) -> BaseException | None:
         """Runs an actor once; what it crashed with, or None when it is done."""
-        outside = current_actor.set(actor.name)
+        incarnation = Incarnation(actor.name)
+        outside = current_incarnation.set(incarnation)
         try:
-            await actor.run()
+            with incarnation.scope:
+                await actor.run()
+            return ActorKilled(f"actor {actor.name} was killed") if incarnation.scope.cancel_called else None
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except asyncio.CancelledError as error:
             if anyio.current_effective_deadline() == -math.inf:
                 raise
-            task = asyncio.current_task()
-            while task is not None and task.cancelling():
-                task.uncancel()
-            stray = StrayCancellation(f"the task of actor {actor.name} was cancelled")
-            stray.__cause__ = error
-            return stray
+            return _killed_from_outside(actor, error)
         except BaseException as error:  # whatever an actor crashes with is the supervisor's business
             return error
         finally:
-            current_actor.reset(outside)
-        return None
+            current_incarnation.reset(outside)
 
     def _record_crash(self, running: _Running, error: BaseException) -> float | None:
         """Tells everybody; how long to wait before the restart, or None when the budget is spent."""
@@ -174,7 +172,20 @@ class Supervisor:
             longest = min(LONGEST_BACK_OFF_SECONDS, FIRST_BACK_OFF_SECONDS * 2 ** (len(recent) - 1))
             delay = longest * (1 - JITTER * self._environment.random.random())
         name = running.actor.name
-        _log.error("actor_crashed", actor=name, crashes=running.crashes, restart_in_seconds=delay, error=repr(error), exc_info=error)
+        _log.error(
+            "actor_crashed", actor=name, crashes=running.crashes, restart_in_seconds=delay, error=repr(error),
+            exception="".join(traceback.format_exception(error)),
+        )
         if self._on_crash is not None:
             self._on_crash(ActorCrashed(actor=name, error=error, crashes=running.crashes, restart_in_seconds=delay))
         return delay
+
+
+def _killed_from_outside(actor: Actor, cancelled: asyncio.CancelledError) -> ActorKilled:
+    """Of a task that was cancelled past anyio; makes it fit to go on."""
+    task = asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()
+    killed = ActorKilled(f"the task of actor {actor.name} was cancelled")
+    killed.__cause__ = cancelled
+    return killed

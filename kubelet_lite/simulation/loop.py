@@ -38,6 +38,8 @@ SMALLEST_WAIT_SECONDS: Final = 1e-9
 """Time moves by so much at least: whoever waits for the rest of a wait, lost in rounding, does not wait for ever."""
 COLLECT_EVERY_STEPS: Final = 200_000
 """The cyclic collector runs finalizers: it runs at the same steps in every process."""
+YOUNG: Final = 1
+"""The generations collected: all that was made since the last time. Older objects would cost time in every short run."""
 MANY_CANCELLED_TIMERS: Final = 100
 """With more than this, and more than half of all, the heap is rebuilt without them."""
 
@@ -93,8 +95,8 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._spin_limit = spin_limit
         self._steps_now = 0
         self._steps = 0
-        self._instant_over = False
-        self._wrap_coroutine: Callable[[Coroutine[Any, Any, Any]], Coroutine[Any, Any, Any]] | None = None
+        self.before_step: Callable[[asyncio.Handle], None] | None = None
+        """Called with each callback before it runs: whatever looks at a run, or disturbs it, from outside."""
         self.errors: list[dict[str, Any]] = []
         self.set_exception_handler(lambda _, context: self.errors.append(context))
         self.network = Network(self, Random(f"network-{seed}"))
@@ -134,7 +136,9 @@ class SimulatedLoop(asyncio.BaseEventLoop):
             if self._steps_now > self._spin_limit:
                 self._report_spinning(handle)
             if self._steps % COLLECT_EVERY_STEPS == 0:
-                gc.collect()
+                gc.collect(YOUNG)
+            if self.before_step is not None:
+                self.before_step(handle)
             handle._run()
 
     def _advance(self) -> None:
@@ -179,17 +183,11 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self, coro: Coroutine[Any, Any, T] | Generator[Any, None, T], *, name: object = None, context: contextvars.Context | None = None
     ) -> asyncio.Task[T]:
         self._check_closed()
-        if self._wrap_coroutine is not None:
-            coro = self._wrap_coroutine(coro)  # type: ignore[arg-type]
         serial = next(self._serials)
         task = SimulatedTask.__new__(SimulatedTask)
         task._serial = serial  # before the constructor, which puts the task into a set
         task.__init__(coro, loop=self, name=f"task-{serial}" if name is None else str(name), context=context)  # type: ignore[misc]
         return task
-
-    def wrap_coroutines(self, wrap: Callable[[Coroutine[Any, Any, Any]], Coroutine[Any, Any, Any]] | None) -> None:
-        """Lets something stand between every task made from now on and its coroutine (None: no longer)."""
-        self._wrap_coroutine = wrap
 
     def run_in_executor(self, executor: Any, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         """Runs the function at once in this thread; whoever awaits it hears of it a turn later."""
@@ -251,7 +249,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         taken: collections.Counter[str] = collections.Counter()
         refusing: dict[str, None] = {}
         for _ in range(SPIN_SAMPLE):
-            owner = getattr(handle._callback, "__self__", None)  # type: ignore[attr-defined]
+            owner = callback_owner(handle)
             if isinstance(owner, asyncio.Task):
                 taken[owner.get_name()] += 1
             elif isinstance(owner, CancelScope):
@@ -266,6 +264,11 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         if refusing:
             message += f"; cancelled, but not ending: {', '.join(list(refusing)[:CULPRITS])}"
         raise Spinning(f"{message}\n{self.describe_tasks()}")
+
+
+def callback_owner(handle: asyncio.Handle) -> object:
+    """The object whose method a callback is; for a task's step the task."""
+    return getattr(handle._callback, "__self__", None)  # type: ignore[attr-defined]
 
 
 def describe_task(task: asyncio.Task[Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from kubelet_lite.simulation.environment import SimulatedEnvironment
 from kubelet_lite.simulation.errors import LeftBehind, SimulationFailed, UnhandledErrors
-from kubelet_lite.simulation.loop import SPIN_LIMIT, SimulatedLoop, SimulatedTask, describe_task
+from kubelet_lite.simulation.loop import SPIN_LIMIT, YOUNG, SimulatedLoop, SimulatedTask, describe_task
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ def _run(loop: SimulatedLoop, main: Coroutine[Any, Any, T]) -> T:
     result = loop.run_until_complete(loop.create_task(main, name="main"))
     loop.run_until_complete(loop.create_task(asyncio.sleep(SETTLE_SECONDS), name="settle"))
     loop.run_until_complete(loop.create_task(loop.shutdown_asyncgens(), name="shutdown"))
-    gc.collect()
+    gc.collect(YOUNG)
     left = [describe_task(task) for task in _tasks(loop)] + loop.network.left_open()
     if left:
         raise LeftBehind("still there after the run:\n  " + "\n  ".join(left))

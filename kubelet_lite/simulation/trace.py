@@ -1,0 +1,62 @@
+"""What a simulated run did, as text: store events and log records in their order, byte for byte the same for the same seed.
+
+One line each: virtual time, the actor, and what happened. An object is shown by a digest of its encoding, so that two traces differ
+as soon as two objects do.
+"""
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+import structlog
+
+from kubelet_lite.actors.actor import current_actor
+from kubelet_lite.api.encoding import encode
+from kubelet_lite.simulation.environment import SimulatedEnvironment
+from kubelet_lite.store.event import Event
+
+DIGEST_BYTES: Final = 6
+"""Of an object's encoding: enough to see a difference."""
+NOT_SHOWN: Final = frozenset({"event", "level", "exc_info", "exception", "stack_info", "timestamp"})
+"""Of a log record: said otherwise, or different in every process."""
+
+
+class Trace:
+    """An ordered list of lines."""
+
+    def __init__(self, environment: SimulatedEnvironment) -> None:
+        self._environment = environment
+        self._lines: list[str] = []
+
+    def add(self, what: str, text: str) -> None:
+        """One line, at this moment, by this actor."""
+        self._lines.append(f"{self._environment.monotonic():.9f} {current_actor() or '-'} {what} {text}")
+
+    def add_event(self, event: Event) -> None:
+        """A change in a store."""
+        verb = "delete" if event.object is None else "create" if event.previous is None else "update"
+        obj = event.final if event.object is None else event.object
+        digest = hashlib.blake2s(encode(obj), digest_size=DIGEST_BYTES).hexdigest()
+        self.add(verb, f"{event.key} revision={event.revision} {digest}")
+
+    @contextmanager
+    def logs(self) -> Iterator[None]:
+        """Within the block log records go into the trace instead of where they went."""
+        processors = structlog.get_config()["processors"]
+        before = list(processors)
+        processors[:] = [structlog.contextvars.merge_contextvars, self._add_record]
+        try:
+            yield
+        finally:
+            processors[:] = before
+
+    def text(self) -> str:
+        """All lines."""
+        return "".join(f"{line}\n" for line in self._lines)
+
+    def _add_record(self, logger: Any, method: str, record: MutableMapping[str, Any]) -> Any:
+        shown = [f"{key}={record[key]!r}" for key in sorted(record) if key not in NOT_SHOWN]
+        self.add(method, " ".join([str(record["event"]), *shown]))
+        raise structlog.DropEvent
