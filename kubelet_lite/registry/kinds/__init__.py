@@ -1,0 +1,30 @@
+"""The table of kinds: each file beside this one holds what is particular to one kind. To add a kind is one file and two lines here."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from kubelet_lite.registry.kinds import (
+    clusterrolebindings,
+    clusterroles,
+    configmaps,
+    namespaces,
+    rolebindings,
+    roles,
+    secrets,
+    serviceaccounts,
+)
+from kubelet_lite.registry.rules import KindRules
+
+_KINDS: Final = (
+    clusterrolebindings,
+    clusterroles,
+    configmaps,
+    namespaces,
+    rolebindings,
+    roles,
+    secrets,
+    serviceaccounts,
+)
+RULES: Final[Mapping[str, KindRules]] = {kind.RULES.resource: kind.RULES for kind in _KINDS}
+"""By Resource.qualified."""
