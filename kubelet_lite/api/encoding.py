@@ -4,6 +4,7 @@ Field order is Go's; map keys are sorted, as Go's encoder does.
 """
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final, TypeVar
 
@@ -58,19 +59,21 @@ def to_json(obj: Any) -> Any:
     return msgspec.json.decode(_ENCODER.encode(obj))
 
 
-@cache
-def _is_whole(kind: Any) -> bool:
+def _is_whole_of(kind: Any) -> bool:
     fields = {f.name: f.default for f in msgspec.structs.fields(kind)}
     return bool(fields.get("kind")) and bool(fields.get("apiVersion"))
 
 
-@cache
-def _names(kind: Any) -> tuple[str, str]:
+def _names_of(kind: Any) -> tuple[str, str]:
     """The very strings that stand as defaults in the type: comparing with them by identity is what omits them."""
     fields = {f.name: f.default for f in msgspec.structs.fields(kind)}
     return fields["kind"], fields["apiVersion"]
 
 
-@cache
-def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+def _decoder_of(kind: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind)
+
+
+_is_whole: Final[Callable[[Any], bool]] = cache(_is_whole_of)
+_names: Final[Callable[[Any], tuple[str, str]]] = cache(_names_of)
+_decoder: Final[Callable[[Any], msgspec.json.Decoder[Any]]] = cache(_decoder_of)

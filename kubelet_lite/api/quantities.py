@@ -74,7 +74,8 @@ def read(text: str) -> Quantity:
 
 def _scaled(number: int, power: int) -> int:
     """number * 10**power, rounded up."""
-    return number * 10 ** power if power >= 0 else -(-number // 10 ** -power)
+    factor: int = 10 ** abs(power)
+    return number * factor if power >= 0 else -(-number // factor)
 
 
 def written(nanos: int, style: Style) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Raw, field
 
-from kubelet_lite.api._generated.base import NIL, Base, IntOrString, MicroTime, Quantity, Time, always
+from kubelet_lite.api._generated.base import NIL, Base, Int32, Int64, IntOrString, MicroTime, Number, Quantity, Time, always
 from kubelet_lite.api._generated import meta_v1
 
 __all__ = ['ApplyConfiguration', 'AuditAnnotation', 'ExpressionWarning', 'JSONPatch', 'MatchCondition', 'MatchResources', 'MutatingAdmissionPolicy', 'MutatingAdmissionPolicyBinding', 'MutatingAdmissionPolicyBindingList', 'MutatingAdmissionPolicyBindingSpec', 'MutatingAdmissionPolicyList', 'MutatingAdmissionPolicySpec', 'MutatingWebhook', 'MutatingWebhookConfiguration', 'MutatingWebhookConfigurationList', 'Mutation', 'NamedRuleWithOperations', 'ParamKind', 'ParamRef', 'Rule', 'RuleWithOperations', 'ServiceReference', 'TypeChecking', 'ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding', 'ValidatingAdmissionPolicyBindingList', 'ValidatingAdmissionPolicyBindingSpec', 'ValidatingAdmissionPolicyList', 'ValidatingAdmissionPolicySpec', 'ValidatingAdmissionPolicyStatus', 'ValidatingWebhook', 'ValidatingWebhookConfiguration', 'ValidatingWebhookConfigurationList', 'Validation', 'Variable', 'WebhookClientConfig']
@@ -102,7 +102,7 @@ class MutatingWebhook(Base, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     namespaceSelector: meta_v1.LabelSelector | None = None
     objectSelector: meta_v1.LabelSelector | None = None
     sideEffects: str | None = field(default_factory=always(None))
-    timeoutSeconds: int | None = None
+    timeoutSeconds: Int32 | None = None
     admissionReviewVersions: tuple[str, ...] = field(default_factory=always(NIL))
     reinvocationPolicy: str | None = None
     matchConditions: tuple[MatchCondition, ...] = ()
@@ -168,7 +168,7 @@ class ServiceReference(Base, frozen=True, kw_only=True, omit_defaults=True, gc=F
     namespace: str = field(default_factory=always(""))
     name: str = field(default_factory=always(""))
     path: str | None = None
-    port: int | None = None
+    port: Int32 | None = None
 
 
 class TypeChecking(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -186,7 +186,7 @@ class ValidatingAdmissionPolicySpec(Base, frozen=True, kw_only=True, omit_defaul
 
 
 class ValidatingAdmissionPolicyStatus(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    observedGeneration: int = 0
+    observedGeneration: Int64 = 0
     typeChecking: TypeChecking | None = None
     conditions: tuple[meta_v1.Condition, ...] = ()
 
@@ -236,7 +236,7 @@ class ValidatingWebhook(Base, frozen=True, kw_only=True, omit_defaults=True, gc=
     namespaceSelector: meta_v1.LabelSelector | None = None
     objectSelector: meta_v1.LabelSelector | None = None
     sideEffects: str | None = field(default_factory=always(None))
-    timeoutSeconds: int | None = None
+    timeoutSeconds: Int32 | None = None
     admissionReviewVersions: tuple[str, ...] = field(default_factory=always(NIL))
     matchConditions: tuple[MatchCondition, ...] = ()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Raw, field
 
-from kubelet_lite.api._generated.base import NIL, Base, IntOrString, MicroTime, Quantity, Time, always
+from kubelet_lite.api._generated.base import NIL, Base, Int32, Int64, IntOrString, MicroTime, Number, Quantity, Time, always
 from kubelet_lite.api._generated import meta_v1
 
 __all__ = ['ConversionRequest', 'ConversionResponse', 'ConversionReview', 'CustomResourceColumnDefinition', 'CustomResourceConversion', 'CustomResourceDefinition', 'CustomResourceDefinitionCondition', 'CustomResourceDefinitionList', 'CustomResourceDefinitionNames', 'CustomResourceDefinitionSpec', 'CustomResourceDefinitionStatus', 'CustomResourceDefinitionVersion', 'CustomResourceSubresourceScale', 'CustomResourceSubresources', 'CustomResourceValidation', 'ExternalDocumentation', 'JSONSchemaProps', 'SelectableField', 'ServiceReference', 'ValidationRule', 'WebhookClientConfig', 'WebhookConversion']
@@ -36,7 +36,7 @@ class CustomResourceColumnDefinition(Base, frozen=True, kw_only=True, omit_defau
     type: str = field(default_factory=always(""))
     format: str = ""
     description: str = ""
-    priority: int = 0
+    priority: Int32 = 0
     jsonPath: str = field(default_factory=always(""))
 
 
@@ -67,7 +67,7 @@ class CustomResourceDefinitionStatus(Base, frozen=True, kw_only=True, omit_defau
     conditions: tuple[CustomResourceDefinitionCondition, ...] = field(default_factory=always(NIL))
     acceptedNames: CustomResourceDefinitionNames = field(default_factory=always(CustomResourceDefinitionNames()))
     storedVersions: tuple[str, ...] = field(default_factory=always(NIL))
-    observedGeneration: int = 0
+    observedGeneration: Int64 = 0
 
 
 class CustomResourceDefinition(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -84,7 +84,7 @@ class CustomResourceDefinitionCondition(Base, frozen=True, kw_only=True, omit_de
     lastTransitionTime: Time | None = field(default_factory=always(None))
     reason: str = ""
     message: str = ""
-    observedGeneration: int = 0
+    observedGeneration: Int64 = 0
 
 
 class CustomResourceDefinitionList(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -135,20 +135,20 @@ class JSONSchemaProps(Base, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     format: str = ""
     title: str = ""
     default: Any = None
-    maximum: float | None = None
+    maximum: Number | None = None
     exclusiveMaximum: bool = False
-    minimum: float | None = None
+    minimum: Number | None = None
     exclusiveMinimum: bool = False
-    maxLength: int | None = None
-    minLength: int | None = None
+    maxLength: Int64 | None = None
+    minLength: Int64 | None = None
     pattern: str = ""
-    maxItems: int | None = None
-    minItems: int | None = None
+    maxItems: Int64 | None = None
+    minItems: Int64 | None = None
     uniqueItems: bool = False
-    multipleOf: float | None = None
+    multipleOf: Number | None = None
     enum: tuple[Any, ...] = ()
-    maxProperties: int | None = None
-    minProperties: int | None = None
+    maxProperties: Int64 | None = None
+    minProperties: Int64 | None = None
     required: tuple[str, ...] = ()
     items: JSONSchemaProps | tuple[JSONSchemaProps, ...] | None = None
     allOf: tuple[JSONSchemaProps, ...] = ()
@@ -181,7 +181,7 @@ class ServiceReference(Base, frozen=True, kw_only=True, omit_defaults=True, gc=F
     namespace: str = field(default_factory=always(""))
     name: str = field(default_factory=always(""))
     path: str | None = None
-    port: int | None = None
+    port: Int32 | None = None
 
 
 class ValidationRule(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):

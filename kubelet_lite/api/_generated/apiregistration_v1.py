@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Raw, field
 
-from kubelet_lite.api._generated.base import NIL, Base, IntOrString, MicroTime, Quantity, Time, always
+from kubelet_lite.api._generated.base import NIL, Base, Int32, Int64, IntOrString, MicroTime, Number, Quantity, Time, always
 from kubelet_lite.api._generated import meta_v1
 
 __all__ = ['APIService', 'APIServiceCondition', 'APIServiceList', 'APIServiceSpec', 'APIServiceStatus', 'ServiceReference']
@@ -18,8 +18,8 @@ class APIServiceSpec(Base, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     version: str = ""
     insecureSkipTLSVerify: bool = False
     caBundle: bytes = b""
-    groupPriorityMinimum: int = field(default_factory=always(0))
-    versionPriority: int = field(default_factory=always(0))
+    groupPriorityMinimum: Int32 = field(default_factory=always(0))
+    versionPriority: Int32 = field(default_factory=always(0))
 
 
 class APIServiceStatus(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -52,4 +52,4 @@ class APIServiceList(Base, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
 class ServiceReference(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     namespace: str = ""
     name: str = ""
-    port: int | None = None
+    port: Int32 | None = None

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Raw, field
 
-from kubelet_lite.api._generated.base import NIL, Base, IntOrString, MicroTime, Quantity, Time, always
+from kubelet_lite.api._generated.base import NIL, Base, Int32, Int64, IntOrString, MicroTime, Number, Quantity, Time, always
 from kubelet_lite.api._generated import meta_v1
 from kubelet_lite.api._generated import core_v1
 
@@ -18,7 +18,7 @@ class ControllerRevision(Base, frozen=True, kw_only=True, omit_defaults=True, gc
     apiVersion: str = "apps/v1"
     metadata: meta_v1.ObjectMeta = field(default_factory=always(meta_v1.ObjectMeta()))
     data: Any = None
-    revision: int = field(default_factory=always(0))
+    revision: Int64 = field(default_factory=always(0))
 
 
 class ControllerRevisionList(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -37,20 +37,20 @@ class DaemonSetSpec(Base, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
     selector: meta_v1.LabelSelector | None = field(default_factory=always(None))
     template: core_v1.PodTemplateSpec = field(default_factory=always(core_v1.PodTemplateSpec()))
     updateStrategy: DaemonSetUpdateStrategy = field(default_factory=always(DaemonSetUpdateStrategy()))
-    minReadySeconds: int = 0
-    revisionHistoryLimit: int | None = None
+    minReadySeconds: Int32 = 0
+    revisionHistoryLimit: Int32 | None = None
 
 
 class DaemonSetStatus(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    currentNumberScheduled: int = field(default_factory=always(0))
-    numberMisscheduled: int = field(default_factory=always(0))
-    desiredNumberScheduled: int = field(default_factory=always(0))
-    numberReady: int = field(default_factory=always(0))
-    observedGeneration: int = 0
-    updatedNumberScheduled: int = 0
-    numberAvailable: int = 0
-    numberUnavailable: int = 0
-    collisionCount: int | None = None
+    currentNumberScheduled: Int32 = field(default_factory=always(0))
+    numberMisscheduled: Int32 = field(default_factory=always(0))
+    desiredNumberScheduled: Int32 = field(default_factory=always(0))
+    numberReady: Int32 = field(default_factory=always(0))
+    observedGeneration: Int64 = 0
+    updatedNumberScheduled: Int32 = 0
+    numberAvailable: Int32 = 0
+    numberUnavailable: Int32 = 0
+    collisionCount: Int32 | None = None
     conditions: tuple[DaemonSetCondition, ...] = ()
 
 
@@ -83,26 +83,26 @@ class DeploymentStrategy(Base, frozen=True, kw_only=True, omit_defaults=True, gc
 
 
 class DeploymentSpec(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    replicas: int | None = None
+    replicas: Int32 | None = None
     selector: meta_v1.LabelSelector | None = field(default_factory=always(None))
     template: core_v1.PodTemplateSpec = field(default_factory=always(core_v1.PodTemplateSpec()))
     strategy: DeploymentStrategy = field(default_factory=always(DeploymentStrategy()))
-    minReadySeconds: int = 0
-    revisionHistoryLimit: int | None = None
+    minReadySeconds: Int32 = 0
+    revisionHistoryLimit: Int32 | None = None
     paused: bool = False
-    progressDeadlineSeconds: int | None = None
+    progressDeadlineSeconds: Int32 | None = None
 
 
 class DeploymentStatus(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    observedGeneration: int = 0
-    replicas: int = 0
-    updatedReplicas: int = 0
-    readyReplicas: int = 0
-    availableReplicas: int = 0
-    unavailableReplicas: int = 0
-    terminatingReplicas: int | None = None
+    observedGeneration: Int64 = 0
+    replicas: Int32 = 0
+    updatedReplicas: Int32 = 0
+    readyReplicas: Int32 = 0
+    availableReplicas: Int32 = 0
+    unavailableReplicas: Int32 = 0
+    terminatingReplicas: Int32 | None = None
     conditions: tuple[DeploymentCondition, ...] = ()
-    collisionCount: int | None = None
+    collisionCount: Int32 | None = None
 
 
 class Deployment(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -130,19 +130,19 @@ class DeploymentList(Base, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
 
 
 class ReplicaSetSpec(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    replicas: int | None = None
-    minReadySeconds: int = 0
+    replicas: Int32 | None = None
+    minReadySeconds: Int32 = 0
     selector: meta_v1.LabelSelector | None = field(default_factory=always(None))
     template: core_v1.PodTemplateSpec = field(default_factory=always(core_v1.PodTemplateSpec()))
 
 
 class ReplicaSetStatus(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    replicas: int = field(default_factory=always(0))
-    fullyLabeledReplicas: int = 0
-    readyReplicas: int = 0
-    availableReplicas: int = 0
-    terminatingReplicas: int | None = None
-    observedGeneration: int = 0
+    replicas: Int32 = field(default_factory=always(0))
+    fullyLabeledReplicas: Int32 = 0
+    readyReplicas: Int32 = 0
+    availableReplicas: Int32 = 0
+    terminatingReplicas: Int32 | None = None
+    observedGeneration: Int64 = 0
     conditions: tuple[ReplicaSetCondition, ...] = ()
 
 
@@ -180,7 +180,7 @@ class RollingUpdateDeployment(Base, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class RollingUpdateStatefulSetStrategy(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    partition: int | None = None
+    partition: Int32 | None = None
     maxUnavailable: IntOrString | None = None
 
 
@@ -190,30 +190,30 @@ class StatefulSetUpdateStrategy(Base, frozen=True, kw_only=True, omit_defaults=T
 
 
 class StatefulSetSpec(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    replicas: int | None = None
+    replicas: Int32 | None = None
     selector: meta_v1.LabelSelector | None = field(default_factory=always(None))
     template: core_v1.PodTemplateSpec = field(default_factory=always(core_v1.PodTemplateSpec()))
     volumeClaimTemplates: tuple[core_v1.PersistentVolumeClaim, ...] = ()
     serviceName: str = field(default_factory=always(""))
     podManagementPolicy: str = ""
     updateStrategy: StatefulSetUpdateStrategy = field(default_factory=always(StatefulSetUpdateStrategy()))
-    revisionHistoryLimit: int | None = None
-    minReadySeconds: int = 0
+    revisionHistoryLimit: Int32 | None = None
+    minReadySeconds: Int32 = 0
     persistentVolumeClaimRetentionPolicy: StatefulSetPersistentVolumeClaimRetentionPolicy | None = None
     ordinals: StatefulSetOrdinals | None = None
 
 
 class StatefulSetStatus(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    observedGeneration: int = 0
-    replicas: int = field(default_factory=always(0))
-    readyReplicas: int = 0
-    currentReplicas: int = 0
-    updatedReplicas: int = 0
+    observedGeneration: Int64 = 0
+    replicas: Int32 = field(default_factory=always(0))
+    readyReplicas: Int32 = 0
+    currentReplicas: Int32 = 0
+    updatedReplicas: Int32 = 0
     currentRevision: str = ""
     updateRevision: str = ""
-    collisionCount: int | None = None
+    collisionCount: Int32 | None = None
     conditions: tuple[StatefulSetCondition, ...] = ()
-    availableReplicas: int = field(default_factory=always(0))
+    availableReplicas: Int32 = field(default_factory=always(0))
 
 
 class StatefulSet(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -240,7 +240,7 @@ class StatefulSetList(Base, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
 
 
 class StatefulSetOrdinals(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    start: int = field(default_factory=always(0))
+    start: Int32 = field(default_factory=always(0))
 
 
 class StatefulSetPersistentVolumeClaimRetentionPolicy(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):

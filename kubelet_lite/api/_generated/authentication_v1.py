@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Raw, field
 
-from kubelet_lite.api._generated.base import NIL, Base, IntOrString, MicroTime, Quantity, Time, always
+from kubelet_lite.api._generated.base import NIL, Base, Int32, Int64, IntOrString, MicroTime, Number, Quantity, Time, always
 from kubelet_lite.api._generated import meta_v1
 
 __all__ = ['BoundObjectReference', 'SelfSubjectReview', 'SelfSubjectReviewStatus', 'TokenRequest', 'TokenRequestSpec', 'TokenRequestStatus', 'TokenReview', 'TokenReviewSpec', 'TokenReviewStatus', 'UserInfo']
@@ -39,7 +39,7 @@ class SelfSubjectReview(Base, frozen=True, kw_only=True, omit_defaults=True, gc=
 
 class TokenRequestSpec(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     audiences: tuple[str, ...] = field(default_factory=always(NIL))
-    expirationSeconds: int | None = field(default_factory=always(None))
+    expirationSeconds: Int64 | None = field(default_factory=always(None))
     boundObjectRef: BoundObjectReference | None = field(default_factory=always(None))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Raw, field
 
-from kubelet_lite.api._generated.base import NIL, Base, IntOrString, MicroTime, Quantity, Time, always
+from kubelet_lite.api._generated.base import NIL, Base, Int32, Int64, IntOrString, MicroTime, Number, Quantity, Time, always
 from kubelet_lite.api._generated import meta_v1
 
 __all__ = ['ContainerResourceMetricSource', 'ContainerResourceMetricStatus', 'CrossVersionObjectReference', 'ExternalMetricSource', 'ExternalMetricStatus', 'HorizontalPodAutoscaler', 'HorizontalPodAutoscalerCondition', 'HorizontalPodAutoscalerList', 'HorizontalPodAutoscalerSpec', 'HorizontalPodAutoscalerStatus', 'MetricSpec', 'MetricStatus', 'ObjectMetricSource', 'ObjectMetricStatus', 'PodsMetricSource', 'PodsMetricStatus', 'ResourceMetricSource', 'ResourceMetricStatus', 'Scale', 'ScaleSpec', 'ScaleStatus']
@@ -14,14 +14,14 @@ __all__ = ['ContainerResourceMetricSource', 'ContainerResourceMetricStatus', 'Cr
 
 class ContainerResourceMetricSource(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     name: str = field(default_factory=always(""))
-    targetAverageUtilization: int | None = None
+    targetAverageUtilization: Int32 | None = None
     targetAverageValue: Quantity | None = None
     container: str = field(default_factory=always(""))
 
 
 class ContainerResourceMetricStatus(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     name: str = field(default_factory=always(""))
-    currentAverageUtilization: int | None = None
+    currentAverageUtilization: Int32 | None = None
     currentAverageValue: Quantity = field(default_factory=always("0"))
     container: str = field(default_factory=always(""))
 
@@ -48,17 +48,17 @@ class ExternalMetricStatus(Base, frozen=True, kw_only=True, omit_defaults=True, 
 
 class HorizontalPodAutoscalerSpec(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     scaleTargetRef: CrossVersionObjectReference = field(default_factory=always(CrossVersionObjectReference()))
-    minReplicas: int | None = None
-    maxReplicas: int = field(default_factory=always(0))
-    targetCPUUtilizationPercentage: int | None = None
+    minReplicas: Int32 | None = None
+    maxReplicas: Int32 = field(default_factory=always(0))
+    targetCPUUtilizationPercentage: Int32 | None = None
 
 
 class HorizontalPodAutoscalerStatus(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    observedGeneration: int | None = None
+    observedGeneration: Int64 | None = None
     lastScaleTime: Time | None = None
-    currentReplicas: int = field(default_factory=always(0))
-    desiredReplicas: int = field(default_factory=always(0))
-    currentCPUUtilizationPercentage: int | None = None
+    currentReplicas: Int32 = field(default_factory=always(0))
+    desiredReplicas: Int32 = field(default_factory=always(0))
+    currentCPUUtilizationPercentage: Int32 | None = None
 
 
 class HorizontalPodAutoscaler(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -132,22 +132,22 @@ class PodsMetricStatus(Base, frozen=True, kw_only=True, omit_defaults=True, gc=F
 
 class ResourceMetricSource(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     name: str = field(default_factory=always(""))
-    targetAverageUtilization: int | None = None
+    targetAverageUtilization: Int32 | None = None
     targetAverageValue: Quantity | None = None
 
 
 class ResourceMetricStatus(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     name: str = field(default_factory=always(""))
-    currentAverageUtilization: int | None = None
+    currentAverageUtilization: Int32 | None = None
     currentAverageValue: Quantity = field(default_factory=always("0"))
 
 
 class ScaleSpec(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    replicas: int = 0
+    replicas: Int32 = 0
 
 
 class ScaleStatus(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    replicas: int = field(default_factory=always(0))
+    replicas: Int32 = field(default_factory=always(0))
     selector: str = ""
 
 

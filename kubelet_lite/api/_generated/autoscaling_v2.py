@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Raw, field
 
-from kubelet_lite.api._generated.base import NIL, Base, IntOrString, MicroTime, Quantity, Time, always
+from kubelet_lite.api._generated.base import NIL, Base, Int32, Int64, IntOrString, MicroTime, Number, Quantity, Time, always
 from kubelet_lite.api._generated import meta_v1
 
 __all__ = ['ContainerResourceMetricSource', 'ContainerResourceMetricStatus', 'CrossVersionObjectReference', 'ExternalMetricSource', 'ExternalMetricStatus', 'HPAScalingPolicy', 'HPAScalingRules', 'HorizontalPodAutoscaler', 'HorizontalPodAutoscalerBehavior', 'HorizontalPodAutoscalerCondition', 'HorizontalPodAutoscalerList', 'HorizontalPodAutoscalerSpec', 'HorizontalPodAutoscalerStatus', 'MetricIdentifier', 'MetricSpec', 'MetricStatus', 'MetricTarget', 'MetricValueStatus', 'ObjectMetricSource', 'ObjectMetricStatus', 'PodsMetricSource', 'PodsMetricStatus', 'ResourceMetricSource', 'ResourceMetricStatus']
@@ -16,7 +16,7 @@ class MetricTarget(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False
     type: str = field(default_factory=always(""))
     value: Quantity | None = None
     averageValue: Quantity | None = None
-    averageUtilization: int | None = None
+    averageUtilization: Int32 | None = None
 
 
 class ContainerResourceMetricSource(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -28,7 +28,7 @@ class ContainerResourceMetricSource(Base, frozen=True, kw_only=True, omit_defaul
 class MetricValueStatus(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     value: Quantity | None = None
     averageValue: Quantity | None = None
-    averageUtilization: int | None = None
+    averageUtilization: Int32 | None = None
 
 
 class ContainerResourceMetricStatus(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -60,12 +60,12 @@ class ExternalMetricStatus(Base, frozen=True, kw_only=True, omit_defaults=True, 
 
 class HPAScalingPolicy(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     type: str = field(default_factory=always(""))
-    value: int = field(default_factory=always(0))
-    periodSeconds: int = field(default_factory=always(0))
+    value: Int32 = field(default_factory=always(0))
+    periodSeconds: Int32 = field(default_factory=always(0))
 
 
 class HPAScalingRules(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    stabilizationWindowSeconds: int | None = None
+    stabilizationWindowSeconds: Int32 | None = None
     selectPolicy: str | None = None
     policies: tuple[HPAScalingPolicy, ...] = ()
     tolerance: Quantity | None = None
@@ -73,17 +73,17 @@ class HPAScalingRules(Base, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
 
 class HorizontalPodAutoscalerSpec(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     scaleTargetRef: CrossVersionObjectReference = field(default_factory=always(CrossVersionObjectReference()))
-    minReplicas: int | None = None
-    maxReplicas: int = field(default_factory=always(0))
+    minReplicas: Int32 | None = None
+    maxReplicas: Int32 = field(default_factory=always(0))
     metrics: tuple[MetricSpec, ...] = ()
     behavior: HorizontalPodAutoscalerBehavior | None = None
 
 
 class HorizontalPodAutoscalerStatus(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    observedGeneration: int | None = None
+    observedGeneration: Int64 | None = None
     lastScaleTime: Time | None = None
-    currentReplicas: int = 0
-    desiredReplicas: int = field(default_factory=always(0))
+    currentReplicas: Int32 = 0
+    desiredReplicas: Int32 = field(default_factory=always(0))
     currentMetrics: tuple[MetricStatus, ...] = field(default_factory=always(NIL))
     conditions: tuple[HorizontalPodAutoscalerCondition, ...] = ()
 

@@ -11,7 +11,10 @@ T = TypeVar("T")
 Quantity = Annotated[str, msgspec.Meta(extra={"format": "quantity"})]
 Time = Annotated[str, msgspec.Meta(extra={"format": "time"})]
 MicroTime = Annotated[str, msgspec.Meta(extra={"format": "microtime"})]
-IntOrString = int | str
+Int32 = Annotated[int, msgspec.Meta(ge=-2**31, le=2**31 - 1)]
+Int64 = Annotated[int, msgspec.Meta(ge=-2**63, le=2**63 - 1)]
+Number = int | float
+IntOrString = Int32 | str
 
 
 class Base(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):

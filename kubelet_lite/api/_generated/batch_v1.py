@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Raw, field
 
-from kubelet_lite.api._generated.base import NIL, Base, IntOrString, MicroTime, Quantity, Time, always
+from kubelet_lite.api._generated.base import NIL, Base, Int32, Int64, IntOrString, MicroTime, Number, Quantity, Time, always
 from kubelet_lite.api._generated import meta_v1
 from kubelet_lite.api._generated import core_v1
 
@@ -14,18 +14,18 @@ __all__ = ['CronJob', 'CronJobList', 'CronJobSpec', 'CronJobStatus', 'Job', 'Job
 
 
 class JobSpec(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    parallelism: int | None = None
-    completions: int | None = None
-    activeDeadlineSeconds: int | None = None
+    parallelism: Int32 | None = None
+    completions: Int32 | None = None
+    activeDeadlineSeconds: Int64 | None = None
     podFailurePolicy: PodFailurePolicy | None = None
     successPolicy: SuccessPolicy | None = None
-    backoffLimit: int | None = None
-    backoffLimitPerIndex: int | None = None
-    maxFailedIndexes: int | None = None
+    backoffLimit: Int32 | None = None
+    backoffLimitPerIndex: Int32 | None = None
+    maxFailedIndexes: Int32 | None = None
     selector: meta_v1.LabelSelector | None = None
     manualSelector: bool | None = None
     template: core_v1.PodTemplateSpec = field(default_factory=always(core_v1.PodTemplateSpec()))
-    ttlSecondsAfterFinished: int | None = None
+    ttlSecondsAfterFinished: Int32 | None = None
     completionMode: str | None = None
     suspend: bool | None = None
     podReplacementPolicy: str | None = None
@@ -40,12 +40,12 @@ class JobTemplateSpec(Base, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
 class CronJobSpec(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     schedule: str = field(default_factory=always(""))
     timeZone: str | None = None
-    startingDeadlineSeconds: int | None = None
+    startingDeadlineSeconds: Int64 | None = None
     concurrencyPolicy: str = ""
     suspend: bool | None = None
     jobTemplate: JobTemplateSpec = field(default_factory=always(JobTemplateSpec()))
-    successfulJobsHistoryLimit: int | None = None
-    failedJobsHistoryLimit: int | None = None
+    successfulJobsHistoryLimit: Int32 | None = None
+    failedJobsHistoryLimit: Int32 | None = None
 
 
 class CronJobStatus(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -73,14 +73,14 @@ class JobStatus(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     conditions: tuple[JobCondition, ...] = ()
     startTime: Time | None = None
     completionTime: Time | None = None
-    active: int = 0
-    succeeded: int = 0
-    failed: int = 0
-    terminating: int | None = None
+    active: Int32 = 0
+    succeeded: Int32 = 0
+    failed: Int32 = 0
+    terminating: Int32 | None = None
     completedIndexes: str = ""
     failedIndexes: str | None = None
     uncountedTerminatedPods: UncountedTerminatedPods | None = None
-    ready: int | None = None
+    ready: Int32 | None = None
 
 
 class Job(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -114,7 +114,7 @@ class PodFailurePolicy(Base, frozen=True, kw_only=True, omit_defaults=True, gc=F
 class PodFailurePolicyOnExitCodesRequirement(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     containerName: str | None = None
     operator: str = field(default_factory=always(""))
-    values: tuple[int, ...] = field(default_factory=always(NIL))
+    values: tuple[Int32, ...] = field(default_factory=always(NIL))
 
 
 class PodFailurePolicyOnPodConditionsPattern(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -134,7 +134,7 @@ class SuccessPolicy(Base, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
 
 class SuccessPolicyRule(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     succeededIndexes: str | None = None
-    succeededCount: int | None = None
+    succeededCount: Int32 | None = None
 
 
 class UncountedTerminatedPods(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Raw, field
 
-from kubelet_lite.api._generated.base import NIL, Base, IntOrString, MicroTime, Quantity, Time, always
+from kubelet_lite.api._generated.base import NIL, Base, Int32, Int64, IntOrString, MicroTime, Number, Quantity, Time, always
 from kubelet_lite.api._generated import meta_v1
 
 __all__ = ['CertificateSigningRequest', 'CertificateSigningRequestCondition', 'CertificateSigningRequestList', 'CertificateSigningRequestSpec', 'CertificateSigningRequestStatus']
@@ -15,7 +15,7 @@ __all__ = ['CertificateSigningRequest', 'CertificateSigningRequestCondition', 'C
 class CertificateSigningRequestSpec(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     request: bytes = field(default_factory=always(b""))
     signerName: str = field(default_factory=always(""))
-    expirationSeconds: int | None = None
+    expirationSeconds: Int32 | None = None
     usages: tuple[str, ...] = ()
     username: str = ""
     uid: str = ""

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Raw, field
 
-from kubelet_lite.api._generated.base import NIL, Base, IntOrString, MicroTime, Quantity, Time, always
+from kubelet_lite.api._generated.base import NIL, Base, Int32, Int64, IntOrString, MicroTime, Number, Quantity, Time, always
 from kubelet_lite.api._generated import meta_v1
 
 __all__ = ['Lease', 'LeaseList', 'LeaseSpec']
@@ -14,10 +14,10 @@ __all__ = ['Lease', 'LeaseList', 'LeaseSpec']
 
 class LeaseSpec(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     holderIdentity: str | None = None
-    leaseDurationSeconds: int | None = None
+    leaseDurationSeconds: Int32 | None = None
     acquireTime: MicroTime | None = None
     renewTime: MicroTime | None = None
-    leaseTransitions: int | None = None
+    leaseTransitions: Int32 | None = None
     strategy: str | None = None
     preferredHolder: str | None = None
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Raw, field
 
-from kubelet_lite.api._generated.base import NIL, Base, IntOrString, MicroTime, Quantity, Time, always
+from kubelet_lite.api._generated.base import NIL, Base, Int32, Int64, IntOrString, MicroTime, Number, Quantity, Time, always
 from kubelet_lite.api._generated import meta_v1
 
 __all__ = ['AWSElasticBlockStoreVolumeSource', 'Affinity', 'AppArmorProfile', 'AttachedVolume', 'AvoidPods', 'AzureDiskVolumeSource', 'AzureFilePersistentVolumeSource', 'AzureFileVolumeSource', 'Binding', 'CSIPersistentVolumeSource', 'CSIVolumeSource', 'Capabilities', 'CephFSPersistentVolumeSource', 'CephFSVolumeSource', 'CinderPersistentVolumeSource', 'CinderVolumeSource', 'ClientIPConfig', 'ClusterTrustBundleProjection', 'ComponentCondition', 'ComponentStatus', 'ComponentStatusList', 'ConfigMap', 'ConfigMapEnvSource', 'ConfigMapKeySelector', 'ConfigMapList', 'ConfigMapNodeConfigSource', 'ConfigMapProjection', 'ConfigMapVolumeSource', 'Container', 'ContainerExtendedResourceRequest', 'ContainerImage', 'ContainerPort', 'ContainerResizePolicy', 'ContainerRestartRule', 'ContainerRestartRuleOnExitCodes', 'ContainerState', 'ContainerStateRunning', 'ContainerStateTerminated', 'ContainerStateWaiting', 'ContainerStatus', 'ContainerUser', 'DaemonEndpoint', 'DownwardAPIProjection', 'DownwardAPIVolumeFile', 'DownwardAPIVolumeSource', 'EmptyDirVolumeSource', 'EndpointAddress', 'EndpointPort', 'EndpointSubset', 'Endpoints', 'EndpointsList', 'EnvFromSource', 'EnvVar', 'EnvVarSource', 'EphemeralContainer', 'EphemeralContainerCommon', 'EphemeralVolumeSource', 'Event', 'EventList', 'EventSeries', 'EventSource', 'ExecAction', 'FCVolumeSource', 'FileKeySelector', 'FlexPersistentVolumeSource', 'FlexVolumeSource', 'FlockerVolumeSource', 'GCEPersistentDiskVolumeSource', 'GRPCAction', 'GitRepoVolumeSource', 'GlusterfsPersistentVolumeSource', 'GlusterfsVolumeSource', 'HTTPGetAction', 'HTTPHeader', 'HostAlias', 'HostIP', 'HostPathVolumeSource', 'ISCSIPersistentVolumeSource', 'ISCSIVolumeSource', 'ImageVolumeSource', 'ImageVolumeStatus', 'KeyToPath', 'Lifecycle', 'LifecycleHandler', 'LimitRange', 'LimitRangeItem', 'LimitRangeList', 'LimitRangeSpec', 'LinuxContainerUser', 'LoadBalancerIngress', 'LoadBalancerStatus', 'LocalObjectReference', 'LocalVolumeSource', 'ModifyVolumeStatus', 'NFSVolumeSource', 'Namespace', 'NamespaceCondition', 'NamespaceList', 'NamespaceSpec', 'NamespaceStatus', 'Node', 'NodeAddress', 'NodeAffinity', 'NodeAllocatableResourceClaimStatus', 'NodeCondition', 'NodeConfigSource', 'NodeConfigStatus', 'NodeDaemonEndpoints', 'NodeFeatures', 'NodeList', 'NodeProxyOptions', 'NodeRuntimeHandler', 'NodeRuntimeHandlerFeatures', 'NodeSelector', 'NodeSelectorRequirement', 'NodeSelectorTerm', 'NodeSpec', 'NodeStatus', 'NodeSwapStatus', 'NodeSystemInfo', 'ObjectFieldSelector', 'ObjectReference', 'PersistentVolume', 'PersistentVolumeClaim', 'PersistentVolumeClaimCondition', 'PersistentVolumeClaimList', 'PersistentVolumeClaimSpec', 'PersistentVolumeClaimStatus', 'PersistentVolumeClaimTemplate', 'PersistentVolumeClaimVolumeSource', 'PersistentVolumeList', 'PersistentVolumeSource', 'PersistentVolumeSpec', 'PersistentVolumeStatus', 'PhotonPersistentDiskVolumeSource', 'Pod', 'PodAffinity', 'PodAffinityTerm', 'PodAntiAffinity', 'PodAttachOptions', 'PodCertificateProjection', 'PodCondition', 'PodDNSConfig', 'PodDNSConfigOption', 'PodExecOptions', 'PodExtendedResourceClaimStatus', 'PodIP', 'PodList', 'PodLogOptions', 'PodOS', 'PodPortForwardOptions', 'PodProxyOptions', 'PodReadinessGate', 'PodResourceClaim', 'PodResourceClaimStatus', 'PodSchedulingGate', 'PodSchedulingGroup', 'PodSecurityContext', 'PodSignature', 'PodSpec', 'PodStatus', 'PodStatusResult', 'PodTemplate', 'PodTemplateList', 'PodTemplateSpec', 'PortStatus', 'PortworxVolumeSource', 'Preconditions', 'PreferAvoidPodsEntry', 'PreferredSchedulingTerm', 'Probe', 'ProbeHandler', 'ProjectedVolumeSource', 'QuobyteVolumeSource', 'RBDPersistentVolumeSource', 'RBDVolumeSource', 'RangeAllocation', 'ReplicationController', 'ReplicationControllerCondition', 'ReplicationControllerList', 'ReplicationControllerSpec', 'ReplicationControllerStatus', 'ResourceClaim', 'ResourceFieldSelector', 'ResourceHealth', 'ResourceQuota', 'ResourceQuotaList', 'ResourceQuotaSpec', 'ResourceQuotaStatus', 'ResourceRequirements', 'ResourceStatus', 'SELinuxOptions', 'ScaleIOPersistentVolumeSource', 'ScaleIOVolumeSource', 'ScopeSelector', 'ScopedResourceSelectorRequirement', 'SeccompProfile', 'Secret', 'SecretEnvSource', 'SecretKeySelector', 'SecretList', 'SecretProjection', 'SecretReference', 'SecretVolumeSource', 'SecurityContext', 'SerializedReference', 'Service', 'ServiceAccount', 'ServiceAccountList', 'ServiceAccountTokenProjection', 'ServiceList', 'ServicePort', 'ServiceProxyOptions', 'ServiceSpec', 'ServiceStatus', 'SessionAffinityConfig', 'SleepAction', 'StorageOSPersistentVolumeSource', 'StorageOSVolumeSource', 'Sysctl', 'TCPSocketAction', 'Taint', 'Toleration', 'TopologySelectorLabelRequirement', 'TopologySelectorTerm', 'TopologySpreadConstraint', 'TypedLocalObjectReference', 'TypedObjectReference', 'Volume', 'VolumeDevice', 'VolumeMount', 'VolumeMountStatus', 'VolumeNodeAffinity', 'VolumeProjection', 'VolumeResourceRequirements', 'VolumeSource', 'VolumeStatus', 'VsphereVirtualDiskVolumeSource', 'WeightedPodAffinityTerm', 'WindowsSecurityContextOptions']
@@ -15,7 +15,7 @@ __all__ = ['AWSElasticBlockStoreVolumeSource', 'Affinity', 'AppArmorProfile', 'A
 class AWSElasticBlockStoreVolumeSource(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     volumeID: str = field(default_factory=always(""))
     fsType: str = ""
-    partition: int = 0
+    partition: Int32 = 0
     readOnly: bool = False
 
 
@@ -137,7 +137,7 @@ class CinderVolumeSource(Base, frozen=True, kw_only=True, omit_defaults=True, gc
 
 
 class ClientIPConfig(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    timeoutSeconds: int | None = None
+    timeoutSeconds: Int32 | None = None
 
 
 class ClusterTrustBundleProjection(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -213,7 +213,7 @@ class ConfigMapProjection(Base, frozen=True, kw_only=True, omit_defaults=True, g
 class ConfigMapVolumeSource(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     name: str = ""
     items: tuple[KeyToPath, ...] = ()
-    defaultMode: int | None = None
+    defaultMode: Int32 | None = None
     optional: bool | None = None
 
 
@@ -259,13 +259,13 @@ class ContainerExtendedResourceRequest(Base, frozen=True, kw_only=True, omit_def
 
 class ContainerImage(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     names: tuple[str, ...] = field(default_factory=always(NIL))
-    sizeBytes: int = 0
+    sizeBytes: Int64 = 0
 
 
 class ContainerPort(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     name: str = ""
-    hostPort: int = 0
-    containerPort: int = field(default_factory=always(0))
+    hostPort: Int32 = 0
+    containerPort: Int32 = field(default_factory=always(0))
     protocol: str = ""
     hostIP: str = ""
 
@@ -282,7 +282,7 @@ class ContainerRestartRule(Base, frozen=True, kw_only=True, omit_defaults=True, 
 
 class ContainerRestartRuleOnExitCodes(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     operator: str = ""
-    values: tuple[int, ...] = ()
+    values: tuple[Int32, ...] = ()
 
 
 class ContainerState(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -296,8 +296,8 @@ class ContainerStateRunning(Base, frozen=True, kw_only=True, omit_defaults=True,
 
 
 class ContainerStateTerminated(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    exitCode: int = field(default_factory=always(0))
-    signal: int = 0
+    exitCode: Int32 = field(default_factory=always(0))
+    signal: Int32 = 0
     reason: str = ""
     message: str = ""
     startedAt: Time | None = field(default_factory=always(None))
@@ -315,7 +315,7 @@ class ContainerStatus(Base, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     state: ContainerState = field(default_factory=always(ContainerState()))
     lastState: ContainerState = field(default_factory=always(ContainerState()))
     ready: bool = field(default_factory=always(False))
-    restartCount: int = field(default_factory=always(0))
+    restartCount: Int32 = field(default_factory=always(0))
     image: str = field(default_factory=always(""))
     imageID: str = field(default_factory=always(""))
     containerID: str = ""
@@ -333,7 +333,7 @@ class ContainerUser(Base, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
 
 
 class DaemonEndpoint(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    Port: int = field(default_factory=always(0))
+    Port: Int32 = field(default_factory=always(0))
 
 
 class DownwardAPIProjection(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -344,12 +344,12 @@ class DownwardAPIVolumeFile(Base, frozen=True, kw_only=True, omit_defaults=True,
     path: str = field(default_factory=always(""))
     fieldRef: ObjectFieldSelector | None = None
     resourceFieldRef: ResourceFieldSelector | None = None
-    mode: int | None = None
+    mode: Int32 | None = None
 
 
 class DownwardAPIVolumeSource(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     items: tuple[DownwardAPIVolumeFile, ...] = ()
-    defaultMode: int | None = None
+    defaultMode: Int32 | None = None
 
 
 class EmptyDirVolumeSource(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -366,7 +366,7 @@ class EndpointAddress(Base, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
 
 class EndpointPort(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     name: str = ""
-    port: int = field(default_factory=always(0))
+    port: Int32 = field(default_factory=always(0))
     protocol: str = ""
     appProtocol: str | None = None
 
@@ -487,7 +487,7 @@ class Event(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     source: EventSource = field(default_factory=always(EventSource()))
     firstTimestamp: Time | None = field(default_factory=always(None))
     lastTimestamp: Time | None = field(default_factory=always(None))
-    count: int = 0
+    count: Int32 = 0
     type: str = ""
     eventTime: MicroTime | None = field(default_factory=always(None))
     series: EventSeries | None = None
@@ -505,7 +505,7 @@ class EventList(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
 
 
 class EventSeries(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    count: int = 0
+    count: Int32 = 0
     lastObservedTime: MicroTime | None = field(default_factory=always(None))
 
 
@@ -515,7 +515,7 @@ class ExecAction(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
 
 class FCVolumeSource(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     targetWWNs: tuple[str, ...] = ()
-    lun: int | None = None
+    lun: Int32 | None = None
     fsType: str = ""
     readOnly: bool = False
     wwids: tuple[str, ...] = ()
@@ -552,12 +552,12 @@ class FlockerVolumeSource(Base, frozen=True, kw_only=True, omit_defaults=True, g
 class GCEPersistentDiskVolumeSource(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     pdName: str = field(default_factory=always(""))
     fsType: str = ""
-    partition: int = 0
+    partition: Int32 = 0
     readOnly: bool = False
 
 
 class GRPCAction(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    port: int = field(default_factory=always(0))
+    port: Int32 = field(default_factory=always(0))
     service: str | None = field(default_factory=always(None))
 
 
@@ -610,7 +610,7 @@ class HostPathVolumeSource(Base, frozen=True, kw_only=True, omit_defaults=True, 
 class ISCSIPersistentVolumeSource(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     targetPortal: str = field(default_factory=always(""))
     iqn: str = field(default_factory=always(""))
-    lun: int = field(default_factory=always(0))
+    lun: Int32 = field(default_factory=always(0))
     iscsiInterface: str = ""
     fsType: str = ""
     readOnly: bool = False
@@ -624,7 +624,7 @@ class ISCSIPersistentVolumeSource(Base, frozen=True, kw_only=True, omit_defaults
 class ISCSIVolumeSource(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     targetPortal: str = field(default_factory=always(""))
     iqn: str = field(default_factory=always(""))
-    lun: int = field(default_factory=always(0))
+    lun: Int32 = field(default_factory=always(0))
     iscsiInterface: str = ""
     fsType: str = ""
     readOnly: bool = False
@@ -647,7 +647,7 @@ class ImageVolumeStatus(Base, frozen=True, kw_only=True, omit_defaults=True, gc=
 class KeyToPath(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     key: str = field(default_factory=always(""))
     path: str = field(default_factory=always(""))
-    mode: int | None = None
+    mode: Int32 | None = None
 
 
 class Lifecycle(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -691,9 +691,9 @@ class LimitRangeList(Base, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
 
 
 class LinuxContainerUser(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    uid: int = field(default_factory=always(0))
-    gid: int = field(default_factory=always(0))
-    supplementalGroups: tuple[int, ...] = ()
+    uid: Int64 = field(default_factory=always(0))
+    gid: Int64 = field(default_factory=always(0))
+    supplementalGroups: tuple[Int64, ...] = ()
 
 
 class LoadBalancerIngress(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -891,7 +891,7 @@ class NodeSelectorTerm(Base, frozen=True, kw_only=True, omit_defaults=True, gc=F
 
 
 class NodeSwapStatus(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    capacity: int | None = None
+    capacity: Int64 | None = None
 
 
 class ObjectFieldSelector(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -1053,8 +1053,8 @@ class PodSpec(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     containers: tuple[Container, ...] = field(default_factory=always(NIL))
     ephemeralContainers: tuple[EphemeralContainer, ...] = ()
     restartPolicy: str = ""
-    terminationGracePeriodSeconds: int | None = None
-    activeDeadlineSeconds: int | None = None
+    terminationGracePeriodSeconds: Int64 | None = None
+    activeDeadlineSeconds: Int64 | None = None
     dnsPolicy: str = ""
     nodeSelector: Mapping[str, str] = field(default_factory=dict)
     serviceAccountName: str = ""
@@ -1074,7 +1074,7 @@ class PodSpec(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     tolerations: tuple[Toleration, ...] = ()
     hostAliases: tuple[HostAlias, ...] = ()
     priorityClassName: str = ""
-    priority: int | None = None
+    priority: Int32 | None = None
     dnsConfig: PodDNSConfig | None = None
     readinessGates: tuple[PodReadinessGate, ...] = ()
     runtimeClassName: str | None = None
@@ -1093,7 +1093,7 @@ class PodSpec(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
 
 
 class PodStatus(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    observedGeneration: int = 0
+    observedGeneration: Int64 = 0
     phase: str = ""
     conditions: tuple[PodCondition, ...] = ()
     message: str = ""
@@ -1156,7 +1156,7 @@ class PodAttachOptions(Base, frozen=True, kw_only=True, omit_defaults=True, gc=F
 class PodCertificateProjection(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     signerName: str = ""
     keyType: str = ""
-    maxExpirationSeconds: int | None = None
+    maxExpirationSeconds: Int32 | None = None
     credentialBundlePath: str = ""
     keyPath: str = ""
     certificateChainPath: str = ""
@@ -1165,7 +1165,7 @@ class PodCertificateProjection(Base, frozen=True, kw_only=True, omit_defaults=Tr
 
 class PodCondition(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     type: str = field(default_factory=always(""))
-    observedGeneration: int = 0
+    observedGeneration: Int64 = 0
     status: str = field(default_factory=always(""))
     lastProbeTime: Time | None = field(default_factory=always(None))
     lastTransitionTime: Time | None = field(default_factory=always(None))
@@ -1217,11 +1217,11 @@ class PodLogOptions(Base, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
     container: str = ""
     follow: bool = False
     previous: bool = False
-    sinceSeconds: int | None = None
+    sinceSeconds: Int64 | None = None
     sinceTime: Time | None = None
     timestamps: bool = False
-    tailLines: int | None = None
-    limitBytes: int | None = None
+    tailLines: Int64 | None = None
+    limitBytes: Int64 | None = None
     insecureSkipTLSVerifyBackend: bool = False
     stream: str | None = None
 
@@ -1233,7 +1233,7 @@ class PodOS(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
 class PodPortForwardOptions(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     kind: str = "PodPortForwardOptions"
     apiVersion: str = "v1"
-    ports: tuple[int, ...] = ()
+    ports: tuple[Int32, ...] = ()
 
 
 class PodProxyOptions(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -1268,12 +1268,12 @@ class PodSchedulingGroup(Base, frozen=True, kw_only=True, omit_defaults=True, gc
 class PodSecurityContext(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     seLinuxOptions: SELinuxOptions | None = None
     windowsOptions: WindowsSecurityContextOptions | None = None
-    runAsUser: int | None = None
-    runAsGroup: int | None = None
+    runAsUser: Int64 | None = None
+    runAsGroup: Int64 | None = None
     runAsNonRoot: bool | None = None
-    supplementalGroups: tuple[int, ...] = ()
+    supplementalGroups: tuple[Int64, ...] = ()
     supplementalGroupsPolicy: str | None = None
-    fsGroup: int | None = None
+    fsGroup: Int64 | None = None
     sysctls: tuple[Sysctl, ...] = ()
     fsGroupChangePolicy: str | None = None
     seccompProfile: SeccompProfile | None = None
@@ -1312,7 +1312,7 @@ class PodTemplateList(Base, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
 
 
 class PortStatus(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    port: int = field(default_factory=always(0))
+    port: Int32 = field(default_factory=always(0))
     protocol: str = field(default_factory=always(""))
     error: str | None = None
 
@@ -1335,7 +1335,7 @@ class PreferAvoidPodsEntry(Base, frozen=True, kw_only=True, omit_defaults=True, 
 
 
 class PreferredSchedulingTerm(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    weight: int = field(default_factory=always(0))
+    weight: Int32 = field(default_factory=always(0))
     preference: NodeSelectorTerm = field(default_factory=always(NodeSelectorTerm()))
 
 
@@ -1344,12 +1344,12 @@ class Probe(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     httpGet: HTTPGetAction | None = None
     tcpSocket: TCPSocketAction | None = None
     grpc: GRPCAction | None = None
-    initialDelaySeconds: int = 0
-    timeoutSeconds: int = 0
-    periodSeconds: int = 0
-    successThreshold: int = 0
-    failureThreshold: int = 0
-    terminationGracePeriodSeconds: int | None = None
+    initialDelaySeconds: Int32 = 0
+    timeoutSeconds: Int32 = 0
+    periodSeconds: Int32 = 0
+    successThreshold: Int32 = 0
+    failureThreshold: Int32 = 0
+    terminationGracePeriodSeconds: Int64 | None = None
 
 
 class ProbeHandler(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -1361,7 +1361,7 @@ class ProbeHandler(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False
 
 class ProjectedVolumeSource(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     sources: tuple[VolumeProjection, ...] = field(default_factory=always(NIL))
-    defaultMode: int | None = None
+    defaultMode: Int32 | None = None
 
 
 class QuobyteVolumeSource(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -1404,18 +1404,18 @@ class RangeAllocation(Base, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
 
 
 class ReplicationControllerSpec(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    replicas: int | None = None
-    minReadySeconds: int = 0
+    replicas: Int32 | None = None
+    minReadySeconds: Int32 = 0
     selector: Mapping[str, str] = field(default_factory=dict)
     template: PodTemplateSpec | None = None
 
 
 class ReplicationControllerStatus(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    replicas: int = field(default_factory=always(0))
-    fullyLabeledReplicas: int = 0
-    readyReplicas: int = 0
-    availableReplicas: int = 0
-    observedGeneration: int = 0
+    replicas: Int32 = field(default_factory=always(0))
+    fullyLabeledReplicas: Int32 = 0
+    readyReplicas: Int32 = 0
+    availableReplicas: Int32 = 0
+    observedGeneration: Int64 = 0
     conditions: tuple[ReplicationControllerCondition, ...] = ()
 
 
@@ -1580,7 +1580,7 @@ class SecretReference(Base, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
 class SecretVolumeSource(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     secretName: str = ""
     items: tuple[KeyToPath, ...] = ()
-    defaultMode: int | None = None
+    defaultMode: Int32 | None = None
     optional: bool | None = None
 
 
@@ -1589,8 +1589,8 @@ class SecurityContext(Base, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     privileged: bool | None = None
     seLinuxOptions: SELinuxOptions | None = None
     windowsOptions: WindowsSecurityContextOptions | None = None
-    runAsUser: int | None = None
-    runAsGroup: int | None = None
+    runAsUser: Int64 | None = None
+    runAsGroup: Int64 | None = None
     runAsNonRoot: bool | None = None
     readOnlyRootFilesystem: bool | None = None
     allowPrivilegeEscalation: bool | None = None
@@ -1617,7 +1617,7 @@ class ServiceSpec(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False)
     loadBalancerSourceRanges: tuple[str, ...] = ()
     externalName: str = ""
     externalTrafficPolicy: str = ""
-    healthCheckNodePort: int = 0
+    healthCheckNodePort: Int32 = 0
     publishNotReadyAddresses: bool = False
     sessionAffinityConfig: SessionAffinityConfig | None = None
     ipFamilies: tuple[str, ...] = ()
@@ -1659,7 +1659,7 @@ class ServiceAccountList(Base, frozen=True, kw_only=True, omit_defaults=True, gc
 
 class ServiceAccountTokenProjection(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     audience: str = ""
-    expirationSeconds: int | None = None
+    expirationSeconds: Int64 | None = None
     path: str = field(default_factory=always(""))
 
 
@@ -1674,9 +1674,9 @@ class ServicePort(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False)
     name: str = ""
     protocol: str = ""
     appProtocol: str | None = None
-    port: int = field(default_factory=always(0))
+    port: Int32 = field(default_factory=always(0))
     targetPort: IntOrString = 0
-    nodePort: int = 0
+    nodePort: Int32 = 0
 
 
 class ServiceProxyOptions(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -1690,7 +1690,7 @@ class SessionAffinityConfig(Base, frozen=True, kw_only=True, omit_defaults=True,
 
 
 class SleepAction(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    seconds: int = field(default_factory=always(0))
+    seconds: Int64 = field(default_factory=always(0))
 
 
 class StorageOSPersistentVolumeSource(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -1731,7 +1731,7 @@ class Toleration(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     operator: str = ""
     value: str = ""
     effect: str = ""
-    tolerationSeconds: int | None = None
+    tolerationSeconds: Int64 | None = None
 
 
 class TopologySelectorLabelRequirement(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -1744,11 +1744,11 @@ class TopologySelectorTerm(Base, frozen=True, kw_only=True, omit_defaults=True, 
 
 
 class TopologySpreadConstraint(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    maxSkew: int = field(default_factory=always(0))
+    maxSkew: Int32 = field(default_factory=always(0))
     topologyKey: str = field(default_factory=always(""))
     whenUnsatisfiable: str = field(default_factory=always(""))
     labelSelector: meta_v1.LabelSelector | None = None
-    minDomains: int | None = None
+    minDomains: Int32 | None = None
     nodeAffinityPolicy: str | None = None
     nodeTaintsPolicy: str | None = None
     matchLabelKeys: tuple[str, ...] = ()
@@ -1882,7 +1882,7 @@ class VsphereVirtualDiskVolumeSource(Base, frozen=True, kw_only=True, omit_defau
 
 
 class WeightedPodAffinityTerm(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    weight: int = field(default_factory=always(0))
+    weight: Int32 = field(default_factory=always(0))
     podAffinityTerm: PodAffinityTerm = field(default_factory=always(PodAffinityTerm()))
 
 

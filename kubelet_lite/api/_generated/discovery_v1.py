@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Raw, field
 
-from kubelet_lite.api._generated.base import NIL, Base, IntOrString, MicroTime, Quantity, Time, always
+from kubelet_lite.api._generated.base import NIL, Base, Int32, Int64, IntOrString, MicroTime, Number, Quantity, Time, always
 from kubelet_lite.api._generated import meta_v1
 from kubelet_lite.api._generated import core_v1
 
@@ -38,7 +38,7 @@ class EndpointHints(Base, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
 class EndpointPort(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     name: str | None = None
     protocol: str | None = None
-    port: int | None = None
+    port: Int32 | None = None
     appProtocol: str | None = None
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Raw, field
 
-from kubelet_lite.api._generated.base import NIL, Base, IntOrString, MicroTime, Quantity, Time, always
+from kubelet_lite.api._generated.base import NIL, Base, Int32, Int64, IntOrString, MicroTime, Number, Quantity, Time, always
 from kubelet_lite.api._generated import meta_v1
 from kubelet_lite.api._generated import core_v1
 
@@ -30,7 +30,7 @@ class Event(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     deprecatedSource: core_v1.EventSource = field(default_factory=always(core_v1.EventSource()))
     deprecatedFirstTimestamp: Time | None = field(default_factory=always(None))
     deprecatedLastTimestamp: Time | None = field(default_factory=always(None))
-    deprecatedCount: int = 0
+    deprecatedCount: Int32 = 0
 
 
 class EventList(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -41,5 +41,5 @@ class EventList(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
 
 
 class EventSeries(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    count: int = field(default_factory=always(0))
+    count: Int32 = field(default_factory=always(0))
     lastObservedTime: MicroTime | None = field(default_factory=always(None))

@@ -6,15 +6,15 @@ from typing import Any
 
 from msgspec import Raw, field
 
-from kubelet_lite.api._generated.base import NIL, Base, IntOrString, MicroTime, Quantity, Time, always
+from kubelet_lite.api._generated.base import NIL, Base, Int32, Int64, IntOrString, MicroTime, Number, Quantity, Time, always
 from kubelet_lite.api._generated import meta_v1
 
 __all__ = ['ExemptPriorityLevelConfiguration', 'FlowDistinguisherMethod', 'FlowSchema', 'FlowSchemaCondition', 'FlowSchemaList', 'FlowSchemaSpec', 'FlowSchemaStatus', 'GroupSubject', 'LimitResponse', 'LimitedPriorityLevelConfiguration', 'NonResourcePolicyRule', 'PolicyRulesWithSubjects', 'PriorityLevelConfiguration', 'PriorityLevelConfigurationCondition', 'PriorityLevelConfigurationList', 'PriorityLevelConfigurationReference', 'PriorityLevelConfigurationSpec', 'PriorityLevelConfigurationStatus', 'QueuingConfiguration', 'ResourcePolicyRule', 'ServiceAccountSubject', 'Subject', 'UserSubject']
 
 
 class ExemptPriorityLevelConfiguration(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    nominalConcurrencyShares: int | None = None
-    lendablePercent: int | None = None
+    nominalConcurrencyShares: Int32 | None = None
+    lendablePercent: Int32 | None = None
 
 
 class FlowDistinguisherMethod(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -27,7 +27,7 @@ class PriorityLevelConfigurationReference(Base, frozen=True, kw_only=True, omit_
 
 class FlowSchemaSpec(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     priorityLevelConfiguration: PriorityLevelConfigurationReference = field(default_factory=always(PriorityLevelConfigurationReference()))
-    matchingPrecedence: int = field(default_factory=always(0))
+    matchingPrecedence: Int32 = field(default_factory=always(0))
     distinguisherMethod: FlowDistinguisherMethod | None = None
     rules: tuple[PolicyRulesWithSubjects, ...] = ()
 
@@ -69,10 +69,10 @@ class LimitResponse(Base, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
 
 
 class LimitedPriorityLevelConfiguration(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    nominalConcurrencyShares: int | None = field(default_factory=always(None))
+    nominalConcurrencyShares: Int32 | None = field(default_factory=always(None))
     limitResponse: LimitResponse = field(default_factory=always(LimitResponse()))
-    lendablePercent: int | None = None
-    borrowingLimitPercent: int | None = None
+    lendablePercent: Int32 | None = None
+    borrowingLimitPercent: Int32 | None = None
 
 
 class NonResourcePolicyRule(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -120,9 +120,9 @@ class PriorityLevelConfigurationList(Base, frozen=True, kw_only=True, omit_defau
 
 
 class QueuingConfiguration(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    queues: int = field(default_factory=always(0))
-    handSize: int = field(default_factory=always(0))
-    queueLengthLimit: int = field(default_factory=always(0))
+    queues: Int32 = field(default_factory=always(0))
+    handSize: Int32 = field(default_factory=always(0))
+    queueLengthLimit: Int32 = field(default_factory=always(0))
 
 
 class ResourcePolicyRule(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):

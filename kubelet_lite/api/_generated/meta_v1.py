@@ -6,9 +6,9 @@ from typing import Any
 
 from msgspec import Raw, field
 
-from kubelet_lite.api._generated.base import NIL, Base, IntOrString, MicroTime, Quantity, Time, always
+from kubelet_lite.api._generated.base import NIL, Base, Int32, Int64, IntOrString, MicroTime, Number, Quantity, Time, always
 
-__all__ = ['APIGroup', 'APIGroupList', 'APIResource', 'APIResourceList', 'APIVersions', 'ApplyOptions', 'Condition', 'CreateOptions', 'DeleteOptions', 'FieldSelectorRequirement', 'GetOptions', 'GroupVersionForDiscovery', 'IntOrString', 'LabelSelector', 'LabelSelectorRequirement', 'ListMeta', 'ListOptions', 'ManagedFieldsEntry', 'MicroTime', 'ObjectMeta', 'OwnerReference', 'PartialObjectMetadata', 'PartialObjectMetadataList', 'PatchOptions', 'Preconditions', 'Quantity', 'RootPaths', 'ServerAddressByClientCIDR', 'ShardInfo', 'Status', 'StatusCause', 'StatusDetails', 'Table', 'TableColumnDefinition', 'TableOptions', 'TableRow', 'TableRowCondition', 'Time', 'UpdateOptions']
+__all__ = ['APIGroup', 'APIGroupList', 'APIResource', 'APIResourceList', 'APIVersions', 'ApplyOptions', 'Condition', 'CreateOptions', 'DeleteOptions', 'FieldSelectorRequirement', 'GetOptions', 'GroupVersionForDiscovery', 'Int32', 'Int64', 'IntOrString', 'LabelSelector', 'LabelSelectorRequirement', 'ListMeta', 'ListOptions', 'ManagedFieldsEntry', 'MicroTime', 'Number', 'ObjectMeta', 'OwnerReference', 'PartialObjectMetadata', 'PartialObjectMetadataList', 'PatchOptions', 'Preconditions', 'Quantity', 'RootPaths', 'ServerAddressByClientCIDR', 'ShardInfo', 'Status', 'StatusCause', 'StatusDetails', 'Table', 'TableColumnDefinition', 'TableOptions', 'TableRow', 'TableRowCondition', 'Time', 'UpdateOptions']
 
 
 class GroupVersionForDiscovery(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -69,7 +69,7 @@ class ApplyOptions(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False
 class Condition(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     type: str = field(default_factory=always(""))
     status: str = field(default_factory=always(""))
-    observedGeneration: int = 0
+    observedGeneration: Int64 = 0
     lastTransitionTime: Time | None = field(default_factory=always(None))
     reason: str = field(default_factory=always(""))
     message: str = field(default_factory=always(""))
@@ -86,7 +86,7 @@ class CreateOptions(Base, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
 class DeleteOptions(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     kind: str = "DeleteOptions"
     apiVersion: str = "v1"
-    gracePeriodSeconds: int | None = None
+    gracePeriodSeconds: Int64 | None = None
     preconditions: Preconditions | None = None
     orphanDependents: bool | None = None
     propagationPolicy: str | None = None
@@ -121,7 +121,7 @@ class ListMeta(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     selfLink: str = ""
     resourceVersion: str = ""
     continue_: str = field(default="", name="continue")
-    remainingItemCount: int | None = None
+    remainingItemCount: Int64 | None = None
     shardInfo: ShardInfo | None = None
 
 
@@ -134,8 +134,8 @@ class ListOptions(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False)
     allowWatchBookmarks: bool = False
     resourceVersion: str = ""
     resourceVersionMatch: str = ""
-    timeoutSeconds: int | None = None
-    limit: int = 0
+    timeoutSeconds: Int64 | None = None
+    limit: Int64 = 0
     continue_: str = field(default="", name="continue")
     sendInitialEvents: bool | None = None
     shardSelector: str = ""
@@ -158,10 +158,10 @@ class ObjectMeta(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     selfLink: str = ""
     uid: str = ""
     resourceVersion: str = ""
-    generation: int = 0
+    generation: Int64 = 0
     creationTimestamp: Time | None = None
     deletionTimestamp: Time | None = None
-    deletionGracePeriodSeconds: int | None = None
+    deletionGracePeriodSeconds: Int64 | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     ownerReferences: tuple[OwnerReference, ...] = ()
@@ -226,7 +226,7 @@ class Status(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     message: str = ""
     reason: str = ""
     details: StatusDetails | None = None
-    code: int = 0
+    code: Int32 = 0
 
 
 class StatusCause(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -241,7 +241,7 @@ class StatusDetails(Base, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
     kind: str = ""
     uid: str = ""
     causes: tuple[StatusCause, ...] = ()
-    retryAfterSeconds: int = 0
+    retryAfterSeconds: Int32 = 0
 
 
 class Table(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -257,7 +257,7 @@ class TableColumnDefinition(Base, frozen=True, kw_only=True, omit_defaults=True,
     type: str = field(default_factory=always(""))
     format: str = field(default_factory=always(""))
     description: str = field(default_factory=always(""))
-    priority: int = field(default_factory=always(0))
+    priority: Int32 = field(default_factory=always(0))
 
 
 class TableOptions(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Raw, field
 
-from kubelet_lite.api._generated.base import NIL, Base, IntOrString, MicroTime, Quantity, Time, always
+from kubelet_lite.api._generated.base import NIL, Base, Int32, Int64, IntOrString, MicroTime, Number, Quantity, Time, always
 from kubelet_lite.api._generated import meta_v1
 from kubelet_lite.api._generated import core_v1
 
@@ -115,7 +115,7 @@ class IngressLoadBalancerIngress(Base, frozen=True, kw_only=True, omit_defaults=
 
 
 class IngressPortStatus(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    port: int = field(default_factory=always(0))
+    port: Int32 = field(default_factory=always(0))
     protocol: str = field(default_factory=always(""))
     error: str | None = None
 
@@ -131,7 +131,7 @@ class IngressRuleValue(Base, frozen=True, kw_only=True, omit_defaults=True, gc=F
 
 class ServiceBackendPort(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     name: str = ""
-    number: int = 0
+    number: Int32 = 0
 
 
 class IngressServiceBackend(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -184,7 +184,7 @@ class NetworkPolicyPeer(Base, frozen=True, kw_only=True, omit_defaults=True, gc=
 class NetworkPolicyPort(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     protocol: str | None = None
     port: IntOrString | None = None
-    endPort: int | None = None
+    endPort: Int32 | None = None
 
 
 class ParentReference(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):

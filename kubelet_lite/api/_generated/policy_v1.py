@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Raw, field
 
-from kubelet_lite.api._generated.base import NIL, Base, IntOrString, MicroTime, Quantity, Time, always
+from kubelet_lite.api._generated.base import NIL, Base, Int32, Int64, IntOrString, MicroTime, Number, Quantity, Time, always
 from kubelet_lite.api._generated import meta_v1
 
 __all__ = ['Eviction', 'PodDisruptionBudget', 'PodDisruptionBudgetList', 'PodDisruptionBudgetSpec', 'PodDisruptionBudgetStatus']
@@ -27,12 +27,12 @@ class PodDisruptionBudgetSpec(Base, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class PodDisruptionBudgetStatus(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    observedGeneration: int = 0
+    observedGeneration: Int64 = 0
     disruptedPods: Mapping[str, Time] = field(default_factory=dict)
-    disruptionsAllowed: int = field(default_factory=always(0))
-    currentHealthy: int = field(default_factory=always(0))
-    desiredHealthy: int = field(default_factory=always(0))
-    expectedPods: int = field(default_factory=always(0))
+    disruptionsAllowed: Int32 = field(default_factory=always(0))
+    currentHealthy: Int32 = field(default_factory=always(0))
+    desiredHealthy: Int32 = field(default_factory=always(0))
+    expectedPods: Int32 = field(default_factory=always(0))
     conditions: tuple[meta_v1.Condition, ...] = ()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Raw, field
 
-from kubelet_lite.api._generated.base import NIL, Base, IntOrString, MicroTime, Quantity, Time, always
+from kubelet_lite.api._generated.base import NIL, Base, Int32, Int64, IntOrString, MicroTime, Number, Quantity, Time, always
 from kubelet_lite.api._generated import meta_v1
 from kubelet_lite.api._generated import core_v1
 
@@ -86,11 +86,11 @@ class DeviceAllocationConfiguration(Base, frozen=True, kw_only=True, omit_defaul
 
 
 class DeviceAttribute(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    int_: int | None = field(default=None, name="int")
+    int_: Int64 | None = field(default=None, name="int")
     bool_: bool | None = field(default=None, name="bool")
     string: str | None = None
     version: str | None = None
-    ints: tuple[int, ...] = ()
+    ints: tuple[Int64, ...] = ()
     bools: tuple[bool, ...] = ()
     strings: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()
@@ -179,7 +179,7 @@ class DeviceSubRequest(Base, frozen=True, kw_only=True, omit_defaults=True, gc=F
     deviceClassName: str = field(default_factory=always(""))
     selectors: tuple[DeviceSelector, ...] = ()
     allocationMode: str = ""
-    count: int = 0
+    count: Int64 = 0
     tolerations: tuple[DeviceToleration, ...] = ()
     capacity: CapacityRequirements | None = None
 
@@ -196,14 +196,14 @@ class DeviceToleration(Base, frozen=True, kw_only=True, omit_defaults=True, gc=F
     operator: str = ""
     value: str = ""
     effect: str = ""
-    tolerationSeconds: int | None = None
+    tolerationSeconds: Int64 | None = None
 
 
 class ExactDeviceRequest(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     deviceClassName: str = field(default_factory=always(""))
     selectors: tuple[DeviceSelector, ...] = ()
     allocationMode: str = ""
-    count: int = 0
+    count: Int64 = 0
     adminAccess: bool | None = None
     tolerations: tuple[DeviceToleration, ...] = ()
     capacity: CapacityRequirements | None = None
@@ -278,8 +278,8 @@ class ResourceClaimTemplateList(Base, frozen=True, kw_only=True, omit_defaults=T
 
 class ResourcePool(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     name: str = field(default_factory=always(""))
-    generation: int = field(default_factory=always(0))
-    resourceSliceCount: int = field(default_factory=always(0))
+    generation: Int64 = field(default_factory=always(0))
+    resourceSliceCount: Int64 = field(default_factory=always(0))
 
 
 class ResourceSliceSpec(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):

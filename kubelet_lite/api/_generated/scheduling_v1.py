@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Raw, field
 
-from kubelet_lite.api._generated.base import NIL, Base, IntOrString, MicroTime, Quantity, Time, always
+from kubelet_lite.api._generated.base import NIL, Base, Int32, Int64, IntOrString, MicroTime, Number, Quantity, Time, always
 from kubelet_lite.api._generated import meta_v1
 
 __all__ = ['PriorityClass', 'PriorityClassList']
@@ -16,7 +16,7 @@ class PriorityClass(Base, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
     kind: str = "PriorityClass"
     apiVersion: str = "scheduling.k8s.io/v1"
     metadata: meta_v1.ObjectMeta = field(default_factory=always(meta_v1.ObjectMeta()))
-    value: int = field(default_factory=always(0))
+    value: Int32 = field(default_factory=always(0))
     globalDefault: bool = False
     description: str = ""
     preemptionPolicy: str | None = None

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Raw, field
 
-from kubelet_lite.api._generated.base import NIL, Base, IntOrString, MicroTime, Quantity, Time, always
+from kubelet_lite.api._generated.base import NIL, Base, Int32, Int64, IntOrString, MicroTime, Number, Quantity, Time, always
 from kubelet_lite.api._generated import meta_v1
 from kubelet_lite.api._generated import core_v1
 
@@ -22,7 +22,7 @@ class CSIDriverSpec(Base, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
     tokenRequests: tuple[TokenRequest, ...] = ()
     requiresRepublish: bool | None = None
     seLinuxMount: bool | None = None
-    nodeAllocatableUpdatePeriodSeconds: int | None = None
+    nodeAllocatableUpdatePeriodSeconds: Int64 | None = None
     serviceAccountTokenInSecrets: bool | None = None
     preventPodSchedulingIfMissing: bool | None = None
 
@@ -105,7 +105,7 @@ class StorageClassList(Base, frozen=True, kw_only=True, omit_defaults=True, gc=F
 
 class TokenRequest(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     audience: str = field(default_factory=always(""))
-    expirationSeconds: int | None = None
+    expirationSeconds: Int64 | None = None
 
 
 class VolumeAttachmentSource(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -159,8 +159,8 @@ class VolumeAttributesClassList(Base, frozen=True, kw_only=True, omit_defaults=T
 class VolumeError(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     time: Time | None = field(default_factory=always(None))
     message: str = ""
-    errorCode: int | None = None
+    errorCode: Int32 | None = None
 
 
 class VolumeNodeResources(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    count: int | None = None
+    count: Int32 | None = None
