@@ -49,8 +49,9 @@ class Allocator(Protocol):
     Nothing waits between `allocate` and `written`, so what was allocated and not written (a dry run, an invalid object) is free again.
     """
 
-    def allocate(self, new: Any, old: Any | None) -> Any:
-        """`new` with its addresses, before its validation; `old` is None at creation. Raises an ApiError for what cannot be had."""
+    def allocate(self, new: Any, old: Any | None, dry_run: bool = False) -> Any:
+        """`new` with its addresses, before `prepare_create` or `prepare_update` and validation; `old` is None at creation. Raises an
+        ApiError for what cannot be had. (Kubernetes looks less closely in a dry run: it takes node ports outside the range.)"""
         ...
 
     def written(self, old: Any | None, new: Any | None) -> None:
