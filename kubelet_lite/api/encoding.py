@@ -10,7 +10,9 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from kubelet_lite.api import reading
 from kubelet_lite.api._generated.base import encode_nil
+from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.unstructured import Unstructured
 
 T = TypeVar("T")
@@ -21,10 +23,17 @@ def encode_item(obj: Any) -> bytes:
     """The object as an item of a list of its own kind: without kind and apiVersion (custom resources keep theirs, as in Kubernetes)."""
     if isinstance(obj, Unstructured):
         return _ENCODER.encode(to_json(obj))
-    kind, api_version = _names(type(obj))
-    if obj.kind is not kind or obj.apiVersion is not api_version:
-        obj = msgspec.structs.replace(obj, kind=kind, apiVersion=api_version)
-    return _ENCODER.encode(obj)
+    return _ENCODER.encode(named(obj))
+
+
+def named(obj: T) -> T:
+    """The object with its type's own kind and apiVersion, the very strings: encoding leaves them out by identity."""
+    if isinstance(obj, Unstructured):
+        return obj
+    kind, api_version = names_of(type(obj))
+    if obj.kind is kind and obj.apiVersion is api_version:  # type: ignore[attr-defined]
+        return obj
+    return msgspec.structs.replace(obj, kind=kind, apiVersion=api_version)  # type: ignore[type-var]
 
 
 def with_kind(item: bytes, kind: str, api_version: str) -> bytes:
@@ -37,7 +46,7 @@ def encode(obj: Any) -> bytes:
     """The whole object."""
     if isinstance(obj, Unstructured):
         return encode_item(obj)
-    return with_kind(encode_item(obj), *_names(type(obj)))
+    return with_kind(encode_item(obj), *names_of(type(obj)))
 
 
 def encode_value(value: Any) -> bytes:
@@ -48,6 +57,26 @@ def encode_value(value: Any) -> bytes:
 def decode(kind: type[T], data: bytes | str) -> T:
     """Strict: raises msgspec.ValidationError for an unknown field, a null or a wrong type, msgspec.DecodeError for no JSON."""
     return _decoder(kind).decode(data)  # type: ignore[no-any-return]
+
+
+def decode_lenient(kind: type[T], data: bytes) -> T:
+    """As a client of a newer server reads: unknown fields are dropped silently. Raises what `decode` does, and DecodingError."""
+    if kind is not Unstructured:
+        try:
+            return decode(kind, data)
+        except msgspec.ValidationError:
+            pass
+    return from_json(kind, reading.parse(data))
+
+
+def from_json(kind: type[T], value: Any) -> T:
+    """Plain JSON values to an object (or a part of one): unknown fields and nulls are dropped. Raises reading.DecodingError."""
+    if kind is not Unstructured:
+        text, _ = reading.read(kind, value)
+        return decode(kind, text)
+    fields = reading.plain(value)
+    metadata = from_json(ObjectMeta, fields.pop("metadata", None) or {})
+    return Unstructured(kind=fields.pop("kind", None) or "", apiVersion=fields.pop("apiVersion", None) or "", metadata=metadata, fields=fields)  # type: ignore[return-value]
 
 
 def to_json(obj: Any) -> Any:
@@ -64,7 +93,7 @@ def _is_whole_of(kind: Any) -> bool:
     return bool(fields.get("kind")) and bool(fields.get("apiVersion"))
 
 
-def _names_of(kind: Any) -> tuple[str, str]:
+def _find_names(kind: Any) -> tuple[str, str]:
     """The very strings that stand as defaults in the type: comparing with them by identity is what omits them."""
     fields = {f.name: f.default for f in msgspec.structs.fields(kind)}
     return fields["kind"], fields["apiVersion"]
@@ -75,5 +104,6 @@ def _decoder_of(kind: Any) -> msgspec.json.Decoder[Any]:
 
 
 _is_whole: Final[Callable[[Any], bool]] = cache(_is_whole_of)
-_names: Final[Callable[[Any], tuple[str, str]]] = cache(_names_of)
+names_of: Final[Callable[[Any], tuple[str, str]]] = cache(_find_names)
+"""(kind, apiVersion) of a top-level type."""
 _decoder: Final[Callable[[Any], msgspec.json.Decoder[Any]]] = cache(_decoder_of)

@@ -301,7 +301,7 @@ def address(value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """The address that Go reads: leading zeros in IPv4 octets are decimal, an IPv4-mapped IPv6 address is IPv4, zones are refused."""
     if ":" not in value:
         octets = value.split(".")
-        if len(octets) != 4 or not all(0 < len(o) and o.isascii() and o.isdigit() and int(o) < 256 for o in octets):
+        if len(octets) != 4 or not all(o and o.isascii() and o.isdigit() and int(o) < 256 for o in octets):
             return None
         return ipaddress.IPv4Address(".".join(str(int(o)) for o in octets))
     try:

@@ -75,12 +75,7 @@ class Selector(msgspec.Struct, frozen=True):
     nothing: bool = False
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        if self.nothing:
-            return False
-        for requirement in self.requirements:  # a loop: this is asked for every object of every list
-            if not requirement.matches(labels):
-                return False
-        return True
+        return not self.nothing and all(requirement.matches(labels) for requirement in self.requirements)
 
     @property
     def empty(self) -> bool:
