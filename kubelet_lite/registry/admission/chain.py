@@ -9,12 +9,45 @@ from __future__ import annotations
 from typing import Any, Final
 
 from kubelet_lite.registry.admission import (
+    certificates,
+    default_classes,
+    default_toleration_seconds,
+    limit_ranger,
     namespace_lifecycle,
+    node_restriction,
+    persistent_volume_claim_resize,
+    pod_security,
+    priority,
+    rbac_escalation,
+    resource_quota,
+    runtime_class,
+    service_account,
+    storage_object_in_use_protection,
+    taint_nodes_by_condition,
 )
 from kubelet_lite.registry.admission.plugin import Mutate, Operation, Plugin, Review, Validate, World
 
 PLUGINS: Final[tuple[Plugin, ...]] = (
     namespace_lifecycle.PLUGIN,
+    limit_ranger.PLUGIN,
+    service_account.PLUGIN,
+    node_restriction.PLUGIN,
+    taint_nodes_by_condition.PLUGIN,
+    pod_security.PLUGIN,
+    priority.PODS,
+    priority.CLASS_RULES,
+    default_toleration_seconds.PLUGIN,
+    default_classes.STORAGE,
+    storage_object_in_use_protection.PLUGIN,
+    persistent_volume_claim_resize.PLUGIN,
+    runtime_class.PLUGIN,
+    certificates.APPROVAL,
+    certificates.SIGNING,
+    certificates.SUBJECT,
+    default_classes.INGRESS,
+    rbac_escalation.ROLES,
+    rbac_escalation.BINDINGS,
+    resource_quota.PLUGIN,
 )
 """In the order in which they run."""
 

@@ -24,7 +24,7 @@ def _mutate(new: Any, review: Review, world: World) -> Any:
     if namespace is None:
         raise NotFound.of("", "namespaces", review.namespace)
     if namespace.status.phase == "Terminating" or namespace.metadata.deletionTimestamp:
-        error = review.forbidden(f"unable to create new content in namespace {review.namespace} because it is being terminated")
+        error = review.forbidden(f"unable to create new content in namespace {review.namespace} because it is being terminated", new)
         message = f"namespace {review.namespace} is being terminated"
         error.causes = (Cause(reason="NamespaceTerminating", message=message, field="metadata.namespace"),)
         raise error

@@ -37,15 +37,17 @@ class Review(msgspec.Struct, kw_only=True, gc=False):
     def identity(self) -> Identity:
         return self.context.identity
 
-    def forbidden(self, why: str) -> Forbidden:
-        """The refusal of this write: `pods "web" is forbidden: …`."""
+    def forbidden(self, why: str, new: Any = None) -> Forbidden:
+        """The refusal of this write: `pods "web" is forbidden: …`. `new` names it where the request does not."""
         resource = self.resource
-        details = {"name": self.name} if self.name else {}
+        name = self.name
+        if not name:
+            name = (new.metadata.name or new.metadata.generateName) if new is not None else "Unknown!"
+        details = {"name": name}
         if resource.group:
             details["group"] = resource.group
         details["kind"] = resource.plural
-        subject = f'{resource.qualified} "{self.name}"' if self.name else resource.qualified
-        return Forbidden(f"{subject} is forbidden: {why}", details=details)
+        return Forbidden(f'{resource.qualified} "{name}" is forbidden: {why}', details=details)
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +56,8 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     view: View
     environment: Environment
     authorizer: ClusterAuthorizer
+    write: Callable[[str, Any], None]
+    """(resource, object): stores a changed object at once, without admission of its own; a quota's usage."""
 
 
 Mutate = Callable[[Any, Review, World], Any]
