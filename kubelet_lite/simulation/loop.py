@@ -96,7 +96,9 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._steps_now = 0
         self._steps = 0
         self.before_step: Callable[[asyncio.Handle], None] | None = None
-        """Called with each callback before it runs: whatever looks at a run, or disturbs it, from outside."""
+        """Called with each callback before it runs: for what disturbs a run from outside."""
+        self.before_time_passes: Callable[[], None] | None = None
+        """Called when nothing more happens at an instant: for what looks at a run from outside."""
         self.errors: list[dict[str, Any]] = []
         self.set_exception_handler(lambda _, context: self.errors.append(context))
         self.network = Network(self, Random(f"network-{seed}"))
@@ -143,6 +145,8 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def _advance(self) -> None:
         """Moves time to the next timer and makes ready whatever is due then."""
+        if self.before_time_passes is not None:
+            self.before_time_passes()
         self._forget_cancelled_timers()
         timers = self._scheduled
         if not timers:
@@ -272,16 +276,19 @@ def callback_owner(handle: asyncio.Handle) -> object:
 
 
 def describe_task(task: asyncio.Task[Any]) -> str:
-    """A task's name and the line at which it waits."""
+    """A task's name, the functions it is in, outermost first, and the line at which it waits."""
     coroutine: Any = task.get_coro()
-    frame = None
+    frames = []
     while coroutine is not None:
-        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None) or getattr(coroutine, "ag_frame", None) or frame
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None) or getattr(coroutine, "ag_frame", None)
+        if frame is not None:
+            frames.append(frame)
         coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None) or getattr(coroutine, "ag_await", None)
-    if frame is None:
+    if not frames:
         return task.get_name()
-    module = inspect.getmodulename(frame.f_code.co_filename)
-    return f"{task.get_name()}: waits in {frame.f_code.co_qualname} ({module}.py:{frame.f_lineno})"
+    way = " > ".join(frame.f_code.co_qualname.rpartition("<locals>.")[2] for frame in frames)
+    module = inspect.getmodulename(frames[-1].f_code.co_filename)
+    return f"{task.get_name()}: waits in {way} ({module}.py:{frames[-1].f_lineno})"
 
 
 def _tasks_within(scope: CancelScope) -> Iterator[asyncio.Task[Any]]:

@@ -16,6 +16,7 @@ from kubelet_lite.actors.actor import current_actor
 from kubelet_lite.api.encoding import encode
 from kubelet_lite.simulation.environment import SimulatedEnvironment
 from kubelet_lite.store.event import Event
+from kubelet_lite.store.store import Store
 
 DIGEST_BYTES: Final = 6
 """Of an object's encoding: enough to see a difference."""
@@ -29,17 +30,27 @@ class Trace:
     def __init__(self, environment: SimulatedEnvironment) -> None:
         self._environment = environment
         self._lines: list[str] = []
+        self._store: Store | None = None
+        self._seen = 0
+        """The revision up to which the store's events are in the trace."""
 
     def add(self, what: str, text: str) -> None:
         """One line, at this moment, by this actor."""
-        self._lines.append(f"{self._environment.monotonic():.9f} {current_actor() or '-'} {what} {text}")
+        self._catch_up()
+        self._add(what, text, current_actor())
 
-    def add_event(self, event: Event) -> None:
-        """A change in a store."""
-        verb = "delete" if event.object is None else "create" if event.previous is None else "update"
-        obj = event.final if event.object is None else event.object
-        digest = hashlib.blake2s(encode(obj), digest_size=DIGEST_BYTES).hexdigest()
-        self.add(verb, f"{event.key} revision={event.revision} {digest}")
+    @contextmanager
+    def follow(self, store: Store) -> Iterator[None]:
+        """Within the block all changes of a store go into the trace: those that it holds already, and each later one in its moment."""
+        loop = self._environment.loop
+        assert loop.before_time_passes is None, "one trace at a time"
+        self._store, self._seen = store, store.compacted
+        loop.before_time_passes = self._catch_up
+        try:
+            yield
+        finally:
+            self._catch_up()
+            self._store = loop.before_time_passes = None
 
     @contextmanager
     def logs(self) -> Iterator[None]:
@@ -55,6 +66,21 @@ class Trace:
     def text(self) -> str:
         """All lines."""
         return "".join(f"{line}\n" for line in self._lines)
+
+    def _catch_up(self) -> None:
+        if self._store is not None and self._store.revision > self._seen:
+            for event in self._store.events(after=self._seen):
+                self._add_event(event)
+            self._seen = self._store.revision
+
+    def _add(self, what: str, text: str, actor: str = "") -> None:
+        self._lines.append(f"{self._environment.monotonic():.9f} {actor or '-'} {what} {text}")
+
+    def _add_event(self, event: Event) -> None:
+        verb = "delete" if event.object is None else "create" if event.previous is None else "update"
+        obj = event.final if event.object is None else event.object
+        digest = hashlib.blake2s(encode(obj), digest_size=DIGEST_BYTES).hexdigest()
+        self._add(verb, f"{event.key} revision={event.revision} {digest}")
 
     def _add_record(self, logger: Any, method: str, record: MutableMapping[str, Any]) -> Any:
         shown = [f"{key}={record[key]!r}" for key in sorted(record) if key not in NOT_SHOWN]
