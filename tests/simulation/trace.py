@@ -2,21 +2,27 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
+from typing import Final
 
 from kubelet_lite.simulation.environment import SimulatedEnvironment
 from kubelet_lite.simulation.run import simulate
 from kubelet_lite.simulation.trace import Trace
-from tests.simulation.scenarios import SCENARIOS
+
+SCENARIOS: Final = ("cluster", "network")
+"""Each is a module of this folder whose `run` takes the environment and a trace that is already listening."""
 
 
 def trace(seed: int, scenario: str) -> str:
     """One run."""
 
+    run = importlib.import_module(f"tests.simulation.{scenario}_scenario").run
+
     async def main(environment: SimulatedEnvironment) -> str:
         trace = Trace(environment)
         with trace.logs():
-            await SCENARIOS[scenario](environment, trace)
+            await run(environment, trace)
         return trace.text()
 
     return simulate(seed, main)
@@ -26,7 +32,7 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.trace", description=__doc__)
     parser.add_argument("seeds", metavar="SEED", type=int, nargs="+")
-    parser.add_argument("--scenario", choices=sorted(SCENARIOS), default=next(iter(SCENARIOS)))
+    parser.add_argument("--scenario", choices=SCENARIOS, default=SCENARIOS[0])
     arguments = parser.parse_args()
     for seed in arguments.seeds:
         sys.stdout.write(trace(seed, arguments.scenario))

@@ -1,7 +1,6 @@
-"""What the traced runs do: each takes the environment and a trace that is already listening."""
+"""The traced run of actors that talk HTTP over the simulated network: all of the engine, nothing of Kubernetes."""
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import aiohttp
@@ -69,7 +68,7 @@ class _Visitor(Actor):
         await self._done.send(self.name)
 
 
-async def network(environment: SimulatedEnvironment, trace: Trace) -> None:
+async def run(environment: SimulatedEnvironment, trace: Trace) -> None:
     """Actors that talk HTTP to one that crashes."""
     done = WaitingMailbox[str](1)
     counts = CoalescingMailbox[str](lambda name: name)
@@ -81,6 +80,3 @@ async def network(environment: SimulatedEnvironment, trace: Trace) -> None:
             trace.add("done", await done.receive())
         for name in await counts.receive_batch():
             trace.add("counted", name)
-
-
-SCENARIOS: Final[Mapping[str, Callable[[SimulatedEnvironment, Trace], Awaitable[None]]]] = {"network": network}
