@@ -102,7 +102,8 @@ def internal(field: str, detail: str) -> FieldError:
 class ApiError(Exception):
     """The caller was wrong, or may not: a Status with Kubernetes' reason and code.
 
-    `details` holds name, group, kind, uid, retryAfterSeconds as in StatusDetails; `causes` its causes.
+    `details` holds name, group, kind, uid, retryAfterSeconds as in StatusDetails (given empty, they stand empty in the Status);
+    `causes` its causes.
     """
 
     code: int = 500
@@ -115,6 +116,7 @@ class ApiError(Exception):
         super().__init__(message)
         self.message = message
         self.details: dict[str, Any] = dict(details or {})
+        self.detailed = details is not None
         self.causes = tuple(causes)
         if code is not None:
             self.code = code
@@ -131,7 +133,7 @@ class ApiError(Exception):
         details = dict(self.details)
         if self.causes:
             details["causes"] = [msgspec.to_builtins(cause) for cause in self.causes]
-        if details or self.reason in _ALWAYS_DETAILED:
+        if details or self.detailed or self.reason in _ALWAYS_DETAILED:
             status["details"] = details
         status["code"] = self.code
         return status
@@ -140,12 +142,14 @@ class ApiError(Exception):
     def from_status(cls, status: Mapping[str, Any], code: int = 500) -> ApiError:
         """The error that a server's Status (or any failure answer) stands for."""
         reason, code = str(status.get("reason", "")), int(status.get("code") or code)
-        details = dict(status.get("details") or {})
-        raw_causes = details.pop("causes", None) or ()
+        details = dict(status["details"]) if status.get("details") is not None else None
+        raw_causes = (details.pop("causes", None) if details else None) or ()
         causes = tuple(Cause(reason=c.get("reason", ""), message=c.get("message", ""), field=c.get("field", "")) for c in raw_causes)
         kind = _BY_REASON.get(reason) or _BY_CODE.get(code) or ApiError
         error = kind.__new__(kind)
         ApiError.__init__(error, str(status.get("message", "")), details=details, causes=causes, code=code, reason=reason)
+        if isinstance(error, Expired):
+            error.continue_ = str((status.get("metadata") or {}).get("continue", ""))
         return error
 
 
@@ -205,9 +209,20 @@ class Gone(ApiError):
 
 
 class Expired(Gone):
-    """The revision asked for was compacted: list again."""
+    """The revision asked for was compacted: list again, or go on with `continue_` from a newer state."""
 
     code, reason = 410, "Expired"
+    continue_: str = ""
+
+    def __init__(self, message: str, *, continue_: str = "", **more: Any) -> None:
+        super().__init__(message, **more)
+        self.continue_ = continue_
+
+    def to_status(self) -> dict[str, Any]:
+        status = super().to_status()
+        if self.continue_:
+            status["metadata"] = {"continue": self.continue_}
+        return status
 
 
 class RequestEntityTooLarge(ApiError):

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 import numpy as np
 
-from kubelet_lite.scheduler.framework import Filter, Rejection, Score
-from kubelet_lite.scheduler.node_table import Column, NodeTable, Rows
+from kubelet_lite.scheduler.framework import Profile, Rejection, Score
+from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
 
 
@@ -51,17 +51,10 @@ class Unschedulable(msgspec.Struct, frozen=True):
         return f"{head}: {outcomes}."
 
 
-class Profile(msgspec.Struct, frozen=True):
-    """The plug-ins of one scheduler name, in order."""
-
-    filters: tuple[Filter, ...]
-    scores: tuple[Score, ...]
-
-
 def schedule(nodes: NodeTable, pod: PodInfo, profile: Profile, rng: random.Random) -> Placement | Unschedulable:
-    rows = feasible_rows(nodes, pod, profile.filters)
+    rows = feasible_rows(nodes, pod, profile)
     if rows.size == 0:
-        rejections = {nodes.name(row): rejection for row, rejection in rejected(nodes, pod, profile.filters).items()}
+        rejections = {nodes.name(row): rejection for row, rejection in rejected(nodes, pod, profile).items()}
         return Unschedulable(rejections, len(nodes), pod.pod.spec.preemptionPolicy != "Never")
     if rows.size == 1:
         return Placement(nodes.name(int(rows[0])), 1)
@@ -73,19 +66,23 @@ def schedule(nodes: NodeTable, pod: PodInfo, profile: Profile, rng: random.Rando
     return Placement(nodes.name(row), int(rows.size))
 
 
-def feasible_rows(nodes: NodeTable, pod: PodInfo, filters: Sequence[Filter]) -> Rows:
-    mask = nodes.alive.copy()
-    for plugin in filters:
+def feasible_rows(nodes: NodeTable, pod: PodInfo, profile: Profile) -> Rows:
+    """The nodes that every filter passes."""
+    mask, _ = _narrowed(nodes, pod, profile)
+    for plugin in profile.filters:
         if plugin.applies(pod, nodes):
             mask &= plugin.mask(pod, nodes)
     return np.flatnonzero(mask)
 
 
-def rejected(nodes: NodeTable, pod: PodInfo, filters: Sequence[Filter]) -> dict[int, Rejection]:
-    """For each refused row the first filter's rejection, in order of rows."""
-    found: dict[int, Rejection] = {}
-    remaining = nodes.alive.copy()
-    for plugin in filters:
+def rejected(nodes: NodeTable, pod: PodInfo, profile: Profile) -> dict[int, Rejection]:
+    """For each refused row the first refusal, in order of rows."""
+    remaining, left_out = _narrowed(nodes, pod, profile)
+    found = {}
+    if left_out:
+        reason = Rejection(left_out[0], (f"node(s) didn't satisfy plugin(s) [{' '.join(sorted(left_out))}]",), resolvable=False)
+        found = {int(row): reason for row in np.flatnonzero(nodes.alive & ~remaining)}
+    for plugin in profile.filters:
         if not plugin.applies(pod, nodes):
             continue
         mask = plugin.mask(pod, nodes)
@@ -96,10 +93,22 @@ def rejected(nodes: NodeTable, pod: PodInfo, filters: Sequence[Filter]) -> dict[
 
 
 def weighted_scores(nodes: NodeTable, pod: PodInfo, scores: Sequence[Score], rows: Rows) -> Iterable[tuple[str, Column]]:
+    """What each plug-in adds to the total of `rows`."""
     for plugin in scores:
         column = plugin.column(pod, nodes, rows)
         if column is not None:
             yield plugin.name, column * plugin.weight
+
+
+def _narrowed(nodes: NodeTable, pod: PodInfo, profile: Profile) -> tuple[Mask, list[str]]:
+    """The nodes that are looked at, and which plug-ins left the others out."""
+    mask, plugins = nodes.alive.copy(), []
+    for plugin in profile.pre_filters:
+        narrower = plugin.narrow(pod, nodes)
+        if narrower is not None:
+            mask &= narrower
+            plugins.append(plugin.name)
+    return mask, plugins
 
 
 def _counted(reasons: Iterable[str]) -> str:

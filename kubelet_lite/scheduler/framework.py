@@ -24,6 +24,16 @@ class Rejection(msgspec.Struct, frozen=True):
     """Whether removing other pods from the node could help."""
 
 
+class PreFilter(Protocol):
+    """Leaves out nodes before any filter looks at them."""
+
+    name: str
+
+    def narrow(self, pod: PodInfo, nodes: NodeTable) -> Mask | None:
+        """The only nodes worth looking at; None: all of them."""
+        ...
+
+
 class Filter(Protocol):
     """`mask` may be asked for all nodes at once, `reject` only for a row that `mask` refused."""
 
@@ -45,6 +55,14 @@ class Score(Protocol):
     weight: int
 
     def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column | None: ...
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """The plug-ins of one scheduler name, in order."""
+
+    pre_filters: tuple[PreFilter, ...]
+    filters: tuple[Filter, ...]
+    scores: tuple[Score, ...]
 
 
 def normalised(scores: Column, *, reverse: bool = False) -> Column:

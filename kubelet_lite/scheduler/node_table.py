@@ -4,7 +4,7 @@ Filters and scores are operations on whole columns. Rows of nodes that left are 
 """
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -27,6 +27,13 @@ class Placed(msgspec.Struct, frozen=True, eq=False):
 
     info: PodInfo
     row: int
+
+
+class ImageState(msgspec.Struct, eq=False):
+    """One image name: where it is, and its size as the first node that had it reported (other nodes' sizes do not count)."""
+
+    size_bytes: int
+    rows: dict[int, None]
 
 
 class NodeTable:
@@ -56,7 +63,7 @@ class NodeTable:
         self._ports: list[list[HostPort]] = [[] for _ in range(FIRST_CAPACITY)]
         self._placed: dict[tuple[str, str], Placed] = {}
         self._waiting: dict[str, dict[tuple[str, str], PodInfo]] = {}
-        self._images: dict[str, dict[int, int]] = {}
+        self._images: dict[str, ImageState] = {}
         self.generation = 0
 
     def __len__(self) -> int:
@@ -68,10 +75,16 @@ class NodeTable:
         return self._capacity
 
     def allocatable(self, resource: str) -> Column:
-        return self._allocatable[self._column(resource)]
+        return self._known(self._allocatable, resource)
 
     def requested(self, resource: str) -> Column:
-        return self._requested[self._column(resource)]
+        return self._known(self._requested, resource)
+
+    def _known(self, table: NDArray[np.int64], resource: str) -> Column:
+        """The resource's column; nobody has or wants one that never was heard of."""
+        index = self._columns.get(resource)
+        column: Column = table[index] if index is not None else np.zeros(self._capacity, np.int64)
+        return column
 
     def ports(self, row: int) -> Sequence[HostPort]:
         return self._ports[row]
@@ -79,9 +92,9 @@ class NodeTable:
     def rows_with_ports(self) -> Iterator[int]:
         return (row for row, ports in enumerate(self._ports) if ports)
 
-    def image_sizes(self, image: str) -> Mapping[int, int]:
-        """Row → bytes, for each node that reports the image."""
-        return self._images.get(image, {})
+    def image(self, name: str) -> ImageState | None:
+        """The image, where any node has it."""
+        return self._images.get(name)
 
     def name(self, row: int) -> str:
         node = self.nodes[row]
@@ -120,7 +133,10 @@ class NodeTable:
             self._allocatable[self._columns[resource], row] = amount
         for image in node.status.images:
             for alias in image.names:
-                self._images.setdefault(alias, {})[row] = image.sizeBytes
+                state = self._images.get(alias)
+                if state is None:
+                    state = self._images[alias] = ImageState(image.sizeBytes, {})
+                state.rows[row] = None
         for info in list(self._waiting.pop(name, {}).values()):
             self.place(info, name)
 
@@ -164,7 +180,8 @@ class NodeTable:
 
     def _count(self, info: PodInfo, row: int, sign: int) -> None:
         for resource, amount in info.requests.items():
-            self._requested[self._column(resource), row] += sign * amount
+            column = self._column(resource)
+            self._requested[column, row] += sign * amount
         self.scored_cpu[row] += sign * info.scored_requests[0]
         self.scored_memory[row] += sign * info.scored_requests[1]
         self.pod_count[row] += sign
@@ -208,7 +225,9 @@ class NodeTable:
         node = self.nodes[row]
         for image in node.status.images if node is not None else ():
             for alias in image.names:
-                self._images[alias].pop(row, None)
+                state = self._images.get(alias)
+                if state is not None and state.rows.pop(row, self) is None and not state.rows:
+                    del self._images[alias]
 
 
 def _same_for_scheduling(old: Node, new: Node) -> bool:

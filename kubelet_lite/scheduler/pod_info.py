@@ -12,10 +12,8 @@ import msgspec
 from kubelet_lite.api import scheduling_rules
 from kubelet_lite.api.core_v1 import Pod
 
-DEFAULT_MILLI_CPU: Final = 100
-"""What a container without a cpu request counts for in scores (never in filters)."""
-DEFAULT_MEMORY_BYTES: Final = 200 * 1024 * 1024
-"""Likewise for memory."""
+DEFAULTS: Final = {"cpu": 100, "memory": 200 * 1024 * 1024}
+"""What a container without a request counts for in scores (never in filters): millicores, bytes."""
 
 
 class HostPort(msgspec.Struct, frozen=True):
@@ -38,7 +36,9 @@ class PodInfo(msgspec.Struct, frozen=True, eq=False):
     requests: Mapping[str, int]
     """By resource name; cpu in millicores. What the pod asks for at its most demanding moment."""
     scored_requests: tuple[int, int]
-    """(millicores, bytes) with Kubernetes' defaults for containers that ask for nothing."""
+    """(millicores, bytes) with Kubernetes' defaults for containers that ask for nothing: what the pod counts for once placed."""
+    arriving_requests: tuple[int, int]
+    """The same while its own node is chosen: there kube-scheduler 1.36 does not see what the pod asks for as a whole."""
     host_ports: tuple[HostPort, ...]
     placement_key: bytes
     """Equal for pods with equal node selector and node affinity; b"" when they have neither."""
@@ -51,7 +51,8 @@ class PodInfo(msgspec.Struct, frozen=True, eq=False):
 def pod_info(pod: Pod) -> PodInfo:
     spec = pod.spec
     requests = scheduling_rules.pod_requests(pod)
-    defaulted = scheduling_rules.pod_requests(pod, missing={"cpu": DEFAULT_MILLI_CPU, "memory": DEFAULT_MEMORY_BYTES})
+    arriving = _scored(pod)
+    placed = _scored(pod, requests) if spec.resources is not None else arriving
     affinity = spec.affinity.nodeAffinity if spec.affinity is not None else None
     placement_key = msgspec.json.encode((spec.nodeSelector, affinity), order="sorted") if spec.nodeSelector or affinity is not None else b""
     ports = tuple(
@@ -60,4 +61,11 @@ def pod_info(pod: Pod) -> PodInfo:
         for port in container.ports
         if port.hostPort
     )
-    return PodInfo(pod, requests, (defaulted.get("cpu", 0), defaulted.get("memory", 0)), ports, placement_key)
+    return PodInfo(pod, requests, placed, arriving, ports, placement_key)
+
+
+def _scored(pod: Pod, whole: Mapping[str, int] | None = None) -> tuple[int, int]:
+    """(millicores, bytes) of the containers; `whole`: what the pod as a whole asks for goes before defaults."""
+    missing = {name: amount for name, amount in DEFAULTS.items() if whole is None or name not in whole}
+    found = scheduling_rules.pod_requests(pod, missing=missing, pod_level=whole is not None)
+    return found.get("cpu", 0), found.get("memory", 0)

@@ -21,10 +21,10 @@ from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH, ListOptions, WatchEvent
 from kubelet_lite.client.base import Client
 from kubelet_lite.client.events import EventRecorder
-from kubelet_lite.scheduler.decision import Placement, Profile, Unschedulable, schedule
+from kubelet_lite.scheduler.decision import Placement, Unschedulable, schedule
 from kubelet_lite.scheduler.node_table import NodeTable
+from kubelet_lite.scheduler.plugins import default_profile
 from kubelet_lite.scheduler.pod_info import PodInfo, pod_info
-from kubelet_lite.scheduler.plugins import default_filters, default_scores
 from kubelet_lite.scheduler.queue import SchedulingQueue, Waiting
 
 BATCH: Final = 100
@@ -42,7 +42,7 @@ class Scheduler(Actor):
         super().__init__(name)
         self._client = client
         self._environment = environment
-        self._profile = Profile(default_filters(), default_scores())
+        self._profile = default_profile()
         self._recorder = EventRecorder(client, environment, name, modern=True)
         self._nodes = NodeTable()
         self._queue = SchedulingQueue()

@@ -1,7 +1,7 @@
 """The plug-ins of the default profile, a file each, in Kubernetes' order and with its weights."""
 from __future__ import annotations
 
-from kubelet_lite.scheduler.framework import Filter, Score
+from kubelet_lite.scheduler.framework import Profile
 from kubelet_lite.scheduler.plugins.image_locality import ImageLocality
 from kubelet_lite.scheduler.plugins.node_affinity import NodeAffinity
 from kubelet_lite.scheduler.plugins.node_name import NodeName
@@ -12,9 +12,11 @@ from kubelet_lite.scheduler.plugins.node_unschedulable import NodeUnschedulable
 from kubelet_lite.scheduler.plugins.taint_toleration import TaintToleration
 
 
-def default_filters() -> tuple[Filter, ...]:
-    return NodeUnschedulable(), NodeName(), TaintToleration(), NodeAffinity(), NodePorts(), NodeResourcesFit()
-
-
-def default_scores() -> tuple[Score, ...]:
-    return TaintToleration(), NodeAffinity(), NodeResourcesFit(), NodeResourcesBalancedAllocation(), ImageLocality()
+def default_profile() -> Profile:
+    """New plug-ins: some keep what they computed for a node table."""
+    node_affinity, taint_toleration, resources_fit = NodeAffinity(), TaintToleration(), NodeResourcesFit()
+    return Profile(
+        pre_filters=(node_affinity,),
+        filters=(NodeUnschedulable(), NodeName(), taint_toleration, node_affinity, NodePorts(), resources_fit),
+        scores=(taint_toleration, node_affinity, resources_fit, NodeResourcesBalancedAllocation(), ImageLocality()),
+    )

@@ -22,13 +22,12 @@ class ImageLocality:
     def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column | None:
         spec = pod.pod.spec
         images = [normalised_name(c.image) for c in (*spec.containers, *spec.initContainers)]
-        sizes = [nodes.image_sizes(image) for image in images]
-        if not any(sizes):
+        states = [state for image in images if (state := nodes.image(image)) is not None]
+        if not states:
             return None
         present = np.zeros(nodes.width, np.int64)
-        for by_row in sizes:
-            for row, size in by_row.items():
-                present[row] += int(size * len(by_row) / len(nodes))
+        for state in states:
+            present[list(state.rows)] += int(state.size_bytes * (len(state.rows) / len(nodes)))
         largest = LARGEST_BYTES_PER_CONTAINER * len(images)
         clamped = np.clip(present[rows], SMALLEST_BYTES, largest)
         column: Column = MAX_NODE_SCORE * (clamped - SMALLEST_BYTES) // (largest - SMALLEST_BYTES)

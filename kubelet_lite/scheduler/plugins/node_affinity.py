@@ -42,10 +42,15 @@ class NodeAffinity:
             self._masks[pod.placement_key] = found
         return found
 
+    def narrow(self, pod: PodInfo, nodes: NodeTable) -> Mask | None:
+        named = scheduling_rules.required_node_names(pod.pod) if pod.placement_key else None
+        if named is None:
+            return None
+        mask = np.zeros(nodes.width, np.bool_)
+        mask[[row for name in sorted(named) if (row := nodes.row_of.get(name)) is not None]] = True
+        return mask
+
     def reject(self, pod: PodInfo, nodes: NodeTable, row: int) -> Rejection:
-        named = scheduling_rules.required_node_names(pod.pod)
-        if named is not None and nodes.name(row) not in named:
-            return Rejection(self.name, (f"node(s) didn't satisfy plugin(s) [{self.name}]",), resolvable=False)
         return Rejection(self.name, ("node(s) didn't match Pod's node affinity/selector",), resolvable=False)
 
     def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column | None:

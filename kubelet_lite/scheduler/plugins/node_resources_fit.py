@@ -43,8 +43,8 @@ class NodeResourcesFit:
         return Rejection(self.name, tuple(reasons), resolvable)
 
     def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column:
-        cpu = _left(nodes.allocatable("cpu")[rows], nodes.scored_cpu[rows] + pod.scored_requests[0])
-        memory = _left(nodes.allocatable("memory")[rows], nodes.scored_memory[rows] + pod.scored_requests[1])
+        cpu = _left(nodes.allocatable("cpu")[rows], nodes.scored_cpu[rows] + pod.arriving_requests[0])
+        memory = _left(nodes.allocatable("memory")[rows], nodes.scored_memory[rows] + pod.arriving_requests[1])
         counted = (nodes.allocatable("cpu")[rows] > 0).astype(np.int64) + (nodes.allocatable("memory")[rows] > 0)
         column: Column = (cpu + memory) // np.maximum(counted, 1)
         return column

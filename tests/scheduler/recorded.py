@@ -1,0 +1,49 @@
+"""One recorded scenario of kube-scheduler, decided by our scheduler: the function that tests/recorded/decisions.py calls."""
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+
+from kubelet_lite.api import encoding
+from kubelet_lite.api.core_v1 import Node, Pod
+from kubelet_lite.scheduler.decision import Unschedulable, feasible_rows, rejected, schedule, weighted_scores
+from kubelet_lite.scheduler.node_table import NodeTable
+from kubelet_lite.scheduler.plugins import default_profile
+from kubelet_lite.scheduler.pod_info import pod_info
+
+LEFT_OUT = "node(s) didn't satisfy plugin(s)"
+"""Nodes that a pre-filter left out are not among the recorded refusals: no filter looked at them."""
+
+
+def decide(scenario: dict[str, Any]) -> dict[str, Any]:
+    """The scenario's answer in the recorded form."""
+    nodes = NodeTable()
+    for node in scenario["nodes"]:
+        nodes.set_node(encoding.from_json(Node, node))
+    for placed in scenario["pods"]:
+        pod = encoding.from_json(Pod, placed)
+        nodes.place(pod_info(pod), pod.spec.nodeName)
+    profile = default_profile()
+    pod = pod_info(encoding.from_json(Pod, scenario["pod"]))
+    rows = feasible_rows(nodes, pod, profile)
+    refusals = rejected(nodes, pod, profile)
+    answer: dict[str, Any] = {"feasible": sorted(nodes.name(int(row)) for row in rows)}
+    answer["rejected"] = {
+        nodes.name(row): {"plugin": r.plugin, "reasons": list(r.reasons), "resolvable": r.resolvable} for row, r in refusals.items()
+        if not r.reasons[0].startswith(LEFT_OUT)
+    }
+    if rows.size:
+        scores: dict[str, dict[str, int]] = {nodes.name(int(row)): {} for row in rows}
+        total = np.zeros(rows.size, np.int64)
+        for name, column in weighted_scores(nodes, pod, profile.scores, rows):
+            total += column
+            for row, value in zip(rows, column, strict=True):
+                scores[nodes.name(int(row))][name] = int(value)
+        answer["scores"] = scores
+        answer["totals"] = {nodes.name(int(row)): int(value) for row, value in zip(rows, total, strict=True)}
+    outcome = schedule(nodes, pod, profile, random.Random(1))
+    if isinstance(outcome, Unschedulable):
+        answer["message"] = outcome.message
+    return answer
