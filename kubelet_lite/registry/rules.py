@@ -12,6 +12,7 @@ import msgspec
 
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api.errors import FieldError
+from kubelet_lite.api.meta_v1 import DeleteOptions
 from kubelet_lite.registry.view import View
 
 
@@ -95,7 +96,10 @@ class KindRules(msgspec.Struct, frozen=True, kw_only=True):
     unconditional_update: bool = True
     """PUT without resourceVersion is allowed."""
     default_propagation: str = "background"
-    """What a delete without propagationPolicy does to dependants: background, or orphan (batch v1 Jobs, v1 ReplicationControllers)."""
+    """What a delete without propagationPolicy does to dependants: background, orphan (batch v1 Jobs, v1 ReplicationControllers), or
+    unsupported (Events own nothing, so no policy leaves a finalizer)."""
+    delete_warnings: Callable[[DeleteOptions], Sequence[str]] = no_warnings
+    """Texts of Warning headers of a delete with these options."""
     returns_deleted: bool = False
     """Whether the answer to a delete is the object as it was last, not a Status."""
     creates_status: bool = False
@@ -109,6 +113,10 @@ class KindRules(msgspec.Struct, frozen=True, kw_only=True):
     """For kinds which are marked as deleted first and go when something has cleaned up (namespaces): the object so marked."""
     holds_deletion: Callable[[Any], bool] | None = None
     """Whether something other than metadata.finalizers keeps an object that is being deleted (a namespace's spec.finalizers)."""
+    storage_path: str = ""
+    """Where Kubernetes keeps the kind, when that is not its plural: it shows in a message (`/services/specs`)."""
+    field_error: str = "field label not supported: {}"
+    """Of a field selector that names a field outside `selectable`, for kinds that have any."""
     allocator: Callable[[View, Environment], Allocator] | None = None
     """Makes the allocator of this kind for one registry: (view of its store, its environment)."""
     row: Callable[[Any, float], Sequence[Any]] | None = None

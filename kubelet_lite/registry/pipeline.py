@@ -1,0 +1,411 @@
+"""The one path by which any stored object is created, changed and deleted. It knows no kind: what is particular is KindRules, a Part, or a hook.
+
+All of it is synchronous, from the read of the live object to the write: so it is atomic, and what admission and allocators looked at
+still holds when the object is stored. The order of the steps is that of Kubernetes' generic registry.
+https://kubernetes.io/docs/reference/using-api/api-concepts/
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+import msgspec
+from msgspec.structs import replace
+
+from kubelet_lite.actors.environment import Environment
+from kubelet_lite.api.canonical import canonicalise
+from kubelet_lite.api.errors import (
+    AlreadyExists,
+    ApiError,
+    BadRequest,
+    Conflict,
+    FieldError,
+    Invalid,
+    NotFound,
+    ServerTimeout,
+    invalid,
+)
+from kubelet_lite.api.meta_v1 import DeleteOptions, ManagedFieldsEntry, ObjectMeta, Status, StatusDetails
+from kubelet_lite.api.quantities import QuantityError
+from kubelet_lite.api.requests import RequestContext
+from kubelet_lite.api.timestamps import TimeError, format_time
+from kubelet_lite.registry import deletion, metadata
+from kubelet_lite.registry.admission.plugin import Review
+from kubelet_lite.registry.patch import managed_fields
+from kubelet_lite.registry.rules import Allocator
+from kubelet_lite.registry.sharing import Shares
+from kubelet_lite.registry.stored import Stored
+from kubelet_lite.registry.view import View
+from kubelet_lite.store import Key, Store, stamped
+
+GENERATED_NAME_TRIES: Final = 8
+"""Names tried for a generateName before the caller is told to try again."""
+STALE: Final = "the object has been modified; please apply your changes to the latest version and try again"
+
+
+Entries = tuple[ManagedFieldsEntry, ...]
+
+
+class Admission(Protocol):
+    """The admission chain. Either method raises an ApiError to refuse."""
+
+    def mutate(self, new: Any, review: Review) -> Any: ...
+    def validate(self, new: Any, review: Review) -> None: ...
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """One way to update an object: as a whole, or through a subresource that may change only some of it."""
+
+    subresource: str = ""
+    prepare: Callable[[Any, Any], Any]
+    """(new, live) -> new with everything put back from live that this way may not change."""
+    validate: Callable[[Any, Any], Sequence[FieldError]]
+    """(new, live), beside the rules of metadata that hold for every update."""
+    moves_generation: Callable[[Any, Any], bool] | None = None
+    warnings: Callable[[Any, Any], Sequence[str]] | None = None
+
+
+class Change(msgspec.Struct, kw_only=True):
+    """One update: `make` turns the live object into the new one; both in the stored form, the new one as it was received."""
+
+    make: Callable[[Any | None], Any]
+    part: Part
+    replaces: bool = False
+    """Whether the whole new object was sent: then its uid is a precondition."""
+    may_create: bool = False
+    applies: bool = False
+    """Whether this is server-side apply: then `make` has seen to managedFields."""
+
+
+class Pipeline:
+    """Writes to one store."""
+
+    def __init__(self, store: Store, environment: Environment, view: View, admission: Admission | None) -> None:
+        self._store = store
+        self._environment = environment
+        self._view = view
+        self._admission = admission
+        self._shares = Shares()
+        self._allocators: dict[str, Allocator] = {}
+        self._parts: dict[Stored, Part] = {}
+        self._now = (-1, "")
+
+    # What is received
+
+    def received(self, target: Stored, obj: Any) -> Any:
+        """A served object as it came in, in the stored form: canonical, with defaults."""
+        try:
+            obj = canonicalise(obj)
+        except (QuantityError, TimeError) as error:
+            raise BadRequest(f'{target.served.kind} in version "{target.served.version}" cannot be handled as a {target.served.kind}: {error}') from error
+        return self.defaulted(target, obj)
+
+    def defaulted(self, target: Stored, obj: Any) -> Any:
+        """A canonical served object in the stored form, with defaults."""
+        if target.to_stored is not None:
+            obj = target.to_stored(obj)
+        return self._shared(target.rules.default(self._shared(target.normalised(obj))))
+
+    def _shared(self, obj: Any) -> Any:
+        spec = getattr(obj, "spec", None)
+        if spec is None:
+            return obj
+        shared = self._shares.share(spec)
+        return obj if shared is spec else replace(obj, spec=shared)
+
+    # Create
+
+    def create(self, ctx: RequestContext, target: Stored, namespace: str, obj: Any, *, owned: Entries | None = None) -> Any:
+        """Stores a new object. `owned`: its managedFields, where the caller knows better (apply)."""
+        meta: ObjectMeta = obj.metadata
+        rules, resource = target.rules, target.resource
+        if meta.namespace != namespace and meta.namespace and namespace:
+            raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+        meta = replace(
+            meta, namespace=namespace, uid="", creationTimestamp=None, deletionTimestamp=None, deletionGracePeriodSeconds=None, selfLink="",
+            ownerReferences=self._owners(ctx, meta), labels=self._shares.share(meta.labels) if meta.labels else meta.labels,
+        )
+        if target.has_status and not rules.creates_status:
+            obj = replace(obj, metadata=meta, status=target.status)
+        else:
+            obj = replace(obj, metadata=meta)
+        if owned is None:
+            owned = managed_fields.updated(
+                None, target.view(obj), manager=manager(ctx), now=self._environment.now(), resource=target.served, convert=target.convert,
+            )
+        review = Review(context=ctx, resource=target.served, operation="CREATE", namespace=namespace, name=meta.name)
+        if self._admission is not None:
+            obj = self._admission.mutate(obj, review)
+        meta = obj.metadata
+        obj = replace(obj, metadata=replace(
+            meta, name=meta.name or self._generated_name(target, namespace, meta.generateName), uid=self._environment.uid(),
+            creationTimestamp=self.now_text(), generation=1 if rules.generation else meta.generation, managedFields=owned,
+        ))
+        allocator = self._allocator(target)
+        if allocator is not None:
+            obj = allocator.allocate(obj, None, ctx.dry_run)
+        obj = rules.prepare_create(obj)
+        meta = obj.metadata
+        wrong = [*metadata.errors(meta, resource.namespaced, rules.name_errors or metadata.default_name_errors), *metadata.core_errors(meta)]
+        wrong += rules.validate(obj)
+        if wrong:
+            raise Invalid.of(resource.group, resource.kind, meta.name, wrong)
+        ctx.warnings += rules.warnings(obj, None)
+        if self._admission is not None:
+            self._admission.validate(obj, review)
+        if meta.resourceVersion:
+            raise ApiError("resourceVersion should not be set on objects to be created", code=500, reason="")
+        key = Key(resource.qualified, meta.namespace, meta.name)
+        existing = self._store.get(key)
+        if existing is not None:
+            raise self._exists(target, existing)
+        if ctx.dry_run:
+            return obj
+        obj = stamped(obj, self._store.next_revision)
+        self._store.put(key, obj, expected=0)
+        if allocator is not None:
+            allocator.written(None, obj)
+        return obj
+
+    def _owners(self, ctx: RequestContext, meta: ObjectMeta) -> Any:
+        references = meta.ownerReferences
+        if not references:
+            return references
+        if len(references) > 1:
+            references, dropped = metadata.without_duplicate_owners(references)
+            if dropped:
+                ctx.warnings.append(metadata.duplicate_owners_warning(dropped))
+        return self._shares.share(references)
+
+    def _generated_name(self, target: Stored, namespace: str, base: str) -> str:
+        if not base:
+            return ""
+        for _ in range(GENERATED_NAME_TRIES):
+            name = metadata.generated_name(base, self._environment.random)
+            if self._store.get(Key(target.resource.qualified, namespace, name)) is None:
+                return name
+        raise ServerTimeout(
+            f"The POST operation against {target.served.qualified} could not be completed at this time, please try again.",
+            details={"kind": target.served.plural}, retry_after_seconds=1,
+        )
+
+    @staticmethod
+    def _exists(target: Stored, existing: Any) -> AlreadyExists:
+        served = target.served
+        error = AlreadyExists.of(served.group, served.plural, existing.metadata.name)
+        if existing.metadata.deletionTimestamp is not None:
+            error.message = f"object is being deleted: {error.message}"
+        return error
+
+    # Update
+
+    def update(self, ctx: RequestContext, target: Stored, namespace: str, name: str, change: Change) -> tuple[Any, bool]:
+        """Changes an object; returns it and whether it was created. An update that changes nothing writes nothing."""
+        served, resource, rules = target.served, target.resource, target.rules
+        key = Key(resource.qualified, namespace, name)
+        live = self._store.get(key)
+        if live is None:
+            if not change.may_create:
+                raise NotFound.of(served.group, served.plural, name)
+            obj = change.make(None)
+            return self.create(ctx, target, namespace, obj, owned=obj.metadata.managedFields if change.applies else None), True
+        part = change.part
+        new = change.make(live)
+        old_meta: ObjectMeta = live.metadata
+        new = replace(new, metadata=self._carried(ctx, target, new.metadata, old_meta, change))
+        new = part.prepare(new, live)
+        if not change.applies:
+            owned = managed_fields.updated(
+                target.view(live), target.view(new), manager=manager(ctx), subresource=part.subresource, now=self._environment.now(),
+                resource=served, convert=target.convert,
+            )
+            new = replace(new, metadata=replace(new.metadata, managedFields=owned))
+        review = Review(
+            context=ctx, resource=served, operation="UPDATE", namespace=namespace, name=name, subresource=part.subresource, old=live,
+        )
+        if self._admission is not None:
+            new = self._admission.mutate(new, review)
+        allocator = self._allocator(target)
+        if allocator is not None and not part.subresource:
+            new = allocator.allocate(new, live, ctx.dry_run)
+        if not part.subresource:
+            new = rules.prepare_update(new, live)
+        if rules.generation and part.moves_generation is not None and part.moves_generation(new, live):
+            new = replace(new, metadata=replace(new.metadata, generation=old_meta.generation + 1))
+        meta: ObjectMeta = new.metadata
+        wrong = [*metadata.errors(meta, resource.namespaced, metadata.path_segment_errors), *metadata.transition_errors(meta, old_meta)]
+        wrong += part.validate(new, live)
+        if wrong:
+            raise Invalid.of(resource.group, resource.kind, meta.name, wrong)
+        if part.warnings is not None:
+            ctx.warnings += part.warnings(new, live)
+        if self._admission is not None:
+            self._admission.validate(new, review)
+        if deletion.ends_with(live, new, rules):
+            if not ctx.dry_run:
+                new = self._remove(target, key, live, new)
+            return new, False
+        if managed_fields.unchanged_but_times(live, new):
+            return live, False
+        new = _joined(new, live)
+        if ctx.dry_run:
+            return new, False
+        return self._written(target, key, live, new), False
+
+    def _carried(self, ctx: RequestContext, target: Stored, meta: ObjectMeta, old: ObjectMeta, change: Change) -> ObjectMeta:
+        """The new metadata with what an update cannot change, after the checks of who is meant and of when it was read."""
+        served = target.served
+        if meta.namespace != old.namespace and meta.namespace and old.namespace:
+            raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+        if change.replaces and meta.uid and meta.uid != old.uid:
+            path = target.rules.storage_path or f"/{served.plural}"
+            where = f"{path}/{old.namespace}/{old.name}" if old.namespace else f"{path}/{old.name}"
+            raise Conflict.of(
+                served.group, served.plural, old.name, f"StorageError: invalid object, Code: 4, Key: {where}, ResourceVersion: 0, "
+                f"AdditionalErrorMsg: Precondition failed: UID in precondition: {meta.uid}, UID in object meta: {old.uid}",
+            )
+        if meta.resourceVersion != old.resourceVersion:
+            if meta.resourceVersion not in ("", "0"):
+                raise Conflict.of(served.group, served.plural, old.name, STALE)
+            if not target.rules.unconditional_update:
+                raise Invalid.of(served.group, served.plural, old.name, [invalid("metadata.resourceVersion", 0, "must be specified for an update")])
+        return replace(
+            meta, namespace=old.namespace, uid=meta.uid or old.uid, resourceVersion=old.resourceVersion, generation=old.generation,
+            creationTimestamp=old.creationTimestamp, selfLink="",
+            deletionTimestamp=meta.deletionTimestamp if old.deletionTimestamp is None else old.deletionTimestamp,
+            deletionGracePeriodSeconds=old.deletionGracePeriodSeconds if meta.deletionGracePeriodSeconds is None else meta.deletionGracePeriodSeconds,
+            ownerReferences=old.ownerReferences if meta.ownerReferences == old.ownerReferences else self._owners(ctx, meta),
+        )
+
+    def part_of(self, target: Stored, subresource: str) -> Part:
+        """The whole object, or its status."""
+        if subresource == "status":
+            return status_part(target)
+        part = self._parts.get(target)
+        if part is None:
+            part = self._parts[target] = main_part(target)
+        return part
+
+    # Delete
+
+    def delete(self, ctx: RequestContext, target: Stored, namespace: str, name: str, options: DeleteOptions) -> Any:
+        """Deletes, or begins to; returns the object, or a Status for one that is gone."""
+        served, resource, rules = target.served, target.resource, target.rules
+        ctx.warnings += rules.delete_warnings(options)
+        key = Key(resource.qualified, namespace, name)
+        live = self._store.get(key)
+        if live is None:
+            raise NotFound.of(served.group, served.plural, name)
+        deletion.check_options(options)
+        deletion.check_preconditions(resource, live.metadata, options)
+        if self._admission is not None:
+            review = Review(context=ctx, resource=served, operation="DELETE", namespace=namespace, name=name, old=live)
+            self._admission.validate(None, review)
+        plan = deletion.plan(live, options, rules, self._environment.now())
+        dry = ctx.dry_run or bool(options.dryRun)
+        if plan.mark is not None:
+            live = plan.mark if dry else self._written(target, key, live, plan.mark)
+        if not plan.remove:
+            return live
+        if not dry:
+            live = self._remove(target, key, live, live)
+        if rules.returns_deleted:
+            return live
+        details = StatusDetails(name=name, group=served.group, kind=served.plural, uid=live.metadata.uid)
+        return Status(status="Success", details=details)
+
+    def _remove(self, target: Stored, key: Key, live: Any, last: Any) -> Any:
+        final = stamped(last, self._store.next_revision)
+        self._store.delete(key, expected=int(live.metadata.resourceVersion), final=final)
+        allocator = self._allocator(target)
+        if allocator is not None:
+            allocator.written(live, None)
+        return final
+
+    def _written(self, target: Stored, key: Key, live: Any, new: Any) -> Any:
+        new = stamped(new, self._store.next_revision)
+        self._store.put(key, new, expected=int(live.metadata.resourceVersion))
+        allocator = self._allocator(target)
+        if allocator is not None:
+            allocator.written(live, new)
+        return new
+
+    # Small things
+
+    def now_text(self) -> str:
+        """The present second, as metadata has it."""
+        second = int(self._environment.now())
+        if second != self._now[0]:
+            self._now = (second, format_time(second))
+        return self._now[1]
+
+    def _allocator(self, target: Stored) -> Allocator | None:
+        make = target.rules.allocator
+        if make is None:
+            return None
+        allocator = self._allocators.get(target.resource.qualified)
+        if allocator is None:
+            allocator = self._allocators[target.resource.qualified] = make(self._view, self._environment)
+        return allocator
+
+
+def _joined(new: Any, live: Any) -> Any:
+    """`new` with the live object's own values wherever they are equal, so that revisions share them."""
+    same = {}
+    for field in new.__struct_fields__:
+        value, old = getattr(new, field), getattr(live, field)
+        if value is not old and value == old:
+            same[field] = old
+    return replace(new, **same) if same else new
+
+
+def manager(ctx: RequestContext) -> str:
+    """The name under which managedFields remember the caller."""
+    return ctx.field_manager or ctx.identity.user_agent.partition("/")[0]
+
+
+def main_part(target: Stored) -> Part:
+    """An update of the whole object: status stays as it is where it has a subresource of its own."""
+    rules = target.rules
+
+    def prepare(new: Any, live: Any) -> Any:
+        return replace(new, status=live.status) if target.has_status and new.status is not live.status else new
+
+    return Part(prepare=prepare, validate=_update_errors(target), moves_generation=rules.generation_moves, warnings=rules.warnings)
+
+
+def _update_errors(target: Stored) -> Callable[[Any, Any], Sequence[FieldError]]:
+    rules, namespaced = target.rules, target.resource.namespaced
+    name_errors = rules.name_errors or metadata.default_name_errors
+
+    def whole(new: Any) -> Sequence[FieldError]:
+        return [*metadata.errors(new.metadata, namespaced, name_errors), *metadata.core_errors(new.metadata), *rules.validate(new)]
+
+    def transition(new: Any, live: Any) -> Sequence[FieldError]:
+        return [*metadata.transition_errors(new.metadata, live.metadata), *rules.validate_update(new, live)]
+
+    def before(new: Any, live: Any) -> Sequence[FieldError]:
+        return [*whole(new), *transition(new, live)]
+
+    def after(new: Any, live: Any) -> Sequence[FieldError]:
+        return [*transition(new, live), *whole(new)]
+
+    order: Mapping[str, Callable[[Any, Any], Sequence[FieldError]]] = {"before": before, "after": after, "never": transition}
+    return order[rules.validate_on_update]
+
+
+def status_part(target: Stored) -> Part:
+    """An update of status: all else stays as it is, but for the parts of metadata that Kubernetes lets through."""
+    rules = target.rules
+    fields = tuple(name for name in target.resource.type.__struct_fields__ if name not in ("kind", "apiVersion", "metadata", "status"))
+
+    def prepare(new: Any, live: Any) -> Any:
+        meta = new.metadata
+        if rules.status_update_keeps:
+            meta = replace(meta, **{name: getattr(live.metadata, name) for name in rules.status_update_keeps})
+        return rules.prepare_status_update(replace(new, metadata=meta, **{name: getattr(live, name) for name in fields}), live)
+
+    def validate(new: Any, live: Any) -> Sequence[FieldError]:
+        return [*metadata.transition_errors(new.metadata, live.metadata), *rules.validate_status_update(new, live)]
+
+    return Part(subresource="status", prepare=prepare, validate=validate)
