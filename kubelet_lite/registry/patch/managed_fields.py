@@ -1,0 +1,284 @@
+"""Who owns which field: metadata.managedFields of an object after a create, update or patch (server-side apply has its own file).
+
+`updated` is on every write's path, so it is cheap: what did not change is found by comparing whole parts, sets that stay are not
+written again, and the set of a created object is remembered by the object's shape.
+https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from kubelet_lite.api.meta_v1 import ManagedFieldsEntry
+from kubelet_lite.api.resources import Resource
+from kubelet_lite.api.unstructured import Unstructured
+from kubelet_lite.registry.patch.comparison import Comparison, MergeError, compare
+from kubelet_lite.registry.patch.field_set import EMPTY, FieldSet, fields, of, parse
+from kubelet_lite.registry.patch.reset_fields import ignored
+from kubelet_lite.registry.patch.schema import Node, node_of, unstructured_node
+from kubelet_lite.registry.patch.shape import shape_of
+
+MAX_UPDATE_MANAGERS: Final = 10
+"""Entries of managers that update; the oldest beyond are merged into one."""
+OLD_UPDATES: Final = "ancient-changes"
+MAX_SHAPES: Final = 4096
+"""Shapes of created objects whose sets are remembered."""
+
+Entries = tuple[ManagedFieldsEntry, ...]
+Convert = Callable[[Any, str], Any]
+"""(object, API version) → the object in that version, or None where there is no such version."""
+_NEVER_OWNED: Final = of([
+    fields("apiVersion"), fields("kind"), fields("metadata"),
+    *(fields("metadata", name) for name in (
+        "clusterName", "creationTimestamp", "generation", "managedFields", "name", "namespace", "resourceVersion", "selfLink", "uid",
+    )),
+])
+
+
+class ManagerKey(NamedTuple):
+    """Entries of one manager under one operation, version and subresource are one. Apply has one whatever its version."""
+
+    operation: str
+    manager: str
+    api_version: str
+    subresource: str
+
+
+class Owned(NamedTuple):
+    """One entry, decoded; `entry` is what it was read from as long as nothing changed."""
+
+    fields: FieldSet
+    api_version: str
+    time: str | None
+    entry: ManagedFieldsEntry | None = None
+
+
+Managers = dict[ManagerKey, Owned]
+
+
+def updated(
+    live: Any | None, new: Any, *, manager: str, operation: str = "Update", subresource: str = "", now: str, resource: Resource,
+    convert: Convert | None = None,
+) -> Entries:
+    """The entries of `new` after a write by `manager` at `now` (RFC 3339, seconds): live (None on create) is what was stored, both in
+    the request's version; `live`'s own entries where the write changes nothing.
+
+    To be called with `new` decoded and defaulted, before admission and before the kind puts back what a write cannot change.
+    """
+    assert operation == "Update"
+    if live is None and not new.metadata.managedFields:
+        return _of_creation(new, manager, subresource, now, resource)
+    managers = _given(live, new, subresource)
+    if not managers and live is not None:
+        return ()
+    try:
+        comparison = compare_objects(live, new, resource, subresource)
+        taken = without_identity(comparison.added | comparison.modified)
+        comparisons = _other_versions(live, new, resource, subresource, managers, comparison, convert)
+    except MergeError:
+        return ()
+    mine = ManagerKey(operation, manager, resource.api_version, subresource)
+    changed = False
+    for key, owned in list(managers.items()):
+        there = comparisons.get(owned.api_version)
+        if there is None:
+            del managers[key]
+            changed = True
+            continue
+        lost = there.removed if key == mine else there.removed | there.added | there.modified
+        left = owned.fields - lost
+        if left is not owned.fields:
+            changed = True
+            if left or key == mine:
+                managers[key] = Owned(left, owned.api_version, owned.time)
+            else:
+                del managers[key]
+    if taken:
+        had = managers.get(mine)
+        time = None if subresource == "scale" else now
+        if had is None:
+            managers[mine] = Owned(taken, resource.api_version, time)
+        else:
+            joined = had.fields | taken
+            entry = had.entry
+            if joined is had.fields and entry is not None and entry.time != time:
+                entry = msgspec.structs.replace(entry, time=time)
+            managers[mine] = Owned(joined, had.api_version, time, entry if joined is had.fields else None)
+        changed = True
+    elif mine in managers and not managers[mine].fields:
+        del managers[mine]
+    if not changed:
+        return tuple(owned.entry for owned in managers.values() if owned.entry)
+    return encoded(capped(managers))
+
+
+def compare_objects(live: Any | None, new: Any, resource: Resource, subresource: str) -> Comparison:
+    """What differs between two objects, but for what the write cannot change."""
+    root, node = root_of(new)
+    kind: Any = type(new)
+    before = root_of(live)[0] if live is not None else _zero(kind)
+    return ignored(resource, subresource).drop_all(compare(before, root, node))
+
+
+def root_of(obj: Any) -> tuple[Any, Node]:
+    """An object as the value to compare, and its node."""
+    if isinstance(obj, Unstructured):
+        return {"metadata": obj.metadata, **obj.fields}, unstructured_node()
+    kind: Any = type(obj)
+    return obj, node_of(kind)
+
+
+@cache
+def _zero(kind: Any) -> Any:
+    return {} if kind is Unstructured else kind()
+
+
+def without_identity(owned: FieldSet) -> FieldSet:
+    """Nobody owns an object's name, uid or version."""
+    return owned - _NEVER_OWNED
+
+
+def unchanged_but_times(live: Any, new: Any) -> bool:
+    """Whether a write changes nothing except the times of managedFields: then nothing is written, and live stays as it is."""
+    before, after = live.metadata, new.metadata
+    if len(before.managedFields) != len(after.managedFields):
+        return False
+    if before.managedFields is not after.managedFields:
+        for a, b in zip(before.managedFields, after.managedFields, strict=True):
+            if a is not b and a != b and msgspec.structs.replace(a, time=None) != msgspec.structs.replace(b, time=None):
+                return False
+        after = msgspec.structs.replace(after, managedFields=before.managedFields)
+        new = msgspec.structs.replace(new, metadata=after)
+    return bool(live == new)
+
+
+def decode(entries: Iterable[ManagedFieldsEntry]) -> Managers:
+    """Raises ValueError where an entry is no set of fields."""
+    managers: Managers = {}
+    for entry in entries:
+        if entry.operation not in ("Apply", "Update"):
+            raise ValueError(f"operation must be `Apply` or `Update`: {entry.operation!r}")
+        applied = entry.operation == "Apply"
+        key = ManagerKey(entry.operation, entry.manager, "" if applied else entry.apiVersion, entry.subresource)
+        data = bytes(entry.fieldsV1)
+        managers[key] = Owned(parse(data) if data else EMPTY, entry.apiVersion, entry.time, entry)
+    return managers
+
+
+def encoded(managers: Mapping[ManagerKey, Owned]) -> Entries:
+    """In Kubernetes' order: by operation, time, manager, version."""
+    ordered = sorted(managers.items(), key=lambda item: (item[0].operation, item[1].time or "", item[0].manager, item[1].api_version, item[0].subresource))
+    return tuple(owned.entry or _entry(key, owned.api_version, owned.time, owned.fields.to_fields_v1()) for key, owned in ordered)
+
+
+def _entry(key: ManagerKey, api_version: str, time: str | None, data: bytes) -> ManagedFieldsEntry:
+    return ManagedFieldsEntry(
+        manager=key.manager, operation=key.operation, apiVersion=api_version, time=time, fieldsType="FieldsV1",
+        fieldsV1=msgspec.Raw(data), subresource=key.subresource,
+    )
+
+
+def _given(live: Any | None, new: Any, subresource: str) -> Managers:
+    """What the request says of managers, unless it says nothing (or nothing sensible, or is no business of a subresource)."""
+    stored: Entries = live.metadata.managedFields if live is not None else ()
+    sent: Entries = new.metadata.managedFields
+    if not subresource and sent and sent is not stored:
+        if is_reset(sent):
+            return {}
+        try:
+            return decode(sent)
+        except ValueError:
+            pass
+    return decoded_or_none(stored)
+
+
+def is_reset(entries: Sequence[ManagedFieldsEntry]) -> bool:
+    """A list of one empty entry takes all managers away."""
+    return len(entries) == 1 and entries[0] == ManagedFieldsEntry()
+
+
+def decoded_or_none(entries: Iterable[ManagedFieldsEntry]) -> Managers:
+    try:
+        return decode(entries)
+    except ValueError:
+        return {}
+
+
+def _other_versions(
+    live: Any | None, new: Any, resource: Resource, subresource: str, managers: Managers, comparison: Comparison, convert: Convert | None,
+) -> dict[str, Comparison]:
+    """The comparison in each version that a manager speaks; a version that is gone has none."""
+    found = {resource.api_version: comparison}
+    for owned in managers.values():
+        version = owned.api_version
+        if version in found:
+            continue
+        if convert is None:
+            found[version] = comparison
+            continue
+        before, after = None if live is None else convert(live, version), convert(new, version)
+        if after is not None:
+            found[version] = compare_objects(before, after, resource, subresource)
+    return found
+
+
+def capped(managers: Managers) -> Managers:
+    """With the oldest updates merged where there are too many."""
+    updating = [key for key in managers if key.operation == "Update"]
+    surplus = len(updating) - MAX_UPDATE_MANAGERS
+    if surplus <= 0:
+        return managers
+    updating.sort(key=lambda key: (managers[key].time or "", key.manager, key.api_version, key.subresource))
+    first_of: dict[str, ManagerKey] = {}
+    for key in updating:
+        if surplus <= 0:
+            break
+        owned = managers[key]
+        first = first_of.setdefault(owned.api_version, key)
+        if first == key:
+            continue
+        bucket = ManagerKey("Update", OLD_UPDATES, owned.api_version, "")
+        into = managers[bucket] if bucket in managers else managers.pop(first)
+        managers[bucket] = Owned(owned.fields | into.fields, owned.api_version, owned.time)
+        del managers[key]
+        surplus -= 1
+    return managers
+
+
+_SHAPES: dict[Any, bytes] = {}
+_LATEST: dict[tuple[bytes, str, str, str], Entries] = {}
+
+
+def _of_creation(new: Any, manager: str, subresource: str, now: str, resource: Resource) -> Entries:
+    data = _created_fields(new, resource, subresource)
+    if not data:
+        return ()
+    named = (data, manager, resource.api_version, subresource)
+    latest = _LATEST.get(named)
+    if latest is None or latest[0].time != now:
+        if len(_LATEST) >= MAX_SHAPES:
+            _LATEST.clear()
+        latest = _LATEST[named] = (_entry(ManagerKey("Update", *named[1:]), resource.api_version, now, data),)
+    return latest
+
+
+def _created_fields(new: Any, resource: Resource, subresource: str) -> bytes:
+    """What the creator owns, as FieldsV1: a pure function of the object's shape."""
+    shape = None if isinstance(new, Unstructured) else (resource, subresource, shape_of(new))
+    known = _SHAPES.get(shape) if shape is not None else None
+    if known is not None:
+        return known
+    try:
+        comparison = compare_objects(None, new, resource, subresource)
+    except MergeError:
+        return b""
+    owned = without_identity(comparison.added | comparison.modified)
+    data = owned.to_fields_v1() if owned else b""
+    if shape is not None:
+        if len(_SHAPES) >= MAX_SHAPES:
+            _SHAPES.clear()
+        _SHAPES[shape] = data
+    return data
