@@ -1,7 +1,7 @@
 """An asyncio event loop in virtual time, the same in every process: time jumps when nothing is ready, nothing leaves the process.
 
-What asyncio and anyio leave to chance is made certain: timers that tie fire in the order they were set, tasks, futures and cancel
-scopes hash by serial number (sets of them are ordered by hash), executors run at once in this thread, sockets are in memory.
+What asyncio leaves to chance is made certain: timers that tie fire in the order they were set, tasks and futures hash by serial number
+(a set is ordered by hash), libraries' own sets are in the order of insertion, executors run at once, sockets are in memory.
 """
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ import gc
 import heapq
 import inspect
 import itertools
-import math
 import threading
 from collections.abc import Callable, Coroutine, Generator, Iterator
-from contextlib import contextmanager
 from random import Random
 from typing import Any, Final, TypeVar, TypeVarTuple
 
-from anyio._backends import _asyncio as anyio_asyncio
 from anyio._backends._asyncio import CancelScope
 
 from kubelet_lite.simulation.errors import NothingCanHappen, Spinning, TimeLimitExceeded
 from kubelet_lite.simulation.network import Network
+from kubelet_lite.simulation.ordered_sets import OrderedWeakSet, ordered_sets
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -64,20 +62,6 @@ class SimulatedTask(asyncio.Task[Any]):
         return self._serial
 
 
-class SimulatedCancelScope(CancelScope):
-    """A cancel scope whose hash is its serial number."""
-
-    __slots__ = ("_serial",)
-
-    def __init__(self, deadline: float = math.inf, shield: bool = False) -> None:
-        super().__init__(deadline, shield)
-        loop = asyncio.get_running_loop()
-        self._serial = loop.next_serial() if isinstance(loop, SimulatedLoop) else id(self)
-
-    def __hash__(self) -> int:
-        return self._serial
-
-
 class SimulatedLoop(asyncio.BaseEventLoop):
     """One simulated machine. `seed` decides the latencies of its network."""
 
@@ -89,6 +73,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def __init__(self, seed: int = 0, *, spin_limit: int = SPIN_LIMIT, limit_seconds: float | None = None) -> None:
         super().__init__()
+        self._asyncgens = OrderedWeakSet()  # instead of one in the order of addresses
         self._now = 0.0
         self._limit_seconds = limit_seconds
         self._serials = itertools.count(1)
@@ -214,7 +199,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         return self.call_soon(callback, *args, context=context)
 
     def run_forever(self) -> None:
-        with _serial_scopes():
+        with ordered_sets():
             super().run_forever()
 
     def close(self) -> None:
@@ -308,14 +293,3 @@ def _succeed(future: asyncio.Future[T], result: T) -> None:
 def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
     if not future.cancelled():
         future.set_exception(error)
-
-
-@contextmanager
-def _serial_scopes() -> Iterator[None]:
-    """Anyio keeps cancel scopes in sets, too, and has no other way to give it a class of them."""
-    before = anyio_asyncio.CancelScope
-    anyio_asyncio.CancelScope = SimulatedCancelScope  # type: ignore[misc]
-    try:
-        yield
-    finally:
-        anyio_asyncio.CancelScope = before  # type: ignore[misc]

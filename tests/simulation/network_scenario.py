@@ -17,6 +17,7 @@ from kubelet_lite.simulation.trace import Trace
 
 CLIENTS: Final = 5
 REQUESTS: Final = 4
+HANGING: Final = 40
 _log = structlog.get_logger()
 
 
@@ -80,3 +81,30 @@ async def run(environment: SimulatedEnvironment, trace: Trace) -> None:
             trace.add("done", await done.receive())
         for name in await counts.receive_batch():
             trace.add("counted", name)
+    await _hang_up(environment, trace)
+
+
+async def _hang_up(environment: SimulatedEnvironment, trace: Trace) -> None:
+    """Closes a session in the middle of many requests: aiohttp keeps their connections in a set."""
+
+    async def hang(request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            trace.add("cancelled", request.query["number"])
+        raise AssertionError("not reached")
+
+    async def ask(session: aiohttp.ClientSession, number: int) -> None:
+        try:
+            await session.get("http://localhost:8081", params={"number": number})
+        except aiohttp.ClientError:
+            trace.add("hung_up", str(number))
+
+    runner = web.ServerRunner(web.Server(hang, handler_cancellation=True))
+    await runner.setup()
+    await web.TCPSite(runner, "localhost", 8081).start()
+    async with anyio.create_task_group() as tasks, aiohttp.ClientSession() as session:
+        for number in range(HANGING):
+            tasks.start_soon(ask, session, number)
+        await environment.sleep(1)
+    await runner.cleanup()
