@@ -13,6 +13,7 @@ from kubelet_lite.registry.kinds import (
     roles,
     secrets,
     serviceaccounts,
+    services,
 )
 from kubelet_lite.registry.rules import KindRules
 
@@ -25,6 +26,7 @@ _KINDS: Final = (
     roles,
     secrets,
     serviceaccounts,
+    services,
 )
 RULES: Final[Mapping[str, KindRules]] = {kind.RULES.resource: kind.RULES for kind in _KINDS}
 """By Resource.qualified."""

@@ -2,9 +2,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from kubelet_lite.api import names
 from kubelet_lite.api.errors import FieldError, invalid
+
+PROTOCOLS: Final = ("SCTP", "TCP", "UDP")
 
 
 def port_number(path: str, value: int) -> Iterator[FieldError]:

@@ -194,7 +194,7 @@ def allocated(rules: Any, new: Any, old: Any) -> Any:
     allocator = rules.allocator(EmptyView(), Environment.real())
     if old is not None:
         allocator.written(None, old)
-    return allocator.allocate(new, old)
+    return allocator.allocate(new, old, True)
 
 
 class EmptyView:
