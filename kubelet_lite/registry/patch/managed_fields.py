@@ -14,6 +14,7 @@ import msgspec
 
 from kubelet_lite.api.meta_v1 import ManagedFieldsEntry
 from kubelet_lite.api.resources import Resource
+from kubelet_lite.api.timestamps import format_time
 from kubelet_lite.api.unstructured import Unstructured
 from kubelet_lite.registry.patch.comparison import Comparison, MergeError, compare
 from kubelet_lite.registry.patch.field_set import EMPTY, FieldSet, fields, of, parse
@@ -60,10 +61,10 @@ Managers = dict[ManagerKey, Owned]
 
 
 def updated(
-    live: Any | None, new: Any, *, manager: str, operation: str = "Update", subresource: str = "", now: str, resource: Resource,
+    live: Any | None, new: Any, *, manager: str, operation: str = "Update", subresource: str = "", now: float, resource: Resource,
     convert: Convert | None = None,
 ) -> Entries:
-    """The entries of `new` after a write by `manager` at `now` (RFC 3339, seconds): live (None on create) is what was stored, both in
+    """The entries of `new` after a write by `manager` at `now` (Unix seconds): live (None on create) is what was stored, both in
     the request's version; `live`'s own entries where the write changes nothing.
 
     To be called with `new` decoded and defaulted, before admission and before the kind puts back what a write cannot change.
@@ -98,7 +99,7 @@ def updated(
                 del managers[key]
     if taken:
         had = managers.get(mine)
-        time = None if subresource == "scale" else now
+        time = None if subresource == "scale" else format_time(now)
         if had is None:
             managers[mine] = Owned(taken, resource.api_version, time)
         else:
@@ -252,16 +253,17 @@ _SHAPES: dict[Any, bytes] = {}
 _LATEST: dict[tuple[bytes, str, str, str], Entries] = {}
 
 
-def _of_creation(new: Any, manager: str, subresource: str, now: str, resource: Resource) -> Entries:
+def _of_creation(new: Any, manager: str, subresource: str, now: float, resource: Resource) -> Entries:
     data = _created_fields(new, resource, subresource)
     if not data:
         return ()
+    time = format_time(now)
     named = (data, manager, resource.api_version, subresource)
     latest = _LATEST.get(named)
-    if latest is None or latest[0].time != now:
+    if latest is None or latest[0].time != time:
         if len(_LATEST) >= MAX_SHAPES:
             _LATEST.clear()
-        latest = _LATEST[named] = (_entry(ManagerKey("Update", *named[1:]), resource.api_version, now, data),)
+        latest = _LATEST[named] = (_entry(ManagerKey("Update", *named[1:]), resource.api_version, time, data),)
     return latest
 
 

@@ -13,6 +13,7 @@ import msgspec
 from kubelet_lite.api.encoding import to_json
 from kubelet_lite.api.errors import ApiError, BadRequest, Cause, Conflict
 from kubelet_lite.api.resources import Resource
+from kubelet_lite.api.timestamps import format_time
 from kubelet_lite.registry.patch import field_set
 from kubelet_lite.registry.patch.comparison import Comparison, MergeError, compare
 from kubelet_lite.registry.patch.field_set import EMPTY, FieldSet, Path
@@ -48,7 +49,7 @@ class Applied(NamedTuple):
 
 
 def apply(
-    live: Any | None, applied: Any, *, manager: str, force: bool, now: str, resource: Resource, subresource: str = "",
+    live: Any | None, applied: Any, *, manager: str, force: bool, now: float, resource: Resource, subresource: str = "",
     convert: Convert | None = None,
 ) -> Applied:
     """What becomes of `live` (None: created) in the request's version. Raises BadRequest, Conflict, or a 500 as Kubernetes does.
@@ -56,7 +57,7 @@ def apply(
     `applied`: JSON values; for the scale subresource a Scale, `live` being its parent.
     """
     config = _checked(applied, resource, subresource)
-    state = _State(live, config, manager, now, resource, subresource, convert)
+    state = _State(live, config, manager, format_time(now), resource, subresource, convert)
     try:
         return state.run(force)
     except ConflictsFound as found:
