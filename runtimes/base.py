@@ -133,6 +133,11 @@ class ExecResult(msgspec.Struct, frozen=True):
     timed_out: bool = False
 
 
+class ProbeAnswer(msgspec.Struct, frozen=True):
+    success: bool
+    output: str = ""
+
+
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """What a container uses now; cpu as nanoseconds since its start."""
 
@@ -149,6 +154,10 @@ class Runtime(ABC):
 
     name: str = ""
     version: str = "1.0"
+    immediate: bool = False
+    """Whether every method returns without waiting: such pods need no task of their own."""
+    has_files: bool = True
+    """Whether containers see files: volumes are made for such a runtime alone."""
 
     async def start(self) -> None:  # noqa: B027
         """Before anything else: finds and ends what an earlier run of the cluster left behind."""
@@ -210,6 +219,17 @@ class Runtime(ABC):
     @abstractmethod
     def logs(self, container_id: str, *, follow: bool) -> AsyncIterator[bytes]:
         """Lines of the container's log in CRI's format, oldest first; with `follow` until the container has exited."""
+
+    async def probe(self, container_id: str, kind: str) -> ProbeAnswer | None:
+        """The answer of a container that nobody can connect to (`kind`: Startup, Readiness, Liveness); None: the kubelet asks itself."""
+        return None
+
+    def next_change(self) -> float | None:
+        """When (Unix seconds) a container changes by itself, for runtimes that live in the kubelet's time."""
+        return None
+
+    def advance(self, now: float) -> None:  # noqa: B027
+        """Lets everything happen that was to happen until now."""
 
     async def usage(self, container_id: str) -> Usage:
         return Usage()
