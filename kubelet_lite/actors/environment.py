@@ -16,8 +16,8 @@ from typing import Final
 
 import anyio
 
-TOKEN_BYTES: Final = 32
-"""Entropy of a secret: beyond guessing."""
+TOKEN_BITS: Final = 256
+"""Of a secret: beyond guessing."""
 
 
 class HeldPort:
@@ -65,8 +65,12 @@ class Environment(ABC):
         """Binds a port (0: any that is free) so that nobody else can; raises OSError when it is taken."""
 
     @abstractmethod
+    def secret_bits(self, count: int) -> int:
+        """A fresh secret number of so many bits."""
+
     def token(self) -> str:
         """A fresh secret, safe in URLs and headers."""
+        return f"{self.secret_bits(TOKEN_BITS):0{TOKEN_BITS // 4}x}"
 
     def free_port(self, host: str = "127.0.0.1", *, kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
         """A port of `host` that nothing is bound to at this moment; where possible bind port 0 instead."""
@@ -103,5 +107,10 @@ class _RealEnvironment(Environment):
             raise
         return HeldPort(host, held.getsockname()[1], held.close)
 
-    def token(self) -> str:
-        return secrets.token_urlsafe(TOKEN_BYTES)
+    def secret_bits(self, count: int) -> int:
+        return system_secret_bits(count)
+
+
+def system_secret_bits(count: int) -> int:
+    """A secret number from the operating system."""
+    return secrets.randbits(count)

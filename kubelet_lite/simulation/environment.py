@@ -5,7 +5,7 @@ import socket
 from random import Random
 from typing import Final
 
-from kubelet_lite.actors.environment import TOKEN_BYTES, Environment, HeldPort
+from kubelet_lite.actors.environment import Environment, HeldPort
 from kubelet_lite.simulation.loop import SimulatedLoop
 
 EPOCH: Final = 1_767_225_600.0
@@ -19,6 +19,7 @@ class SimulatedEnvironment(Environment):
         self.loop = loop
         self.seed = seed
         self.random = Random(f"environment-{seed}")
+        self._secrets = Random(f"secrets-{seed}")
 
     def now(self) -> float:
         return EPOCH + self.loop.time()
@@ -31,5 +32,5 @@ class SimulatedEnvironment(Environment):
         bound = network.bind(host, port, kind)
         return HeldPort(host, bound, lambda: network.release(host, bound, kind))
 
-    def token(self) -> str:
-        return self.random.randbytes(TOKEN_BYTES).hex()
+    def secret_bits(self, count: int) -> int:
+        return self._secrets.getrandbits(count)

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from kubelet_lite.actors.environment import system_secret_bits
+from kubelet_lite.wire.private_keys import SecretBits, new_private_key
+
 if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -21,6 +24,8 @@ AUTHORITY_LIFETIME_SECONDS: Final = 10 * 365 * 86_400
 CERTIFICATE_LIFETIME_SECONDS: Final = 365 * 86_400
 CLOCK_SKEW_SECONDS: Final = 300
 """Certificates are valid from a little before they are made, for machines whose clocks are late."""
+SERIAL_BITS: Final = 158
+"""A serial number is positive and of at most 20 bytes. https://www.rfc-editor.org/rfc/rfc5280#section-4.1.2.2"""
 SERVER_NAMES: Final = (
     "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster",
     "kubernetes.default.svc.cluster.local",
@@ -52,35 +57,37 @@ class KeyPair(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CertificateAuthority(msgspec.Struct, frozen=True, kw_only=True):
-    """Issues certificates. `now` is Unix seconds, given by the caller's environment."""
+    """Issues certificates. `now` (Unix seconds) and `secret_bits` are the caller's environment's."""
 
     pair: KeyPair
 
     @classmethod
-    def create(cls, now: float, name: str = "kubelet-lite") -> CertificateAuthority:
+    def create(cls, now: float, name: str = "kubelet-lite", *, secret_bits: SecretBits = system_secret_bits) -> CertificateAuthority:
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes
-        from cryptography.hazmat.primitives.asymmetric import ec
 
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = new_private_key(secret_bits)
         subject = _name(name, ())
         usage = x509.KeyUsage(
             digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False, key_encipherment=False,
             data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
         )
         builder = (
-            _builder(now, AUTHORITY_LIFETIME_SECONDS).subject_name(subject).issuer_name(subject).public_key(key.public_key())
+            _builder(now, AUTHORITY_LIFETIME_SECONDS, secret_bits).subject_name(subject).issuer_name(subject).public_key(key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(usage, critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         )
-        return cls(pair=_pair(key, builder.sign(key, hashes.SHA256())))
+        return cls(pair=_pair(key, builder.sign(key, hashes.SHA256(), ecdsa_deterministic=True)))
 
     @property
     def certificate(self) -> bytes:
         return self.pair.certificate
 
-    def issue_server(self, now: float, *, names: Iterable[str] = SERVER_NAMES, addresses: Iterable[str] = ("127.0.0.1", "::1")) -> KeyPair:
+    def issue_server(
+        self, now: float, *, names: Iterable[str] = SERVER_NAMES, addresses: Iterable[str] = ("127.0.0.1", "::1"),
+        secret_bits: SecretBits = system_secret_bits,
+    ) -> KeyPair:
         """A serving certificate for DNS names and IP addresses."""
         import ipaddress
 
@@ -89,15 +96,17 @@ class CertificateAuthority(msgspec.Struct, frozen=True, kw_only=True):
 
         alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
         alternatives += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
-        return self._issue(now, _name("kube-apiserver", ()), ExtendedKeyUsageOID.SERVER_AUTH, alternatives)
+        return self._issue(now, _name("kube-apiserver", ()), ExtendedKeyUsageOID.SERVER_AUTH, alternatives, secret_bits)
 
-    def issue_client(self, now: float, user: str, groups: Iterable[str] = ()) -> KeyPair:
+    def issue_client(self, now: float, user: str, groups: Iterable[str] = (), *, secret_bits: SecretBits = system_secret_bits) -> KeyPair:
         """A client certificate: the user is its common name, the groups are its organizations."""
         from cryptography.x509.oid import ExtendedKeyUsageOID
 
-        return self._issue(now, _name(user, groups), ExtendedKeyUsageOID.CLIENT_AUTH, [])
+        return self._issue(now, _name(user, groups), ExtendedKeyUsageOID.CLIENT_AUTH, [], secret_bits)
 
-    def _issue(self, now: float, subject: x509.Name, usage: x509.ObjectIdentifier, alternatives: list[x509.GeneralName]) -> KeyPair:
+    def _issue(
+        self, now: float, subject: x509.Name, usage: x509.ObjectIdentifier, alternatives: list[x509.GeneralName], secret_bits: SecretBits,
+    ) -> KeyPair:
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes, serialization
         from cryptography.hazmat.primitives.asymmetric import ec
@@ -105,16 +114,16 @@ class CertificateAuthority(msgspec.Struct, frozen=True, kw_only=True):
         issuer = x509.load_pem_x509_certificate(self.pair.certificate)
         issuer_key = serialization.load_pem_private_key(self.pair.key, None)
         assert isinstance(issuer_key, ec.EllipticCurvePrivateKey)
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = new_private_key(secret_bits)
         builder = (
-            _builder(now, CERTIFICATE_LIFETIME_SECONDS).subject_name(subject).issuer_name(issuer.subject).public_key(key.public_key())
+            _builder(now, CERTIFICATE_LIFETIME_SECONDS, secret_bits).subject_name(subject).issuer_name(issuer.subject).public_key(key.public_key())
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
         )
         if alternatives:
             builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-        return _pair(key, builder.sign(issuer_key, hashes.SHA256()))
+        return _pair(key, builder.sign(issuer_key, hashes.SHA256(), ecdsa_deterministic=True))
 
 
 def server_context(pair: KeyPair, client_authority: bytes | None = None) -> ssl.SSLContext:
@@ -156,14 +165,14 @@ def _name(common_name: str, organizations: Iterable[str]) -> x509.Name:
     return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _builder(now: float, lifetime_seconds: int) -> x509.CertificateBuilder:
+def _builder(now: float, lifetime_seconds: int, secret_bits: SecretBits) -> x509.CertificateBuilder:
     import datetime
 
     from cryptography import x509
 
     start = datetime.datetime.fromtimestamp(int(now) - CLOCK_SKEW_SECONDS, datetime.UTC)
     return (
-        x509.CertificateBuilder().serial_number(x509.random_serial_number())
+        x509.CertificateBuilder().serial_number(1 + secret_bits(SERIAL_BITS))
         .not_valid_before(start).not_valid_after(start + datetime.timedelta(seconds=lifetime_seconds))
     )
 

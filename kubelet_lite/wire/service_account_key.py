@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from kubelet_lite.actors.environment import system_secret_bits
+from kubelet_lite.wire.private_keys import SecretBits, new_private_key
+
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -22,8 +25,9 @@ _COORDINATE_BYTES: Final = 32
 class ServiceAccountKey:
     """Signs and verifies. Made lazily: no key is generated before the first token or verification."""
 
-    def __init__(self, pem: bytes | None = None) -> None:
+    def __init__(self, pem: bytes | None = None, *, secret_bits: SecretBits = system_secret_bits) -> None:
         self._pem = pem
+        self._secret_bits = secret_bits
         self._key: ec.EllipticCurvePrivateKey | None = None
         self._id = ""
 
@@ -52,7 +56,7 @@ class ServiceAccountKey:
 
         header = _encode(msgspec.json.encode({"alg": "ES256", "kid": self.id}))
         signed = f"{header}.{_encode(msgspec.json.encode(claims))}"
-        r, s = decode_dss_signature(self._private().sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
+        r, s = decode_dss_signature(self._private().sign(signed.encode(), ec.ECDSA(hashes.SHA256(), deterministic_signing=True)))
         return f"{signed}.{_encode(r.to_bytes(_COORDINATE_BYTES, 'big') + s.to_bytes(_COORDINATE_BYTES, 'big'))}"
 
     def verify(self, token: str) -> dict[str, Any] | None:
@@ -92,7 +96,7 @@ class ServiceAccountKey:
             from cryptography.hazmat.primitives.asymmetric import ec
 
             if self._pem is None:
-                self._key = ec.generate_private_key(ec.SECP256R1())
+                self._key = new_private_key(self._secret_bits)
             else:
                 key = serialization.load_pem_private_key(self._pem, None)
                 assert isinstance(key, ec.EllipticCurvePrivateKey)
