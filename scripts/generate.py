@@ -89,6 +89,9 @@ class Generator:
         schemas = Path(origin).parent / "kubernetes-json-schema" / f"{VERSION}-local"
         self.definitions: dict[str, Any] = json.loads((schemas / "_definitions.json").read_text())["$defs"]
         self.fields: dict[str, dict[str, Any]] = json.loads((FACTS / "fields.json").read_text())
+        for name, schema in self.definitions.items():  # structs without any field have no facts
+            if name.rpartition(".")[0] in MODULES and "object" in schema.get("type", ()) and not schema.get("properties"):
+                self.fields.setdefault(name, {})
         self.openapi: dict[str, dict[str, Any]] = json.loads((FACTS / "openapi-facts.json").read_text())
         self.discovery: list[dict[str, Any]] = json.loads((FACTS / "discovery.json").read_text())
         self.columns: dict[str, list[dict[str, Any]]] = json.loads((FACTS / "columns.json").read_text())
@@ -144,8 +147,6 @@ class Generator:
     def reference(self, definition: str, package: str) -> str:
         if definition in SCALARS:
             return SCALARS[definition]
-        if definition not in self.fields:
-            return "Mapping[str, Any]"
         other, _, short = definition.rpartition(".")
         return short if other == package else f"{MODULES[other]}.{short}"
 
@@ -218,7 +219,7 @@ class Generator:
         elif annotation.startswith("tuple"):
             always, default = not fact.get("omitempty"), "()" if fact.get("omitempty") else "NIL"
         elif annotation in EMPTY:
-            always, default = not fact.get("omitempty") or annotation == "Quantity", EMPTY[annotation]  # a struct in Go: never omitted
+            always, default = not fact.get("omitempty") or annotation in ("Quantity", "IntOrString"), EMPTY[annotation]  # a struct in Go: never omitted
         else:
             always, default = not fact.get("omitzero"), f"{annotation}()"
         if default == "dict":

@@ -40,13 +40,13 @@ def _canon_of(kind: Any) -> Canon:
     fields = {"metadata": ""} if kind is Unstructured else FIELDS.get(f"{kind.__module__.rpartition('.')[2]}.{kind.__name__}")
     if not fields:
         return _same
-    parts = [(name, attrgetter(name), _leaf(_LEAVES[leaf]) if leaf else _nested) for name, leaf in fields.items()]
+    parts = [(name, attrgetter(name), _leaf(_LEAVES[leaf]) if leaf else _nested, bool(leaf)) for name, leaf in fields.items()]
 
     def struct(obj: Any) -> Any:
         changed: dict[str, Any] | None = None
-        for name, get, canon in parts:
+        for name, get, canon, is_leaf in parts:
             value = get(obj)
-            if value:
+            if value or (is_leaf and value == ""):  # an empty text is no quantity and no time
                 new = canon(value)
                 if new is not value:
                     changed = changed or {}

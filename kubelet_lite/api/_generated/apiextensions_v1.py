@@ -9,7 +9,7 @@ from msgspec import Raw, field
 from kubelet_lite.api._generated.base import NIL, Base, Int32, Int64, IntOrString, MicroTime, Number, Quantity, Time, always
 from kubelet_lite.api._generated import meta_v1
 
-__all__ = ['ConversionRequest', 'ConversionResponse', 'ConversionReview', 'CustomResourceColumnDefinition', 'CustomResourceConversion', 'CustomResourceDefinition', 'CustomResourceDefinitionCondition', 'CustomResourceDefinitionList', 'CustomResourceDefinitionNames', 'CustomResourceDefinitionSpec', 'CustomResourceDefinitionStatus', 'CustomResourceDefinitionVersion', 'CustomResourceSubresourceScale', 'CustomResourceSubresources', 'CustomResourceValidation', 'ExternalDocumentation', 'JSONSchemaProps', 'SelectableField', 'ServiceReference', 'ValidationRule', 'WebhookClientConfig', 'WebhookConversion']
+__all__ = ['ConversionRequest', 'ConversionResponse', 'ConversionReview', 'CustomResourceColumnDefinition', 'CustomResourceConversion', 'CustomResourceDefinition', 'CustomResourceDefinitionCondition', 'CustomResourceDefinitionList', 'CustomResourceDefinitionNames', 'CustomResourceDefinitionSpec', 'CustomResourceDefinitionStatus', 'CustomResourceDefinitionVersion', 'CustomResourceSubresourceScale', 'CustomResourceSubresourceStatus', 'CustomResourceSubresources', 'CustomResourceValidation', 'ExternalDocumentation', 'JSONSchemaProps', 'SelectableField', 'ServiceReference', 'ValidationRule', 'WebhookClientConfig', 'WebhookConversion']
 
 
 class ConversionRequest(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -113,7 +113,7 @@ class CustomResourceSubresourceScale(Base, frozen=True, kw_only=True, omit_defau
 
 
 class CustomResourceSubresources(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    status: Mapping[str, Any] | None = None
+    status: CustomResourceSubresourceStatus | None = None
     scale: CustomResourceSubresourceScale | None = None
 
 
@@ -202,3 +202,7 @@ class WebhookClientConfig(Base, frozen=True, kw_only=True, omit_defaults=True, g
 class WebhookConversion(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     clientConfig: WebhookClientConfig | None = None
     conversionReviewVersions: tuple[str, ...] = field(default_factory=always(NIL))
+
+
+class CustomResourceSubresourceStatus(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    pass

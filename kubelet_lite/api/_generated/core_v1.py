@@ -1675,7 +1675,7 @@ class ServicePort(Base, frozen=True, kw_only=True, omit_defaults=True, gc=False)
     protocol: str = ""
     appProtocol: str | None = None
     port: Int32 = field(default_factory=always(0))
-    targetPort: IntOrString = 0
+    targetPort: IntOrString = field(default_factory=always(0))
     nodePort: Int32 = 0
 
 
