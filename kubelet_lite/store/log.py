@@ -37,8 +37,8 @@ class Stream:
         self.since = since
         """Every event of the stream with a higher revision is or was in it."""
         self.readers = 0
-        self.sleepers: dict[object, Future[None]] = {}
-        """The channels that have read all and wait, with what wakes them."""
+        self.sleepers: list[Future[None]] = []
+        """What wakes the channels that have read all and wait."""
 
     @property
     def end(self) -> int:
@@ -58,7 +58,7 @@ class Stream:
         self.since = since
 
     def wake(self) -> None:
-        for waiter in self.sleepers.values():
+        for waiter in self.sleepers:
             if not waiter.done():
                 waiter.set_result(None)
         self.sleepers.clear()
