@@ -6,31 +6,29 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import msgspec
 from msgspec.structs import replace
 
 from kubelet_lite.actors.environment import Environment
-from kubelet_lite.api.canonical import canonicalise
 from kubelet_lite.api.errors import (
     AlreadyExists,
     ApiError,
     BadRequest,
     Conflict,
-    FieldError,
     Invalid,
     NotFound,
     ServerTimeout,
     invalid,
 )
 from kubelet_lite.api.meta_v1 import DeleteOptions, ManagedFieldsEntry, ObjectMeta, Status, StatusDetails
-from kubelet_lite.api.quantities import QuantityError
 from kubelet_lite.api.requests import RequestContext
-from kubelet_lite.api.timestamps import TimeError, format_time
+from kubelet_lite.api.timestamps import format_time
 from kubelet_lite.registry import deletion, metadata
 from kubelet_lite.registry.admission.plugin import Review
+from kubelet_lite.registry.part import Part
 from kubelet_lite.registry.patch import managed_fields
 from kubelet_lite.registry.rules import Allocator
 from kubelet_lite.registry.sharing import Shares
@@ -53,18 +51,6 @@ class Admission(Protocol):
     def validate(self, new: Any, review: Review) -> None: ...
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """One way to update an object: as a whole, or through a subresource that may change only some of it."""
-
-    subresource: str = ""
-    prepare: Callable[[Any, Any], Any]
-    """(new, live) -> new with everything put back from live that this way may not change."""
-    validate: Callable[[Any, Any], Sequence[FieldError]]
-    """(new, live), beside the rules of metadata that hold for every update."""
-    moves_generation: Callable[[Any, Any], bool] | None = None
-    warnings: Callable[[Any, Any], Sequence[str]] | None = None
-
-
 class Change(msgspec.Struct, kw_only=True):
     """One update: `make` turns the live object into the new one; both in the stored form, the new one as it was received."""
 
@@ -80,28 +66,23 @@ class Change(msgspec.Struct, kw_only=True):
 class Pipeline:
     """Writes to one store."""
 
-    def __init__(self, store: Store, environment: Environment, view: View, admission: Admission | None) -> None:
+    def __init__(self, store: Store, environment: Environment, view: View, admission: Callable[[], Admission | None]) -> None:
         self._store = store
         self._environment = environment
         self._view = view
-        self._admission = admission
+        self._admission_now = admission
         self._shares = Shares()
         self._allocators: dict[str, Allocator] = {}
-        self._parts: dict[Stored, Part] = {}
         self._now = (-1, "")
+
+    @property
+    def _admission(self) -> Admission | None:
+        return self._admission_now()
 
     # What is received
 
     def received(self, target: Stored, obj: Any) -> Any:
-        """A served object as it came in, in the stored form: canonical, with defaults."""
-        try:
-            obj = canonicalise(obj)
-        except (QuantityError, TimeError) as error:
-            raise BadRequest(f'{target.served.kind} in version "{target.served.version}" cannot be handled as a {target.served.kind}: {error}') from error
-        return self.defaulted(target, obj)
-
-    def defaulted(self, target: Stored, obj: Any) -> Any:
-        """A canonical served object in the stored form, with defaults."""
+        """A canonical served object as it came in, in the stored form, with defaults."""
         if target.to_stored is not None:
             obj = target.to_stored(obj)
         return self._shared(target.rules.default(self._shared(target.normalised(obj))))
@@ -148,6 +129,7 @@ class Pipeline:
         meta = obj.metadata
         wrong = [*metadata.errors(meta, resource.namespaced, rules.name_errors or metadata.default_name_errors), *metadata.core_errors(meta)]
         wrong += rules.validate(obj)
+        wrong += rules.validate_create(obj)
         if wrong:
             raise Invalid.of(resource.group, resource.kind, meta.name, wrong)
         ctx.warnings += rules.warnings(obj, None)
@@ -255,8 +237,6 @@ class Pipeline:
     def _carried(self, ctx: RequestContext, target: Stored, meta: ObjectMeta, old: ObjectMeta, change: Change) -> ObjectMeta:
         """The new metadata with what an update cannot change, after the checks of who is meant and of when it was read."""
         served = target.served
-        if meta.namespace != old.namespace and meta.namespace and old.namespace:
-            raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
         if change.replaces and meta.uid and meta.uid != old.uid:
             path = target.rules.storage_path or f"/{served.plural}"
             where = f"{path}/{old.namespace}/{old.name}" if old.namespace else f"{path}/{old.name}"
@@ -277,15 +257,6 @@ class Pipeline:
             ownerReferences=old.ownerReferences if meta.ownerReferences == old.ownerReferences else self._owners(ctx, meta),
         )
 
-    def part_of(self, target: Stored, subresource: str) -> Part:
-        """The whole object, or its status."""
-        if subresource == "status":
-            return status_part(target)
-        part = self._parts.get(target)
-        if part is None:
-            part = self._parts[target] = main_part(target)
-        return part
-
     # Delete
 
     def delete(self, ctx: RequestContext, target: Stored, namespace: str, name: str, options: DeleteOptions) -> Any:
@@ -296,8 +267,7 @@ class Pipeline:
         live = self._store.get(key)
         if live is None:
             raise NotFound.of(served.group, served.plural, name)
-        deletion.check_options(options)
-        deletion.check_preconditions(resource, live.metadata, options)
+        self.check_deletable(target, live, options)
         if self._admission is not None:
             review = Review(context=ctx, resource=served, operation="DELETE", namespace=namespace, name=name, old=live)
             self._admission.validate(None, review)
@@ -313,6 +283,11 @@ class Pipeline:
             return live
         details = StatusDetails(name=name, group=served.group, kind=served.plural, uid=live.metadata.uid)
         return Status(status="Success", details=details)
+
+    def check_deletable(self, target: Stored, live: Any, options: DeleteOptions) -> None:
+        """Raises Invalid or Conflict when these options cannot delete this object."""
+        deletion.check_options(options)
+        deletion.check_preconditions(target.resource, live.metadata, options)
 
     def _remove(self, target: Stored, key: Key, live: Any, last: Any) -> Any:
         final = stamped(last, self._store.next_revision)
@@ -362,50 +337,3 @@ def _joined(new: Any, live: Any) -> Any:
 def manager(ctx: RequestContext) -> str:
     """The name under which managedFields remember the caller."""
     return ctx.field_manager or ctx.identity.user_agent.partition("/")[0]
-
-
-def main_part(target: Stored) -> Part:
-    """An update of the whole object: status stays as it is where it has a subresource of its own."""
-    rules = target.rules
-
-    def prepare(new: Any, live: Any) -> Any:
-        return replace(new, status=live.status) if target.has_status and new.status is not live.status else new
-
-    return Part(prepare=prepare, validate=_update_errors(target), moves_generation=rules.generation_moves, warnings=rules.warnings)
-
-
-def _update_errors(target: Stored) -> Callable[[Any, Any], Sequence[FieldError]]:
-    rules, namespaced = target.rules, target.resource.namespaced
-    name_errors = rules.name_errors or metadata.default_name_errors
-
-    def whole(new: Any) -> Sequence[FieldError]:
-        return [*metadata.errors(new.metadata, namespaced, name_errors), *metadata.core_errors(new.metadata), *rules.validate(new)]
-
-    def transition(new: Any, live: Any) -> Sequence[FieldError]:
-        return [*metadata.transition_errors(new.metadata, live.metadata), *rules.validate_update(new, live)]
-
-    def before(new: Any, live: Any) -> Sequence[FieldError]:
-        return [*whole(new), *transition(new, live)]
-
-    def after(new: Any, live: Any) -> Sequence[FieldError]:
-        return [*transition(new, live), *whole(new)]
-
-    order: Mapping[str, Callable[[Any, Any], Sequence[FieldError]]] = {"before": before, "after": after, "never": transition}
-    return order[rules.validate_on_update]
-
-
-def status_part(target: Stored) -> Part:
-    """An update of status: all else stays as it is, but for the parts of metadata that Kubernetes lets through."""
-    rules = target.rules
-    fields = tuple(name for name in target.resource.type.__struct_fields__ if name not in ("kind", "apiVersion", "metadata", "status"))
-
-    def prepare(new: Any, live: Any) -> Any:
-        meta = new.metadata
-        if rules.status_update_keeps:
-            meta = replace(meta, **{name: getattr(live.metadata, name) for name in rules.status_update_keeps})
-        return rules.prepare_status_update(replace(new, metadata=meta, **{name: getattr(live, name) for name in fields}), live)
-
-    def validate(new: Any, live: Any) -> Sequence[FieldError]:
-        return [*metadata.transition_errors(new.metadata, live.metadata), *rules.validate_status_update(new, live)]
-
-    return Part(subresource="status", prepare=prepare, validate=validate)

@@ -73,6 +73,8 @@ class KindRules(msgspec.Struct, frozen=True, kw_only=True):
     """(new, old) -> new, after the pipeline has put the old status back: e.g. a deletion-only field kept from old."""
     validate: Callable[[Any], Sequence[FieldError]] = no_errors
     """All of the object but metadata, which the pipeline checks (names, labels, annotations, owner references, finalizers)."""
+    validate_create: Callable[[Any], Sequence[FieldError]] = no_errors
+    """What is looked at only when an object is made, after `validate`."""
     validate_update: Callable[[Any, Any], Sequence[FieldError]] = no_errors
     """(new, old): the rules of transition (immutable fields). `validate` has run on new as well, before."""
     validate_status_update: Callable[[Any, Any], Sequence[FieldError]] = no_errors

@@ -76,7 +76,7 @@ def _struct(value: msgspec.Struct) -> dict[str, Any]:
         item = getattr(value, name)
         if name == "metadata":
             found.update(go_value(item))
-        elif item == () and not always or isinstance(item, Mapping) and not item:
+        elif (item == () and not always) or (isinstance(item, Mapping) and not item):
             found[go_name] = None
         else:
             found[go_name] = go_value(item)

@@ -6,98 +6,41 @@ mutations of kind, apiVersion and metadata that the pipeline alone answers. `pyt
 from __future__ import annotations
 
 import argparse
-import base64
-import binascii
 import collections
 import importlib
 import json
 import re
 import sys
 import types
-import typing
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from kubelet_lite.actors.environment import Environment
+from kubelet_lite.api import encoding, reading
+from kubelet_lite.api.canonical import canonicalise
 
 RECORDED = Path(__file__).parents[2] / "recorded"
 sys.path.insert(0, str(RECORDED))
 replay = importlib.import_module("replay")
 
 PIPELINE_PATHS = re.compile(r"^/(kind|apiVersion|metadata)(/|$)")
-STAND_INS = {"<uid>": "8b3ed549-a178-4fd5-8b0e-67b22fc53d46", "<rv>": "7", "<time>": "2026-01-01T00:00:00Z", "<ip>": "10.96.1.2", "<nodePort>": 30555}
-
-
-try:
-    from kubelet_lite.api.canonical import canonicalise
-except ImportError:
-    def canonicalise(obj: Any) -> Any:
-        return obj
+STAND_INS = {"<uid>": "8b3ed549-a178-4fd5-8b0e-67b22fc53d46", "<rv>": "7", "<time>": "2026-01-01T00:00:00Z", "<ip>": "10.96.1.2", "<nodePort>": 30555,
+             "kube-api-access-<random>": "kube-api-access-abcde"}
 
 
 class Undecodable(Exception):
     """What Go's decoder would refuse."""
 
 
-@typing.no_type_check
-def cleaned(kind, value, path, unknown):
-    """The value as Go would decode it: nulls dropped, null items as zero values, unknown fields left out and noted."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is typing.Annotated:
-        return cleaned(arguments[0], value, path, unknown)
-    if origin in (typing.Union, types.UnionType):
-        options = [a for a in arguments if a is not type(None)]
-        if len(options) == 1:
-            return cleaned(options[0], value, path, unknown)
-        return value
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        if not isinstance(value, dict):
-            raise Undecodable(path)
-        hints, result = hints_of(kind), {}
-        for name, item in value.items():
-            if name not in hints:
-                unknown.append(f"{path}.{name}".lstrip("."))
-            elif item is not None:
-                result[name] = cleaned(hints[name], item, f"{path}.{name}".lstrip("."), unknown)
-        return result
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise Undecodable(path)
-        zero = {} if isinstance(arguments[0], type) and issubclass(arguments[0], msgspec.Struct) else "" if arguments[0] is str else 0
-        return [cleaned(arguments[0], zero if item is None else item, f"{path}[{i}]", unknown) for i, item in enumerate(value)]
-    if origin is not None and issubclass(origin, collections.abc.Mapping):
-        if not isinstance(value, dict):
-            raise Undecodable(path)
-        zero = "" if arguments[1] is str else {}
-        return {k: cleaned(arguments[1], zero if item is None else item, f"{path}.{k}", unknown) for k, item in value.items()}
-    if kind is bytes:
-        try:
-            base64.b64decode(value, validate=True)
-        except (binascii.Error, TypeError, ValueError) as error:
-            raise Undecodable(path) from error
-    if kind is int and isinstance(value, int) and not -(2**31) <= value < 2**31 and not re.search("Seconds|observedGeneration|generation|resourceSliceCount|int$", path):
-        raise Undecodable(path)
-    return value
-
-
-_HINTS: dict[type, dict[str, Any]] = {}
-
-
-def hints_of(kind: type) -> dict[str, Any]:
-    if kind not in _HINTS:
-        hints = typing.get_type_hints(kind, include_extras=True)
-        _HINTS[kind] = {f.encode_name: hints[f.name] for f in msgspec.structs.fields(kind)}
-    return _HINTS[kind]
-
-
 def decoded(kind: type, value: Any, unknown: list[str]) -> Any:
+    """The value as Go would decode it; `unknown` gets what is said of unknown fields."""
     try:
-        return canonicalise(msgspec.json.decode(json.dumps(cleaned(kind, value, "", unknown)), type=kind))
-    except Undecodable:
-        raise
-    except (msgspec.ValidationError, ValueError) as error:
+        text, problems = reading.read(kind, reading.parse(json.dumps(value)))
+        unknown += problems
+        return canonicalise(encoding.decode(kind, text))
+    except (reading.DecodingError, msgspec.ValidationError, ValueError) as error:
         raise Undecodable(str(error)) from error
 
 
@@ -131,10 +74,10 @@ def answer(resource: Any, rules: Any, base: dict[str, Any], record: dict[str, An
         new = rules.default(new)
         old = None if create else rules.default(decoded(resource.type, base["stored"], []))
         new = settled(resource, rules, new, old)
-        errors = rules.validate(new) if old is None else update_errors(rules, new, old)
+        errors = [*rules.validate(new), *rules.validate_create(new)] if old is None else update_errors(rules, new, old)
         if errors:
             raise Invalid.of(resource.group, resource.kind, new.metadata.name, errors)
-        out["warnings"] = [f'299 - {json.dumps(w)}' for w in [*(f'unknown field "{u}"' for u in unknown), *rules.warnings(new, old)]]
+        out["warnings"] = [f'299 - {json.dumps(w)}' for w in [*unknown, *rules.warnings(new, old)]]
         out["status"] = 201 if create else 200
         result = masked(replay.strip(to_json(new)), sent)
         for name in ("resourceVersion", "uid", "creationTimestamp"):
@@ -148,8 +91,11 @@ def answer(resource: Any, rules: Any, base: dict[str, Any], record: dict[str, An
     except ApiError as error:
         out["status"] = error.code
         out["reason"], out["message"] = error.reason, error.message
-        out["causes"] = [msgspec.to_builtins(c) for c in error.causes]
+        if error.causes:
+            out["causes"] = [msgspec.to_builtins(c) for c in error.causes]
         out = replay.normalise(out, None, sent)
+    if rules.deprecation:
+        out["warnings"] = [f"299 - {json.dumps(rules.deprecation)}", *out.get("warnings", ())]
     if not out.get("warnings"):
         out.pop("warnings", None)
     return out
@@ -162,15 +108,16 @@ def settled(resource: Any, rules: Any, new: Any, old: Any) -> Any:
     if old is None:
         if has_status and getattr(rules, "status_type", True):
             new = replace(new, status=type(new)().status)
-        new = replace(new, metadata=replace(new.metadata, generation=1 if rules.generation else 0, namespace=new.metadata.namespace or ("default" if resource.namespaced else "")))
-        new = allocated(rules, new, None)
+        new = replace(new, metadata=replace(new.metadata, generation=1 if rules.generation else 0, uid=STAND_INS["<uid>"],
+                                             creationTimestamp=STAND_INS["<time>"], namespace=new.metadata.namespace or ("default" if resource.namespaced else "")))
+        new = allocated(rules, admitted(resource, new, None), None)
         return rules.prepare_create(new)
     metadata = replace(new.metadata, creationTimestamp=old.metadata.creationTimestamp, uid=old.metadata.uid, generation=old.metadata.generation,
                        namespace=old.metadata.namespace)
     new = replace(new, metadata=metadata)
     if has_status:
         new = replace(new, status=old.status)
-    new = allocated(rules, new, old)
+    new = allocated(rules, admitted(resource, new, old), old)
     new = rules.prepare_update(new, old)
     if rules.generation and rules.generation_moves(new, old):
         new = replace(new, metadata=replace(new.metadata, generation=old.metadata.generation + 1))
@@ -197,10 +144,31 @@ def allocated(rules: Any, new: Any, old: Any) -> Any:
     return allocator.allocate(new, old, True)
 
 
+def admitted(resource: Any, new: Any, old: Any) -> Any:
+    """A pod with what the admission plug-ins of an empty cluster add; other kinds as they are."""
+    from kubelet_lite.api.identity import Identity
+    from kubelet_lite.api.requests import RequestContext
+    from kubelet_lite.registry.admission import default_toleration_seconds, priority, service_account
+    from kubelet_lite.registry.admission.chain import Admission
+    from kubelet_lite.registry.admission.plugin import Review
+
+    if resource.qualified != "pods":
+        return new
+    world = types.SimpleNamespace(view=EmptyView(), environment=Environment.real())
+    review = Review(context=RequestContext(identity=Identity(name="admin")), resource=resource, operation="CREATE" if old is None else "UPDATE",
+                    namespace=new.metadata.namespace, name=new.metadata.name, old=old)
+    chain = Admission(world, (service_account.PLUGIN, priority.PODS, default_toleration_seconds.PLUGIN))  # type: ignore[arg-type]
+    return chain.mutate(new, review)
+
+
 class EmptyView:
-    """A store with nothing in it but the range of Services."""
+    """A store with nothing in it but the range of Services and the default account."""
 
     def get(self, resource: str, namespace: str, name: str) -> Any:
+        if (resource, name) == ("serviceaccounts", "default"):
+            from kubelet_lite.api.core_v1 import ServiceAccount
+
+            return ServiceAccount()
         return None
 
     def list(self, resource: str, namespace: str = "") -> tuple[Any, ...]:
