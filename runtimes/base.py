@@ -87,6 +87,8 @@ class ContainerSpec(msgspec.Struct, frozen=True, kw_only=True):
     termination_message_path: str = "/dev/termination-log"
     termination_message_file: str = ""
     """The file of the machine behind that path, made by the kubelet; its content becomes the terminated state's message."""
+    message_from_logs: bool = False
+    """Without such a message the end of the log stands for it, where the container failed."""
     log_folder: str = ""
     """Where `ATTEMPT.log` is written, in CRI's format (`time stream tag text`)."""
 
@@ -218,7 +220,8 @@ class Runtime(ABC):
 
     @abstractmethod
     def logs(self, container_id: str, *, follow: bool) -> AsyncIterator[bytes]:
-        """Lines of the container's log in CRI's format, oldest first; with `follow` until the container has exited."""
+        """Whole entries of the container's log in CRI's format, oldest first; with `follow` an empty chunk where what exists ends,
+        and then what comes until the container has exited."""
 
     async def probe(self, container_id: str, kind: str) -> ProbeAnswer | None:
         """The answer of a container that nobody can connect to (`kind`: Startup, Readiness, Liveness); None: the kubelet asks itself."""

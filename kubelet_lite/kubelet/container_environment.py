@@ -11,7 +11,17 @@ from typing import Final
 import msgspec
 
 from kubelet_lite.api import quantities
-from kubelet_lite.api.core_v1 import ConfigMap, Container, EnvVarSource, Node, ObjectFieldSelector, Pod, ResourceFieldSelector, Secret, Service
+from kubelet_lite.api.core_v1 import (
+    ConfigMap,
+    Container,
+    EnvVarSource,
+    Node,
+    ObjectFieldSelector,
+    Pod,
+    ResourceFieldSelector,
+    Secret,
+    Service,
+)
 
 _REFERENCE: Final = re.compile(r"\$(?:\$|\(([^)]*)\))")
 _SUBSCRIPT: Final = re.compile(r"metadata\.(annotations|labels)\['(.*)'\]")

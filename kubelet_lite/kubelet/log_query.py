@@ -16,9 +16,9 @@ MAX_TAIL_ENTRIES: Final = 1_000_000
 """More lines than this are not kept for `tailLines`: the newest count."""
 
 
-async def query_log(source: AsyncIterator[bytes], query: LogQuery, has_more: bool) -> AsyncIterator[bytes]:
-    """`source` yields whole entries; with `has_more` it first brings what exists and then what comes (`follow`), separated by
-    an empty chunk, so that the tail is taken of what exists."""
+async def query_log(source: AsyncIterator[bytes], query: LogQuery) -> AsyncIterator[bytes]:
+    """`source` yields whole entries: first what exists, then, after an empty chunk, what comes (`follow`); a tail is taken of
+    what exists."""
     left = query.limit_bytes
     tail: collections.deque[bytes] | None = None
     if query.tail_lines is not None:

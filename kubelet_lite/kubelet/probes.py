@@ -47,11 +47,8 @@ def probe_of(container: Container, kind: Kind) -> Probe | None:
     return container.readinessProbe if kind == "Readiness" else container.livenessProbe
 
 
-def first(container: Container, status: ContainerStatus, kind: Kind) -> ProbeState | None:
+def first(status: ContainerStatus, probe: Probe, kind: Kind) -> ProbeState:
     """The state of a probe whose container has just started."""
-    probe = probe_of(container, kind)
-    if probe is None:
-        return None
     return ProbeState(container_id=status.id, kind=kind, due_at=status.started_at + probe.initialDelaySeconds)
 
 
@@ -62,10 +59,8 @@ def may_run(container: Container, kind: Kind, facts: ProbeFacts) -> bool:
     return container.startupProbe is None or facts.started is True
 
 
-def learn(container: Container, state: ProbeState, outcome: Outcome, facts: ProbeFacts, now: float) -> tuple[ProbeState, ProbeFacts]:
+def learn(probe: Probe, state: ProbeState, outcome: Outcome, facts: ProbeFacts, now: float) -> tuple[ProbeState, ProbeFacts]:
     """What one result changes. A verdict changes after as many equal results as its threshold says."""
-    probe = probe_of(container, state.kind)
-    assert probe is not None
     run = state.run + 1 if state.last == outcome.success else 1
     state = ProbeState(container_id=state.container_id, kind=state.kind, due_at=now + max(probe.periodSeconds, 1), last=outcome.success, run=run)
     threshold = (probe.successThreshold if outcome.success else probe.failureThreshold) or (1 if outcome.success else 3)

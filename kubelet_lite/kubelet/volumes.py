@@ -137,6 +137,11 @@ def _downward_files(pod: Pod, items: Sequence[DownwardAPIVolumeFile], mode: int,
     return found
 
 
+def follows(volume: Volume) -> bool:
+    """Whether the volume's files change with objects of the API."""
+    return any(getattr(volume, kind) is not None for kind in PROJECTED_FILES)
+
+
 def unknown_kind(volume: Volume) -> str:
     """The name of a volume kind that is not offered; "" for one that is."""
     for name in volume.__struct_fields__:

@@ -23,6 +23,8 @@ MAX_FILES: Final = 5
 """containerLogMaxFiles' default."""
 MAX_LINE_BYTES: Final = 16 * 1024
 """A longer line is written in several entries, as containerd does."""
+MAX_MESSAGE_LINES: Final = 80
+MAX_MESSAGE_BYTES: Final = 2048
 READ_BYTES: Final = 64 * 1024
 """Read from a pipe or file at once."""
 
@@ -131,8 +133,17 @@ def nano_time(now: float) -> bytes:
     return f"{micro[:-1]}000Z".encode()
 
 
+def last_lines(path: Path) -> bytes:
+    """The end of a log without its headers: at most 80 lines and 2 KiB, as a termination message has them."""
+    with path.open("rb") as file:
+        file.seek(max(os.fstat(file.fileno()).st_size - READ_BYTES, 0))
+        entries = file.read().splitlines()[-MAX_MESSAGE_LINES:]
+    parts = (entry.split(b" ", 3) for entry in entries if entry.count(b" ") >= 3)
+    return b"".join(text + (b"\n" if tag == b"F" else b"") for _, _, tag, text in parts)[-MAX_MESSAGE_BYTES:]
+
+
 async def read(path: Path, writer: LogWriter | None, *, follow: bool) -> AsyncIterator[bytes]:
-    """Whole entries in chunks, oldest first, older files before; with `follow`, what comes until the writer has ended."""
+    """Whole entries in chunks, oldest first, older files before; with `follow`, an empty chunk and what comes until the writer has ended."""
     for number in range(MAX_FILES - 1, 0, -1):
         rotated = Path(f"{path}.{number}")
         if rotated.exists():
@@ -144,6 +155,7 @@ async def read(path: Path, writer: LogWriter | None, *, follow: bool) -> AsyncIt
         return
     file = path.open("rb")
     rest = b""
+    caught_up = False
     try:
         while True:
             ended = writer is None or writer.ended
@@ -160,6 +172,10 @@ async def read(path: Path, writer: LogWriter | None, *, follow: bool) -> AsyncIt
                 continue
             if not follow or ended or writer is None:
                 break
+            if not caught_up:
+                caught_up = True
+                yield b""
+                continue
             await writer.wait_for_more()
     finally:
         file.close()

@@ -332,6 +332,8 @@ class ProcessRuntime(Runtime):
         if container.spec.termination_message_file:
             with open(container.spec.termination_message_file, "rb") as file:
                 container.message = file.read(MAX_TERMINATION_MESSAGE_BYTES).decode("utf-8", "replace")
+        if not container.message and exit.code and container.spec.message_from_logs:
+            container.message = logs.last_lines(container.log_path).decode("utf-8", "replace")
         container.exited.set()
         self._tell(container)
 

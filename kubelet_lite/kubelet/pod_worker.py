@@ -1,0 +1,489 @@
+"""One pod of a node: writes its status and carries out what `next_actions` says. Thin: it holds no opinions."""
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import anyio
+import msgspec
+import structlog
+
+from kubelet_lite.actors.environment import Environment
+from kubelet_lite.api import timestamps
+from kubelet_lite.api.core_v1 import Container, Node, Pod, PodStatus
+from kubelet_lite.api.encoding import to_json
+from kubelet_lite.api.errors import ApiError, Conflict, NotFound
+from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH
+from kubelet_lite.client.base import Client, Preconditions
+from kubelet_lite.client.events import EventRecorder, EventType
+from kubelet_lite.kubelet import actions, probes, volumes
+from kubelet_lite.kubelet.admission import rejection
+from kubelet_lite.kubelet.container_environment import ConfigError, environment, expand
+from kubelet_lite.kubelet.memory import PodMemory, ProbeFacts, Reason
+from kubelet_lite.kubelet.object_source import ObjectSource
+from kubelet_lite.kubelet.prober import Prober
+from kubelet_lite.kubelet.restart import next_back_off
+from kubelet_lite.kubelet.status import TERMINAL, phase_of, pod_status
+from kubelet_lite.runtimes.base import ContainerSpec, PodState, Runtime, RuntimeFailure, SandboxSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_PASSES: Final = 20
+"""Passes over an immediate pod without a pause; each makes something happen, so this many means that something is wrong."""
+VOLUME_RETRY_SECONDS: Final = 2.0
+VOLUME_REFRESH_SECONDS: Final = 60.0
+"""How often the files of ConfigMaps and Secrets follow their objects."""
+FORCED_GRACE_SECONDS: Final = 1
+"""What a container gets whose pod was deleted by force."""
+_log = structlog.get_logger()
+
+
+class NodeAgent(Protocol):
+    """What a worker needs of its kubelet."""
+
+    node_name: str
+    node_address: str
+    node: Node
+    client: Client
+    environment: Environment
+    runtime: Runtime
+    recorder: EventRecorder
+    folder: Path
+
+    def mark(self, uid: str) -> None: ...
+    def wake_at(self, uid: str, time: float) -> None: ...
+    def spawn(self, function: Any, *arguments: Any) -> None: ...
+    def forget(self, uid: str) -> None: ...
+    def other_pods(self, uid: str) -> Iterable[Pod]: ...
+
+
+class PodWorker:
+    """`pod` is the newest known object, `gone` whether the API has it no more."""
+
+    def __init__(self, kubelet: NodeAgent, pod: Pod) -> None:
+        self._kubelet = kubelet
+        self.pod = pod
+        self.gone = False
+        self.memory = PodMemory(started_at=kubelet.environment.now())
+        self._uid = pod.metadata.uid
+        self._admitted = False
+        self._busy = False
+        self._again = False
+        self._finished = False
+        self._volume_paths: Mapping[str, str] = {}
+        self._volumes_made_at = 0.0
+        self._objects = ObjectSource(kubelet.client, lambda: kubelet.node, services=kubelet.runtime.has_files)
+        self._prober = Prober(self, kubelet)
+
+    @property
+    def counts(self) -> bool:
+        """Whether the pod takes up room on the node."""
+        return not self.memory.rejected and self.pod.status.phase not in TERMINAL and not self.gone
+
+    # ---- passes
+
+    def request_pass(self) -> None:
+        """A pass in a task of its own, or one more when one is under way."""
+        self._again = True
+        if not self._busy:
+            self._busy = True
+            self._kubelet.spawn(self._passes)
+
+    async def _passes(self) -> None:
+        try:
+            while self._again:
+                self._again = False
+                await self._pass(write_first=True)
+        finally:
+            self._busy = False
+
+    async def pass_over(self) -> None:
+        """For an immediate runtime: passes until nothing is left to do, and one status for all of them."""
+        for _ in range(MAX_PASSES):
+            if not await self._pass(write_first=False):
+                return
+        _log.error("pod_not_settled", object=self._name, passes=MAX_PASSES)
+
+    async def _pass(self, *, write_first: bool) -> bool:
+        """Whether anything was done that calls for another pass."""
+        kubelet = self._kubelet
+        now = kubelet.environment.now()
+        state = await kubelet.runtime.state(self._uid)
+        if not self._admitted:
+            self._admit(state)
+        pod = self._acting_pod()
+        status = pod_status(pod, state, self.memory, node_address=kubelet.node_address, now=now)
+        if write_first:
+            await self._write(status)
+        pod = msgspec.structs.replace(pod, status=status)
+        over = phase_of(pod, status.initContainerStatuses, status.containerStatuses, self.memory) in TERMINAL
+        plan = actions.next_actions(pod, state, self.memory, now, over=over)
+        if not write_first and not self._changes(plan.actions):
+            await self._write(status)
+        if plan.wake_at is not None:
+            kubelet.wake_at(self._uid, plan.wake_at)
+        await self._refresh_volumes(pod, now)
+        self._prober.schedule(pod, state, now)
+        await self._carry_out(pod, plan.actions)
+        return self._changes(plan.actions)
+
+    @staticmethod
+    def _changes(plan: Iterable[actions.Action]) -> bool:
+        return any(not isinstance(action, (actions.HoldBack, actions.FinishPod)) for action in plan)
+
+    def _admit(self, state: PodState) -> None:
+        self._admitted = True
+        pod = self.pod
+        if pod.status.startTime:
+            self.memory = self.with_memory(started_at=timestamps.parse_time(pod.status.startTime))
+        if state.sandboxes or pod.status.startTime or pod.metadata.deletionTimestamp is not None or pod.status.phase in TERMINAL:
+            return
+        ending = rejection(pod, self._kubelet.node, self._kubelet.other_pods(self._uid))
+        if ending is not None:
+            self.memory = self.with_memory(ending=ending, rejected=True)
+            self.record("Warning", ending.reason, ending.message)
+            return
+        for sentence in self._kubelet.runtime.refusals(pod):
+            self.record("Warning", "NotEnforced", sentence)
+
+    def _acting_pod(self) -> Pod:
+        """The pod; one that is gone from the API counts as deleted by force."""
+        if not self.gone or (self.pod.metadata.deletionTimestamp is not None and self.pod.metadata.deletionGracePeriodSeconds):
+            return self.pod
+        metadata = msgspec.structs.replace(
+            self.pod.metadata, deletionTimestamp=self.pod.metadata.deletionTimestamp or timestamps.format_time(self._kubelet.environment.now()),
+            deletionGracePeriodSeconds=FORCED_GRACE_SECONDS,
+        )
+        return msgspec.structs.replace(self.pod, metadata=metadata)
+
+    # ---- status
+
+    async def _write(self, status: PodStatus) -> None:
+        if self.gone or status == self.pod.status:
+            return
+        change = _difference(self.pod.status, status)
+        if not change:
+            return
+        patch = {"metadata": {"uid": self._uid}, "status": change}
+        meta = self.pod.metadata
+        try:
+            self._take(await self._kubelet.client.patch(
+                Pod, meta.name, patch, content_type=STRATEGIC_MERGE_PATCH, namespace=meta.namespace, subresource="status",
+            ))
+        except (NotFound, Conflict):
+            self.gone = True
+            self._kubelet.mark(self._uid)
+        except ApiError as error:
+            _log.warning("status_not_written", object=self._name, error=error.message)
+            self._kubelet.wake_at(self._uid, self._kubelet.environment.now() + actions.RETRY_SECONDS)
+
+    def _take(self, pod: Pod) -> None:
+        """The newest object of this pod: an answer may be older than what the watch has brought meanwhile."""
+        if pod.metadata.uid == self._uid and int(pod.metadata.resourceVersion) >= int(self.pod.metadata.resourceVersion):
+            self.pod = pod
+
+    # ---- actions
+
+    async def _carry_out(self, pod: Pod, plan: tuple[actions.Action, ...]) -> None:
+        kills: list[actions.KillContainer] = []
+        for action in plan:
+            if isinstance(action, actions.KillContainer):
+                kills.append(action)
+                continue
+            await self._kill_all(pod, kills)
+            kills = []
+            match action:
+                case actions.MountVolumes():
+                    await self._mount(pod)
+                case actions.RunSandbox():
+                    await self._run_sandbox(pod, action)
+                case actions.StopSandbox():
+                    await self._kubelet.runtime.stop_sandbox(action.sandbox.id)
+                    self._kubelet.mark(self._uid)
+                case actions.StartContainer():
+                    await self._start(action)
+                case actions.HoldBack():
+                    self._hold_back(action)
+                case actions.RemoveContainer():
+                    await self._kubelet.runtime.remove_container(action.id)
+                case actions.EndPod():
+                    self.memory = self.with_memory(ending=action.ending)
+                    self.record("Normal", action.ending.reason, action.ending.message)
+                    self._kubelet.mark(self._uid)
+                case actions.FinishPod():
+                    await self._finish()
+        await self._kill_all(pod, kills)
+
+    async def _kill_all(self, pod: Pod, kills: list[actions.KillContainer]) -> None:
+        if len(kills) == 1:
+            await self._kill(pod, kills[0])
+        elif kills:
+            async with anyio.create_task_group() as tasks:
+                for kill in kills:
+                    tasks.start_soon(self._kill, pod, kill)
+
+    async def _kill(self, pod: Pod, kill: actions.KillContainer) -> None:
+        kubelet = self._kubelet
+        self.record("Normal", "Killing", kill.message, kill.field_path)
+        grace = kill.grace_seconds
+        hook = kill.container.lifecycle.preStop if kill.container.lifecycle is not None else None
+        if hook is not None and grace > 0 and kill.id not in self.memory.hook_failed:
+            begun = kubelet.environment.monotonic()
+            outcome = await probes.carry_out_hook(kubelet.runtime, kill.container, kill.id, hook, self._address(pod), grace)
+            if not outcome.success:
+                self.record("Warning", "FailedPreStopHook", f"PreStopHook failed: {outcome.output}", kill.field_path)
+            grace = max(grace - (kubelet.environment.monotonic() - begun), FORCED_GRACE_SECONDS)
+        await kubelet.runtime.stop_container(kill.id, grace)
+        self.memory = self.with_memory(probes={id: facts for id, facts in self.memory.probes.items() if id != kill.id})
+        kubelet.mark(self._uid)
+
+    async def _run_sandbox(self, pod: Pod, action: actions.RunSandbox) -> None:
+        meta = pod.metadata
+        spec = SandboxSpec(
+            namespace=meta.namespace, name=meta.name, uid=self._uid, attempt=action.attempt, hostname=pod.spec.hostname or meta.name,
+            host_network=bool(pod.spec.hostNetwork), pod=pod,
+        )
+        try:
+            await self._kubelet.runtime.run_sandbox(spec)
+        except RuntimeFailure as failure:
+            self.record("Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {failure.message}")
+            self._kubelet.wake_at(self._uid, self._kubelet.environment.now() + actions.RETRY_SECONDS)
+            return
+        self._kubelet.mark(self._uid)
+
+    def _hold_back(self, action: actions.HoldBack) -> None:
+        name = action.container.name
+        if action.reason.reason == "CrashLoopBackOff":
+            pod = f"{self.pod.metadata.name}_{self.pod.metadata.namespace}({self._uid})"
+            self.record("Warning", "BackOff", f"Back-off restarting failed container {name} in pod {pod}", action.field_path)
+        else:
+            self.record("Normal", "BackOff", f'Back-off pulling image "{action.container.image}"', action.field_path)
+            self.record("Warning", "Failed", "Error: ImagePullBackOff", action.field_path)
+        self.memory = self.with_memory(reasons={**self.memory.reasons, name: action.reason})
+
+    async def _start(self, action: actions.StartContainer) -> None:
+        container, path = action.container, action.field_path
+        if action.back_off is not None:
+            self.memory = self.with_memory(back_offs={**self.memory.back_offs, container.name: action.back_off})
+        try:
+            image_id = await self._ensure_image(container, path)
+            pod = await self._pod_with_address()
+            variables = environment(pod, container, await self._objects.for_container(pod, container))
+            spec = self._container_spec(pod, container, image_id, action.attempt, variables)
+        except ConfigError as error:
+            self._failed(container, path, Reason("CreateContainerConfigError", str(error)), f"Error: {error}")
+            return
+        except RuntimeFailure as failure:
+            self._failed(container, path, Reason(failure.reason, failure.message), f"Error: {failure.reason}")
+            return
+        runtime = self._kubelet.runtime
+        sandbox = next((s for s in (await runtime.state(self._uid)).sandboxes if s.ready), None)
+        if sandbox is None:
+            self._kubelet.mark(self._uid)
+            return
+        try:
+            container_id = await runtime.create_container(sandbox.id, spec)
+        except RuntimeFailure as failure:
+            self._failed(container, path, Reason(failure.reason, failure.message), f"Error: {failure.message}")
+            return
+        self.record("Normal", "Created", "Container created", path)
+        hook = container.lifecycle.postStart if container.lifecycle is not None else None
+        if hook is not None:
+            self.memory = self.with_memory(starting=self.memory.starting | {container_id})
+        try:
+            await runtime.start_container(container_id)
+        except RuntimeFailure as failure:
+            self._failed(container, path, Reason(failure.reason, failure.message), f"Error: {failure.message}")
+            self._kubelet.mark(self._uid)
+            return
+        self.record("Normal", "Started", "Container started", path)
+        self.memory = self.with_memory(reasons={name: reason for name, reason in self.memory.reasons.items() if name != container.name})
+        self._kubelet.mark(self._uid)
+        if hook is not None:
+            outcome = await probes.carry_out_hook(runtime, container, container_id, hook, self._address(pod), float("inf"))
+            if not outcome.success:
+                self.record("Warning", "FailedPostStartHook", f"PostStartHook failed: {outcome.output}", path)
+                self.memory = self.with_memory(hook_failed=self.memory.hook_failed | {container_id})
+            self.memory = self.with_memory(starting=self.memory.starting - {container_id})
+
+    def _failed(self, container: Container, path: str, reason: Reason, event: str) -> None:
+        self.record("Warning", "Failed", event, path)
+        self.memory = self.with_memory(reasons={**self.memory.reasons, container.name: reason})
+        self._kubelet.wake_at(self._uid, self._kubelet.environment.now() + actions.RETRY_SECONDS)
+        if not self._kubelet.runtime.immediate:
+            self._again = self._again or (self._busy and self._shows_nothing(container))
+
+    def _shows_nothing(self, container: Container) -> bool:
+        """Whether the API does not say yet why the container waits."""
+        reason = self.memory.reasons[container.name].reason
+        statuses = (*self.pod.status.initContainerStatuses, *self.pod.status.containerStatuses)
+        shown = next((s.state.waiting.reason for s in statuses if s.name == container.name and s.state.waiting is not None), "")
+        return shown != reason
+
+    async def _ensure_image(self, container: Container, path: str) -> str:
+        """The image's id. Raises RuntimeFailure."""
+        runtime, name = self._kubelet.runtime, container.image
+        try:
+            present = await runtime.image(name)
+        except RuntimeFailure as failure:
+            self.record("Warning", failure.reason, failure.message, path)
+            raise
+        policy = container.imagePullPolicy or "IfNotPresent"
+        if present is not None and policy != "Always":
+            self.record("Normal", "Pulled", f'Container image "{name}" already present on machine and can be accessed by the pod', path)
+            return present.id
+        if policy == "Never":
+            message = f'Container image "{name}" is not present with pull policy of Never'
+            self.record("Warning", "ErrImageNeverPull", message, path)
+            raise RuntimeFailure("ErrImageNeverPull", message)
+        self.record("Normal", "Pulling", f'Pulling image "{name}"', path)
+        begun = self._kubelet.environment.monotonic()
+        try:
+            image = await runtime.pull(name)
+        except RuntimeFailure as failure:
+            self.record("Warning", "Failed", f'Failed to pull image "{name}": {failure.message}', path)
+            now = self._kubelet.environment.now()
+            known = self.memory.image_back_offs.get(name)
+            self.memory = self.with_memory(image_back_offs={**self.memory.image_back_offs, name: next_back_off(known, now, now)})
+            raise
+        took = round((self._kubelet.environment.monotonic() - begun) * 1000)
+        self.memory = self.with_memory(image_back_offs={n: b for n, b in self.memory.image_back_offs.items() if n != name})
+        self.record(
+            "Normal", "Pulled",
+            f'Successfully pulled image "{name}" in {took}ms ({took}ms including waiting). Image size: {image.size_bytes} bytes.', path,
+        )
+        return image.id
+
+    def _container_spec(self, pod: Pod, container: Container, image_id: str, attempt: int, variables: Mapping[str, str]) -> ContainerSpec:
+        folder = self._folder
+        message_file = ""
+        if self._kubelet.runtime.has_files:
+            messages = folder / "termination" / container.name
+            messages.mkdir(parents=True, exist_ok=True)
+            file = messages / str(attempt)
+            file.write_bytes(b"")
+            file.chmod(0o666)
+            message_file = str(file)
+        user, group = _identity(pod, container)
+        return ContainerSpec(
+            name=container.name, image=container.image, image_id=image_id, attempt=attempt,
+            command=tuple(expand(word, variables) for word in container.command),
+            args=tuple(expand(word, variables) for word in container.args), working_directory=container.workingDir,
+            environment=variables, mounts=volumes.mounts(container, self._volume_paths, variables) if self._kubelet.runtime.has_files else (),
+            stop_signal=(container.lifecycle.stopSignal or "") if container.lifecycle is not None else "",
+            run_as_user=user, run_as_group=group,
+            supplemental_groups=pod.spec.securityContext.supplementalGroups if pod.spec.securityContext is not None else (),
+            termination_message_path=container.terminationMessagePath or "/dev/termination-log", termination_message_file=message_file,
+            message_from_logs=container.terminationMessagePolicy == "FallbackToLogsOnError",
+            log_folder=str(folder / "logs" / container.name) if self._kubelet.runtime.has_files else "",
+        )
+
+    async def _finish(self) -> None:
+        """Nothing of the pod runs any more: the API object may go, and then all traces of the pod here."""
+        kubelet, meta = self._kubelet, self.pod.metadata
+        if not self.gone and not self._finished:
+            self._finished = True
+            try:
+                await kubelet.client.delete(
+                    Pod, meta.name, namespace=meta.namespace, grace_period_seconds=0, preconditions=Preconditions(uid=self._uid),
+                )
+            except (NotFound, Conflict):
+                self.gone = True
+            except ApiError as error:
+                self._finished = False
+                _log.warning("pod_not_deleted", object=self._name, error=error.message)
+                kubelet.wake_at(self._uid, kubelet.environment.now() + actions.RETRY_SECONDS)
+        if self.gone:
+            for sandbox in (await kubelet.runtime.state(self._uid)).sandboxes:
+                await kubelet.runtime.remove_sandbox(sandbox.id)
+            if kubelet.runtime.has_files:
+                shutil.rmtree(self._folder, ignore_errors=True)
+            kubelet.forget(self._uid)
+
+    # ---- what containers need
+
+    async def _pod_with_address(self) -> Pod:
+        """The pod as its containers are to see it: with the addresses of its sandbox."""
+        pod = self._acting_pod()
+        state = await self._kubelet.runtime.state(self._uid)
+        status = pod_status(pod, state, self.memory, node_address=self._kubelet.node_address, now=self._kubelet.environment.now())
+        return msgspec.structs.replace(pod, status=status)
+
+    async def _mount(self, pod: Pod) -> None:
+        kubelet = self._kubelet
+        now = kubelet.environment.now()
+        try:
+            if kubelet.runtime.has_files:
+                self._volume_paths = await self._make_volumes(pod)
+                self._volumes_made_at = now
+        except (volumes.VolumeError, OSError) as error:
+            self.record("Warning", "FailedMount", f"MountVolume.SetUp failed: {error}")
+            self.memory = self.with_memory(volumes_retry_at=now + VOLUME_RETRY_SECONDS)
+        else:
+            self.memory = self.with_memory(volumes_ready=True)
+        kubelet.mark(self._uid)
+
+    async def _make_volumes(self, pod: Pod) -> Mapping[str, str]:
+        tokens = await self._objects.tokens(pod)
+        return volumes.make(self._folder / "volumes", pod, await self._objects.for_volumes(pod), tokens)
+
+    async def _refresh_volumes(self, pod: Pod, now: float) -> None:
+        """Files follow their objects; what has vanished since stays as it was."""
+        kubelet = self._kubelet
+        if not kubelet.runtime.has_files or not self.memory.volumes_ready or not any(volumes.follows(v) for v in pod.spec.volumes):
+            return
+        due = self._volumes_made_at + VOLUME_REFRESH_SECONDS
+        if now < due:
+            kubelet.wake_at(self._uid, due)
+            return
+        self._volumes_made_at = now
+        try:
+            await self._make_volumes(pod)
+        except (volumes.VolumeError, OSError) as error:
+            _log.info("volumes_not_refreshed", object=self._name, error=str(error))
+
+    def learn_probe(self, container_id: str, facts: ProbeFacts) -> None:
+        """Takes over what a probe of a container found."""
+        if self.memory.probes.get(container_id) != facts:
+            self.memory = self.with_memory(probes={**self.memory.probes, container_id: facts})
+        self._kubelet.mark(self._uid)
+
+    # ---- small things
+
+    @property
+    def _name(self) -> str:
+        return f"{self.pod.metadata.namespace}/{self.pod.metadata.name}"
+
+    @property
+    def _folder(self) -> Path:
+        return self._kubelet.folder / "pods" / self._uid
+
+    def with_memory(self, **changes: Any) -> PodMemory:
+        return msgspec.structs.replace(self.memory, **changes)
+
+    def record(self, type: EventType, reason: str, message: str, field_path: str = "") -> None:
+        self._kubelet.recorder.record(self.pod, type, reason, message, field_path=field_path)
+
+    def _address(self, pod: Pod) -> str:
+        return pod.status.podIP or self._kubelet.node_address
+
+
+
+def _difference(old: PodStatus, new: PodStatus) -> dict[str, Any]:
+    """The strategic merge patch of a status: changed fields, null for what is gone, only the conditions that changed."""
+    before, after = to_json(old), to_json(new)
+    change = {name: after.get(name) for name in {**before, **after} if before.get(name) != after.get(name)}
+    if "conditions" in change:
+        known = {c["type"]: c for c in before.get("conditions", ())}
+        change["conditions"] = [c for c in after.get("conditions", ()) if known.get(c["type"]) != c]
+    return change
+
+
+def _identity(pod: Pod, container: Container) -> tuple[int | None, int | None]:
+    """The user and group that a container is to run as; the container's own wish counts before the pod's."""
+    own, shared = container.securityContext, pod.spec.securityContext
+    user = own.runAsUser if own is not None and own.runAsUser is not None else shared.runAsUser if shared is not None else None
+    group = own.runAsGroup if own is not None and own.runAsGroup is not None else shared.runAsGroup if shared is not None else None
+    return user, group

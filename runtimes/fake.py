@@ -1,0 +1,339 @@
+"""A runtime without processes: containers start, run, exit, crash and answer probes as their behaviour says.
+
+It lives in its kubelet's time: `next_change` names the moment at which a container changes by itself, `advance` lets it happen.
+A behaviour comes from the function given to the runtime, else from the pod's annotation `kubelet-lite.dev/behaviour` (JSON:
+the fields of Behaviour, or a map from container name to them), else a container runs for ever and is ready at once.
+"""
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from kubelet_lite.actors.environment import Environment
+from kubelet_lite.api import timestamps
+from kubelet_lite.api.core_v1 import Container, Pod
+from kubelet_lite.runtimes.base import (
+    ContainerSpec,
+    ContainerState,
+    ContainerStatus,
+    ExecResult,
+    Image,
+    Listener,
+    PodState,
+    ProbeAnswer,
+    Runtime,
+    RuntimeFailure,
+    Sandbox,
+    SandboxSpec,
+    Usage,
+)
+from kubelet_lite.runtimes.images import parse
+from kubelet_lite.runtimes.network.base import Network
+
+ANNOTATION: Final = "kubelet-lite.dev/behaviour"
+SCHEME: Final = "fake://"
+
+
+class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One container's life. Seconds count from its start."""
+
+    start_error: str = ""
+    """The container cannot be started, with this message."""
+    pull_error: str = ""
+    """Its image cannot be pulled, with this message."""
+    run_seconds: float | None = None
+    """It exits by itself after so long; None: never."""
+    exit_code: int = 0
+    runs: int | None = None
+    """Only so many instances exit by themselves; the next one runs for ever."""
+    ready_after_seconds: float = 0.0
+    """From then on startup and readiness probes succeed."""
+    alive_seconds: float | None = None
+    """From then on liveness probes fail."""
+    stop_seconds: float = 0.0
+    """How long it takes to end when it is asked to."""
+    log: str = ""
+    """What it writes when it starts."""
+    cpu_millicores: int = 0
+    memory_bytes: int = 0
+
+
+BehaviourOf = Callable[[Pod, Container, int], Behaviour | None]
+"""(pod, container, attempt) → behaviour; None: as the annotation says."""
+STEADY: Final = Behaviour()
+
+
+class _Container:
+    """A container and how it behaves."""
+
+    __slots__ = ("behaviour", "created_at", "exit_code", "finished_at", "id", "ready", "sandbox", "spec", "started_at", "state")
+
+    def __init__(self, id: str, sandbox: Sandbox, spec: ContainerSpec, behaviour: Behaviour, created_at: float) -> None:
+        self.id = id
+        self.sandbox = sandbox
+        self.spec = spec
+        self.behaviour = behaviour
+        self.created_at = created_at
+        self.started_at = self.finished_at = 0.0
+        self.state: ContainerState = "created"
+        self.exit_code = 0
+        self.ready: bool | None = None
+
+    def status(self) -> ContainerStatus:
+        return ContainerStatus(
+            id=self.id, name=self.spec.name, sandbox_id=self.sandbox.id, attempt=self.spec.attempt, state=self.state, image=self.spec.image,
+            image_id=self.spec.image_id, created_at=self.created_at, started_at=self.started_at, finished_at=self.finished_at,
+            exit_code=self.exit_code, reason="StartError" if self.exit_code == 128 and not self.started_at else "",
+        )
+
+
+class FakeRuntime(Runtime):
+    """One node's pretended containers."""
+
+    name = "fake"
+    immediate = True
+    has_files = False
+
+    def __init__(self, environment: Environment, network: Network, behaviour: BehaviourOf | None = None) -> None:
+        self._environment = environment
+        self._network = network
+        self._behaviour = behaviour
+        self._sandboxes: dict[str, dict[str, Sandbox]] = {}
+        self._pods: dict[str, Pod] = {}
+        self._containers: dict[str, dict[str, _Container]] = {}
+        self._owners: dict[str, str] = {}
+        self._images: dict[str, Image] = {}
+        self._exits: list[tuple[float, int, str, int]] = []
+        self._made = 0
+        self._listeners: list[Listener] = []
+
+    async def close(self) -> None:
+        for sandboxes in self._sandboxes.values():
+            for sandbox_id in sandboxes:
+                self._network.detach(sandbox_id)
+        for table in (self._sandboxes, self._pods, self._containers, self._owners):
+            table.clear()
+        self._exits.clear()
+
+    def subscribe(self, listener: Listener) -> None:
+        self._listeners.append(listener)
+
+    # ---- what tests and simulations do to a pod
+
+    def crash(self, uid: str, container: str, exit_code: int = 1) -> None:
+        """The running instance of a container exits now."""
+        found = self._running(uid, container)
+        self._exit(found, exit_code)
+
+    def set_ready(self, uid: str, container: str, ready: bool) -> None:
+        """What startup and readiness probes of the running instance answer from now on."""
+        self._running(uid, container).ready = ready
+
+    def _running(self, uid: str, name: str) -> _Container:
+        for container in self._containers.get(uid, {}).values():
+            if container.spec.name == name and container.state == "running":
+                return container
+        raise RuntimeFailure("ContainerNotFound", f"no container {name} of pod {uid} runs")
+
+    # ---- time
+
+    def next_change(self) -> float | None:
+        return self._exits[0][0] if self._exits else None
+
+    def advance(self, now: float) -> None:
+        while self._exits and self._exits[0][0] <= now:
+            time, _, container_id, exit_code = heapq.heappop(self._exits)
+            container = self._find(container_id, missing_is_fine=True)
+            if container is not None and container.state == "running":
+                self._exit(container, exit_code, time)
+
+    def _exit(self, container: _Container, exit_code: int, time: float | None = None) -> None:
+        container.state, container.exit_code = "exited", exit_code
+        container.finished_at = self._environment.now() if time is None else time
+        self._tell(container.sandbox.uid)
+
+    def _tell(self, uid: str) -> None:
+        for listener in self._listeners:
+            listener(uid)
+
+    # ---- state
+
+    async def state(self, uid: str) -> PodState:
+        return PodState(
+            uid=uid, sandboxes=tuple(reversed(self._sandboxes.get(uid, {}).values())),
+            containers=tuple(c.status() for c in reversed(self._containers.get(uid, {}).values())),
+        )
+
+    async def pods(self) -> Sequence[PodState]:
+        return [await self.state(uid) for uid in self._sandboxes]
+
+    async def run_sandbox(self, spec: SandboxSpec) -> Sandbox:
+        id = self._new_id()
+        sandbox = Sandbox(
+            id=id, uid=spec.uid, namespace=spec.namespace, name=spec.name, attempt=spec.attempt,
+            addresses=self._network.attach(id, spec), created_at=self._environment.now(),
+        )
+        self._sandboxes.setdefault(spec.uid, {})[id] = sandbox
+        self._pods[spec.uid] = spec.pod
+        self._owners[id] = spec.uid
+        return sandbox
+
+    async def stop_sandbox(self, sandbox_id: str) -> None:
+        uid = self._owners.get(sandbox_id)
+        if uid is None:
+            return
+        for container in self._containers.get(uid, {}).values():
+            if container.sandbox.id == sandbox_id and container.state == "running":
+                self._exit(container, 137)
+        sandbox = self._sandboxes[uid][sandbox_id]
+        if sandbox.ready:
+            self._network.detach(sandbox_id)
+            self._sandboxes[uid][sandbox_id] = msgspec.structs.replace(sandbox, ready=False)
+
+    async def remove_sandbox(self, sandbox_id: str) -> None:
+        await self.stop_sandbox(sandbox_id)
+        uid = self._owners.pop(sandbox_id, None)
+        if uid is None:
+            return
+        for container in [c for c in self._containers.get(uid, {}).values() if c.sandbox.id == sandbox_id]:
+            await self.remove_container(container.id)
+        del self._sandboxes[uid][sandbox_id]
+        if not self._sandboxes[uid]:
+            del self._sandboxes[uid]
+            self._pods.pop(uid, None)
+
+    # ---- images
+
+    async def image(self, name: str) -> Image | None:
+        reference = parse(name)
+        return self._images.get(str(reference))
+
+    async def pull(self, name: str) -> Image:
+        reference = str(parse(name))
+        for pod in self._pods.values():
+            for container in (*pod.spec.initContainers, *pod.spec.containers):
+                if container.image == name and (error := self._behaviour_of(pod, container, 0).pull_error):
+                    raise RuntimeFailure("ErrImagePull", error)
+        return self._images.setdefault(reference, Image(id=f"sha256:{hashlib.sha256(reference.encode()).hexdigest()}", names=(reference,)))
+
+    async def images(self) -> Sequence[Image]:
+        return tuple(self._images.values())
+
+    # ---- containers
+
+    async def create_container(self, sandbox_id: str, spec: ContainerSpec) -> str:
+        uid = self._owners.get(sandbox_id)
+        if uid is None or not self._sandboxes[uid][sandbox_id].ready:
+            raise RuntimeFailure("CreateContainerError", f"sandbox {sandbox_id} is not ready")
+        pod = self._pods[uid]
+        container = next(c for c in (*pod.spec.initContainers, *pod.spec.containers) if c.name == spec.name)
+        id = SCHEME + self._new_id()
+        behaviour = self._behaviour_of(pod, container, spec.attempt)
+        self._containers.setdefault(uid, {})[id] = _Container(id, self._sandboxes[uid][sandbox_id], spec, behaviour, self._environment.now())
+        self._owners[id] = uid
+        return id
+
+    async def start_container(self, container_id: str) -> None:
+        container = self._known(container_id)
+        behaviour, now = container.behaviour, self._environment.now()
+        if behaviour.start_error:
+            container.state, container.exit_code, container.finished_at = "exited", 128, now
+            raise RuntimeFailure("RunContainerError", behaviour.start_error)
+        container.state, container.started_at = "running", now
+        if behaviour.run_seconds is not None and (behaviour.runs is None or container.spec.attempt < behaviour.runs):
+            self._exit_at(container_id, now + behaviour.run_seconds, behaviour.exit_code)
+        self._tell(container.sandbox.uid)
+
+    def _exit_at(self, container_id: str, time: float, exit_code: int) -> None:
+        self._made += 1
+        heapq.heappush(self._exits, (time, self._made, container_id, exit_code))
+
+    async def stop_container(self, container_id: str, grace_seconds: float) -> None:
+        """An immediate runtime never waits: a container that takes its time ends later, of itself."""
+        container = self._find(container_id, missing_is_fine=True)
+        if container is None or container.state != "running":
+            return
+        needs = container.behaviour.stop_seconds
+        if needs <= 0:
+            self._exit(container, 0)
+        elif grace_seconds <= 0:
+            self._exit(container, 137)
+        else:
+            in_time = needs <= grace_seconds
+            self._exit_at(container_id, self._environment.now() + min(needs, grace_seconds), 0 if in_time else 137)
+
+    async def remove_container(self, container_id: str) -> None:
+        uid = self._owners.pop(container_id, None)
+        if uid is not None:
+            self._containers[uid].pop(container_id, None)
+            if not self._containers[uid]:
+                del self._containers[uid]
+
+    async def exec(self, container_id: str, command: Sequence[str], timeout_seconds: float) -> ExecResult:
+        if self._known(container_id).state != "running":
+            raise RuntimeFailure("ExecError", f"container {container_id} is not running")
+        return ExecResult(0, b"")
+
+    async def logs(self, container_id: str, *, follow: bool) -> AsyncIterator[bytes]:
+        container = self._known(container_id)
+        time = timestamps.format_micro_time(container.started_at)[:-1].encode() + b"000Z"
+        text = container.behaviour.log.encode()
+        yield b"".join(b"%b stdout F %b\n" % (time, line) for line in text.splitlines())
+        if follow:
+            yield b""
+            while self._find(container_id, missing_is_fine=True) is container and container.state == "running":
+                await self._environment.sleep(1.0)
+
+    async def probe(self, container_id: str, kind: str) -> ProbeAnswer | None:
+        container = self._find(container_id, missing_is_fine=True)
+        if container is None or container.state != "running":
+            return ProbeAnswer(False, "the container does not run")
+        age, behaviour = self._environment.now() - container.started_at, container.behaviour
+        if kind == "Liveness":
+            alive = behaviour.alive_seconds is None or age < behaviour.alive_seconds
+            return ProbeAnswer(alive, "" if alive else "not alive any more")
+        ready = age >= behaviour.ready_after_seconds if container.ready is None else container.ready
+        return ProbeAnswer(ready, "" if ready else "not ready")
+
+    async def usage(self, container_id: str) -> Usage:
+        container = self._known(container_id)
+        age = max(self._environment.now() - container.started_at, 0.0)
+        return Usage(cpu_nanoseconds=int(age * container.behaviour.cpu_millicores * 1_000_000), memory_bytes=container.behaviour.memory_bytes)
+
+    # ---- inside
+
+    def _new_id(self) -> str:
+        return f"{self._environment.random.getrandbits(256):064x}"
+
+    def _find(self, container_id: str, *, missing_is_fine: bool) -> _Container | None:
+        found = self._containers.get(self._owners.get(container_id, ""), {}).get(container_id)
+        if found is None and not missing_is_fine:
+            raise RuntimeFailure("ContainerNotFound", f"container {container_id} not found")
+        return found
+
+    def _known(self, container_id: str) -> _Container:
+        found = self._find(container_id, missing_is_fine=False)
+        assert found is not None
+        return found
+
+    def _behaviour_of(self, pod: Pod, container: Container, attempt: int) -> Behaviour:
+        behaviour = self._behaviour(pod, container, attempt) if self._behaviour is not None else None
+        text = pod.metadata.annotations.get(ANNOTATION)
+        if behaviour is not None or text is None:
+            return behaviour or STEADY
+        try:
+            return _parsed(text, container.name)
+        except msgspec.MsgspecError as error:
+            raise RuntimeFailure("CreateContainerError", f"annotation {ANNOTATION}: {error}") from error
+
+
+def _parsed(text: str, container: str) -> Behaviour:
+    try:
+        by_name: Mapping[str, Behaviour] = msgspec.json.decode(text, type=dict[str, Behaviour])
+    except msgspec.ValidationError:
+        return msgspec.json.decode(text, type=Behaviour)
+    return by_name.get(container, STEADY)
