@@ -1,45 +1,111 @@
-"""Bodies of requests as typed objects: over the wire bytes, in process the object itself.
+"""Bodies of requests as typed objects: over the wire bytes, in process the object itself; and patches applied to typed objects.
 
-https://kubernetes.io/docs/reference/using-api/api-concepts/#validation-for-unrecognized-or-duplicate-fields
+What field validation forgives becomes a warning. https://kubernetes.io/docs/reference/using-api/api-concepts/#field-validation
 """
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import Sequence
+from typing import Any, Final
 
 import msgspec
 
-from kubelet_lite.api import encoding
-from kubelet_lite.api.errors import BadRequest
-from kubelet_lite.api.requests import JSON_PATCH, MERGE_PATCH, Body, RequestContext
-from kubelet_lite.api.resources import Resource
-from kubelet_lite.registry.patch.json_patch import apply_json_patch
-from kubelet_lite.registry.patch.merge_patch import apply_merge_patch
+from kubelet_lite.api import encoding, reading, yaml_text
+from kubelet_lite.api.canonical import canonicalise
+from kubelet_lite.api.decoding import decode_body, from_value, strict_message
+from kubelet_lite.api.errors import ApiError, BadRequest, Invalid, UnsupportedMediaType, invalid
+from kubelet_lite.api.quantities import QuantityError
+from kubelet_lite.api.reading import DecodingError
+from kubelet_lite.api.requests import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, Body, RequestContext
+from kubelet_lite.api.timestamps import TimeError
+from kubelet_lite.registry.patch import apply_json_patch, apply_merge_patch, apply_strategic
+from kubelet_lite.registry.patch.strategic import go_shown
+
+CONTENT_TYPES: Final = (JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, APPLY_PATCH)
 
 
-def typed(ctx: RequestContext, resource: Resource, body: Any) -> Any:
-    """The object of a create or update."""
-    if not isinstance(body, Body):
-        return body
-    return encoding.decode(resource.type, body.data)
-
-
-def patch(ctx: RequestContext, resource: Resource, body: Any, content_type: str) -> Any:
-    """A patch as plain JSON values."""
+def typed(ctx: RequestContext, kind: type[Any], body: Any, *, any_version: bool = False) -> Any:
+    """The object of a create or update, in canonical form. Raises BadRequest."""
     if isinstance(body, Body):
+        decoded = decode_body(kind, body.data, body.content_type, field_validation=ctx.field_validation, any_version=any_version)
+        if decoded.problems:
+            ctx.warnings += decoded.problems
+        return decoded.object
+    if not isinstance(body, kind):
+        raise BadRequest(f"the object provided is unrecognized (must be of type {kind.__name__})")
+    try:
+        return canonicalise(body)
+    except (QuantityError, TimeError) as error:
+        name, api_version = encoding.names_of(kind)
+        raise BadRequest(f'{name} in version "{api_version.rpartition("/")[2]}" cannot be handled as a {name}: {error}') from error
+
+
+class Patch(msgspec.Struct, frozen=True, kw_only=True):
+    """A patch, parsed: `value` as plain JSON values, `problems` its repeated fields."""
+
+    content_type: str
+    value: Any
+    problems: Sequence[str] = ()
+
+
+def patch_of(body: Any, content_type: str) -> Patch:
+    """Raises BadRequest for what is no JSON or YAML, UnsupportedMediaType for what is no patch."""
+    if content_type not in CONTENT_TYPES:
+        raise UnsupportedMediaType("415: Unsupported Media Type", details={})
+    if not isinstance(body, Body):
+        return Patch(content_type=content_type, value=encoding.to_json(body) if isinstance(body, msgspec.Struct) else body)
+    if content_type == APPLY_PATCH:
         try:
-            return msgspec.json.decode(body.data)
-        except msgspec.DecodeError as error:
-            raise BadRequest(f"error decoding patch: {error}") from error
-    return encoding.to_json(body) if isinstance(body, msgspec.Struct) else body
+            value, duplicates = yaml_text.load(body.data)
+        except yaml_text.YamlError as error:
+            raise BadRequest(f"error decoding YAML: {error}") from error
+        return Patch(content_type=content_type, value=value, problems=duplicates)
+    try:
+        parsed = reading.parse(body.data)
+    except DecodingError as error:
+        raise BadRequest(f"error decoding patch: {error}") from error
+    return Patch(content_type=content_type, value=reading.plain(parsed), problems=tuple(reading.duplicates(parsed)))
 
 
-def patched(ctx: RequestContext, resource: Resource, live: Any, changes: Any, content_type: str) -> Any:
-    """The live object with a patch applied."""
+def patched(ctx: RequestContext, kind: type[Any], live: Any, patch: Patch) -> Any:
+    """The live object with a patch applied, in canonical form; not for server-side apply."""
     current = encoding.to_json(live)
-    if content_type == MERGE_PATCH:
-        new = apply_merge_patch(current, changes)
-    elif content_type == JSON_PATCH:
-        new = apply_json_patch(current, changes)
+    if patch.content_type == STRATEGIC_MERGE_PATCH:
+        new = apply_strategic(current, patch.value, kind)
+    elif patch.content_type == MERGE_PATCH:
+        new = apply_merge_patch(current, patch.value)
     else:
-        raise BadRequest(content_type)
-    return encoding.from_json(resource.type, new)
+        new = apply_json_patch(current, patch.value)
+    return merged(ctx, kind, new, patch)
+
+
+def merged(ctx: RequestContext, kind: type[Any], value: Any, patch: Patch) -> Any:
+    """What a patch made, as an object. Raises Invalid when it is none."""
+    shown = patch.value if patch.content_type == STRATEGIC_MERGE_PATCH else value
+    try:
+        decoded = from_value(kind, value)
+    except DecodingError as error:
+        raise _unfit(shown, str(error), patch) from error
+    problems = patch.problems
+    if decoded.problems:  # Go writes the patched object with sorted keys and reads it again
+        problems = (*problems, *from_value(kind, _sorted(value)).problems)
+    if problems and ctx.field_validation == "Strict":
+        raise _unfit(shown, strict_message(problems), patch)
+    if problems and ctx.field_validation == "Warn":
+        ctx.warnings += problems
+    return decoded.object
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _sorted(value[name]) for name in sorted(value)}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
+
+
+def _unfit(value: Any, why: str, patch: Patch) -> ApiError:
+    """What Kubernetes says of a patch whose result is no such object: without a kind, and with the patch as Go shows it."""
+    strategic = patch.content_type == STRATEGIC_MERGE_PATCH
+    shown = go_shown(value) if strategic else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    error = Invalid.of("", "", "", [invalid("patch", shown, why)])
+    del error.details["kind"]
+    return error

@@ -16,7 +16,18 @@ from msgspec.structs import replace
 
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api import selectors
-from kubelet_lite.api.errors import ApiError, BadRequest, Cause, Expired, FieldError, Invalid, NotFound, Timeout, forbidden, not_supported
+from kubelet_lite.api.errors import (
+    ApiError,
+    BadRequest,
+    Cause,
+    Expired,
+    FieldError,
+    Invalid,
+    NotFound,
+    Timeout,
+    forbidden,
+    not_supported,
+)
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.requests import ListOptions, ListResult, WatchEvent
 from kubelet_lite.registry.stored import Stored
@@ -213,9 +224,7 @@ class WatchStream:
         self._first: list[WatchEvent] = [WatchEvent("ADDED", target.view(obj)) for obj in initial]
         if options.send_initial_events and self._bookmarks:
             self._first.append(_bookmark(target, channel.progress, initial_end=True))
-        self._marks_at = self._now() + BOOKMARK_SECONDS
-        if self._ends is not None:
-            self._marks_at = min(self._marks_at, max(self._now(), self._ends - LAST_BOOKMARK_SECONDS))
+        self._marks_at = self._next_mark() if self._bookmarks else None
 
     def __aiter__(self) -> AsyncIterator[Sequence[WatchEvent]]:
         return self
@@ -228,17 +237,15 @@ class WatchStream:
             events = self._selected(await self._next_batch())
             if events:
                 return events
-            if self._bookmarks and self._now() >= self._marks_at:
-                self._marks_at = self._now() + BOOKMARK_SECONDS
+            if self._marks_at is not None and self._now() >= self._marks_at:
+                self._marks_at = self._next_mark()
                 return [_bookmark(self._target, self._channel.progress)]
             if self._ends is not None and self._now() >= self._ends:
                 raise StopAsyncIteration
 
     async def _next_batch(self) -> Sequence[Event]:
         """What has happened; nothing when it is time for something else."""
-        wakes_at = self._ends
-        if self._bookmarks and (wakes_at is None or self._marks_at < wakes_at):
-            wakes_at = self._marks_at
+        wakes_at = self._ends if self._marks_at is None else self._marks_at
         batch: Sequence[Event] = ()
         try:
             if wakes_at is None:
@@ -248,6 +255,14 @@ class WatchStream:
         except Compacted as error:
             raise Expired(f"too old resource version: {self._channel.progress} ({error.compacted})") from error
         return batch
+
+    def _next_mark(self) -> float | None:
+        """When the next bookmark is due: never again when the watch is about to end."""
+        now = self._now()
+        if self._ends is None:
+            return now + BOOKMARK_SECONDS
+        at = min(now + BOOKMARK_SECONDS, self._ends - LAST_BOOKMARK_SECONDS)
+        return at if at > now else None
 
     def _selected(self, batch: Sequence[Event]) -> Sequence[WatchEvent]:
         if not batch or self._chosen.nothing:

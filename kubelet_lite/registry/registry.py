@@ -1,31 +1,48 @@
 """What the API server does: every verb on every resource, for the HTTP server and for clients in this process alike.
 
-Each request is authorized, then served by the pipeline (stored objects), or by the handler of a subresource or virtual resource.
-Methods raise ApiError. Objects are typed, immutable and shared with the store.
+Each request is authorized, then served by the pipeline (stored objects), or by what stands in the way of a subresource or a resource
+without storage. Methods raise ApiError. Objects are typed, immutable and shared with the store.
 """
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from msgspec.structs import replace
 
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api import resources
-from kubelet_lite.api.errors import BadRequest, MethodNotAllowed
+from kubelet_lite.api.authentication_v1 import TokenRequest
+from kubelet_lite.api.autoscaling_v1 import Scale
+from kubelet_lite.api.core_v1 import Binding, Pod, PodLogOptions
+from kubelet_lite.api.errors import ApiError, BadRequest, InternalError, MethodNotAllowed, NotImplementedHere
 from kubelet_lite.api.identity import Identity
-from kubelet_lite.api.meta_v1 import DeleteOptions
+from kubelet_lite.api.meta_v1 import DeleteOptions, Status
+from kubelet_lite.api.meta_v1 import Preconditions as DeletePreconditions
+from kubelet_lite.api.policy_v1 import Eviction
 from kubelet_lite.api.requests import APPLY_PATCH, ListOptions, ListResult, RequestContext, WatchEvent
 from kubelet_lite.api.resources import Resource
 from kubelet_lite.registry import bodies
+from kubelet_lite.registry.admission.plugin import Review
 from kubelet_lite.registry.authorization.attributes import Attributes
-from kubelet_lite.registry.pipeline import Admission, Change, Pipeline
+from kubelet_lite.registry.part import Part, main_part, status_part
+from kubelet_lite.registry.patch import managed_fields
+from kubelet_lite.registry.patch.server_side_apply import apply
+from kubelet_lite.registry.pipeline import Admission, Change, Pipeline, manager
 from kubelet_lite.registry.reading import Reader
 from kubelet_lite.registry.rules import KindRules
 from kubelet_lite.registry.store_view import StoreView
 from kubelet_lite.registry.stored import Stored, StoredResources
-from kubelet_lite.store import Store
+from kubelet_lite.registry.subresources import binding, eviction, log, scale
+from kubelet_lite.registry.subresources.parts import PARTS
+from kubelet_lite.store import Key, Store, stamped
+from kubelet_lite.wire.node_connection import NodeConnection
+
+SUCCESS: Final = Status(status="Success", code=201)
+_NOT_ALLOWED: Final = "the server does not allow this method on the requested resource"
+_INDEXED: Final[Mapping[str, Sequence[str]]] = {"pods": ("spec.nodeName",)}
+"""Fields by which the store itself selects."""
 
 
 class Authorizer(Protocol):
@@ -34,12 +51,25 @@ class Authorizer(Protocol):
     def check(self, identity: Identity, attributes: Attributes) -> None: ...
 
 
+class Tokens(Protocol):
+    """Answers requests for service account tokens."""
+
+    def issue(self, namespace: str, name: str, request: TokenRequest) -> TokenRequest: ...
+
+
+class Reviewer(Protocol):
+    """Answers reviews: objects that ask a question and are not stored."""
+
+    def answer(self, identity: Identity, namespace: str, review: Any) -> Any: ...
+
+
 class Registry:
-    """One cluster's API. `rules`: the table of kinds, keyed by Resource.qualified."""
+    """One cluster's API. `rules`: the table of kinds, keyed by Resource.qualified. `connections`: node name → its kubelet, if it is there."""
 
     def __init__(
         self, store: Store, environment: Environment, *, rules: Mapping[str, KindRules] | None = None, authorizer: Authorizer | None = None,
-        admission: Admission | None = None,
+        admission: Admission | None = None, tokens: Tokens | None = None, reviewer: Reviewer | None = None,
+        connections: Callable[[str], NodeConnection | None] = lambda node: None,
     ) -> None:
         if rules is None:
             from kubelet_lite.registry.kinds import RULES
@@ -48,12 +78,17 @@ class Registry:
         self.environment = environment
         self.view = StoreView(store)
         self.authorizer = authorizer
+        self.admission = admission
+        self.tokens = tokens
+        self.reviewer = reviewer
+        self.connections = connections
         self._resources = StoredResources(rules)
-        self._pipeline = Pipeline(store, environment, self.view, admission)
+        self._pipeline = Pipeline(store, environment, self.view, lambda: self.admission)
         self._reader = Reader(store, environment, lambda resource: _INDEXED.get(resource, ()))
+        self._parts: dict[tuple[Stored, str], Part] = {}
         for resource, fields in _INDEXED.items():
             for field in fields:
-                store.add_index(resource, field, self._stored(resource).fields[field])
+                store.add_index(resource, field, self._resources.by_name(resource).fields[field])
 
     # Read
 
@@ -62,7 +97,11 @@ class Registry:
     ) -> Any:
         self._authorize(ctx, "get", resource, namespace, name, subresource)
         target = self._target(resource)
-        return target.view(self._reader.get(target, namespace, name, resource_version))
+        obj = self._reader.get(target, namespace, name, resource_version)
+        if subresource == "scale":
+            return scale.show(obj)
+        self._part(target, subresource)
+        return target.view(obj)
 
     async def list(self, ctx: RequestContext, resource: Resource, namespace: str, options: ListOptions) -> ListResult:
         self._authorize(ctx, "list", resource, namespace, "", "", options.field_selector)
@@ -76,12 +115,29 @@ class Registry:
         self._authorize(ctx, "watch", resource, namespace, "", "", options.field_selector)
         return self._reader.watch(self._target(resource), namespace, options)
 
+    def logs(self, ctx: RequestContext, namespace: str, name: str, options: PodLogOptions) -> AsyncIterator[bytes]:
+        """A container's log in chunks of whole lines."""
+        self._authorize(ctx, "get", _PODS, namespace, name, "log")
+        log.check(options, name)
+        pod = self._reader.get(self._target(_PODS), namespace, name)
+        query = log.query(pod, options, self.environment.now())
+        if not pod.spec.nodeName:
+            return _nothing()
+        connection = self.connections(pod.spec.nodeName)
+        if connection is None:
+            raise InternalError(f"no connection to the kubelet of node {pod.spec.nodeName}")
+        return connection.logs(namespace, name, pod.metadata.uid, query)
+
     # Write
 
     async def create(self, ctx: RequestContext, resource: Resource, namespace: str, body: Any, *, name: str = "", subresource: str = "") -> Any:
-        self._authorize(ctx, "create", resource, namespace, name, subresource)
-        target = self._target(resource)
-        obj = self._pipeline.received(target, bodies.typed(ctx, resource, body))
+        self._authorize(ctx, "create", resource, namespace, name if subresource else "", subresource)
+        if subresource:
+            return self._create_subresource(ctx, resource, namespace, name, subresource, body)
+        target = self._resources.get(resource)
+        if target is None:
+            return self._create_virtual(ctx, resource, namespace, body)
+        obj = self._pipeline.received(target, bodies.typed(ctx, resource.type, body))
         return target.view(self._pipeline.create(ctx, target, namespace, obj))
 
     async def update(
@@ -89,12 +145,16 @@ class Registry:
     ) -> tuple[Any, bool]:
         self._authorize(ctx, "update", resource, namespace, name, subresource)
         target = self._target(resource)
-        obj = bodies.typed(ctx, resource, body)
-        _check_name(obj, name)
+        if subresource == "scale":
+            wanted = bodies.typed(ctx, Scale, body)
+            _check_name(wanted, name, namespace)
+            return self._rescale(ctx, target, namespace, name, lambda shown: wanted, replaces=True)
+        part = self._part(target, subresource)
+        obj = bodies.typed(ctx, resource.type, body)
+        _check_name(obj, name, namespace)
         obj = self._pipeline.received(target, obj)
         change = Change(
-            make=lambda live: obj, part=self._pipeline.part_of(target, subresource), replaces=True,
-            may_create=target.rules.create_on_update and not subresource,
+            make=lambda live: obj, part=part, replaces=True, may_create=target.rules.create_on_update and not subresource,
         )
         new, created = self._pipeline.update(ctx, target, namespace, name, change)
         return target.view(new), created
@@ -104,22 +164,57 @@ class Registry:
     ) -> tuple[Any, bool]:
         self._authorize(ctx, "patch", resource, namespace, name, subresource)
         target = self._target(resource)
-        changes = bodies.patch(ctx, resource, patch, content_type)
+        parsed = bodies.patch_of(patch, content_type)
+        if content_type == APPLY_PATCH:
+            return self._apply(ctx, target, namespace, name, parsed, subresource)
+        if subresource == "scale":
+            return self._rescale(ctx, target, namespace, name, lambda shown: bodies.patched(ctx, Scale, shown, parsed))
+
+        def make(live: Any) -> Any:
+            obj = bodies.patched(ctx, resource.type, target.view(live), parsed)
+            _check_name(obj, name, namespace)
+            return self._pipeline.received(target, obj)
+
+        change = Change(make=make, part=self._part(target, subresource))
+        new, created = self._pipeline.update(ctx, target, namespace, name, change)
+        return target.view(new), created
+
+    def _apply(
+        self, ctx: RequestContext, target: Stored, namespace: str, name: str, patch: bodies.Patch, subresource: str,
+    ) -> tuple[Any, bool]:
+        served = target.served
 
         def make(live: Any | None) -> Any:
             shown = target.view(live) if live is not None else None
-            return self._pipeline.received(target, bodies.patched(ctx, resource, shown, changes, content_type))
+            applied = apply(
+                shown, patch.value, manager=manager(ctx), force=ctx.force, now=self._pipeline.now_text(), resource=served,
+                subresource=subresource, convert=target.convert,
+            )
+            obj = shown if applied.value is None else bodies.merged(ctx, served.type, applied.value, patch)
+            _check_name(obj, name, namespace)
+            obj = replace(obj, metadata=replace(obj.metadata, managedFields=applied.managed_fields))
+            return self._pipeline.received(target, obj)
 
-        change = Change(make=make, part=self._pipeline.part_of(target, subresource), applies=content_type == APPLY_PATCH)
+        part = self._part(target, subresource)
+        change = Change(make=make, part=part, applies=True, may_create=not subresource)
         new, created = self._pipeline.update(ctx, target, namespace, name, change)
-        return target.view(new), created
+        return scale.show(new) if subresource == "scale" else target.view(new), created
+
+    def _rescale(
+        self, ctx: RequestContext, target: Stored, namespace: str, name: str, wanted: Callable[[Scale], Scale], *, replaces: bool = False,
+    ) -> tuple[Scale, bool]:
+        change = Change(
+            make=lambda live: scale.scaled(live, wanted(scale.show(live))), part=self._part(target, "scale"), replaces=replaces,
+        )
+        new, _ = self._pipeline.update(ctx, target, namespace, name, change)
+        return scale.show(new), False
 
     async def delete(self, ctx: RequestContext, resource: Resource, namespace: str, name: str, options: DeleteOptions) -> Any:
         """The object (while something keeps it, and for some kinds), or a Status."""
         self._authorize(ctx, "delete", resource, namespace, name)
         target = self._target(resource)
         answer = self._pipeline.delete(ctx, target, namespace, name, options)
-        return target.view(answer) if isinstance(answer, target.resource.type) else answer
+        return answer if isinstance(answer, Status) else target.view(answer)
 
     async def delete_collection(
         self, ctx: RequestContext, resource: Resource, namespace: str, list_options: ListOptions, options: DeleteOptions,
@@ -132,20 +227,143 @@ class Registry:
             self._pipeline.delete(ctx, target, obj.metadata.namespace, obj.metadata.name, options)
         return replace(found, items=tuple(map(target.view, found.items)))
 
+    # Subresources and resources without storage
+
+    def _create_subresource(self, ctx: RequestContext, resource: Resource, namespace: str, name: str, subresource: str, body: Any) -> Any:
+        match resource.qualified, subresource:
+            case "pods", "binding":
+                wanted = bodies.typed(ctx, Binding, body)
+                return self._bind(ctx, namespace, name, wanted)
+            case "pods", "eviction":
+                return self._evict(ctx, namespace, name, bodies.typed(ctx, Eviction, body, any_version=True))
+            case "serviceaccounts", "token" if self.tokens is not None:
+                request = bodies.typed(ctx, TokenRequest, body)
+                self._validate(ctx, request, resource, namespace, name, subresource)
+                return self.tokens.issue(namespace, name, request)
+        if resource.subresource(subresource) is None:
+            raise MethodNotAllowed(_NOT_ALLOWED, details={})
+        raise NotImplementedHere(f"kubelet-lite does not serve {resource.qualified}/{subresource} yet")
+
+    def _create_virtual(self, ctx: RequestContext, resource: Resource, namespace: str, body: Any) -> Any:
+        if resource.qualified == "bindings":
+            wanted = bodies.typed(ctx, Binding, body)
+            return self._bind(ctx, namespace, wanted.metadata.name, wanted)
+        if "create" not in resource.verbs or self.reviewer is None:
+            raise MethodNotAllowed(_NOT_ALLOWED, details={})
+        review = bodies.typed(ctx, resource.type, body)
+        answer = self.reviewer.answer(ctx.identity, namespace, review)
+        owned = managed_fields.updated(None, review, manager=manager(ctx), now=self.environment.now(), resource=resource)
+        return replace(answer, metadata=replace(answer.metadata, managedFields=owned))
+
+    def _bind(self, ctx: RequestContext, namespace: str, name: str, wanted: Binding) -> Status:
+        binding.check(wanted, name)
+        self._validate(ctx, wanted, _PODS, namespace, name, "binding")
+        binding.bind(self.store, namespace, wanted, self._pipeline.now_text(), dry_run=ctx.dry_run)
+        return SUCCESS
+
+    async def bind(self, ctx: RequestContext, bindings: Sequence[Binding]) -> Sequence[Exception | None]:
+        """Many pods at once: watchers wake once. One answer a binding."""
+        answers: list[Exception | None] = []
+        with self.store.transaction():
+            for wanted in bindings:
+                namespace, name = wanted.metadata.namespace, wanted.metadata.name
+                try:
+                    self._authorize(ctx, "create", _PODS, namespace, name, "binding")
+                    self._bind(ctx, namespace, name, wanted)
+                except ApiError as error:
+                    answers.append(error)
+                else:
+                    answers.append(None)
+        return answers
+
+    def _evict(self, ctx: RequestContext, namespace: str, name: str, wanted: Eviction) -> Status:
+        if wanted.metadata.name != name:
+            raise BadRequest("name in URL does not match name in Eviction object")
+        target = self._target(_PODS)
+        pod = self._reader.get(target, namespace, name)
+        self._validate(ctx, wanted, _PODS, namespace, name, "eviction", pod)
+        options = wanted.deleteOptions or DeleteOptions()
+        dry = ctx.dry_run or bool(options.dryRun)
+        context = replace(ctx, dry_run=dry)
+        now = self._pipeline.now_text()
+        budget = eviction.budget_of(pod, self.view.list(eviction.BUDGETS, namespace))
+        if budget is not None:
+            if eviction.is_guarded(pod, budget):
+                self._write_status(context, eviction.BUDGETS, eviction.charged(budget, name, now))
+            else:
+                conditions = replace(options.preconditions or DeletePreconditions(), resourceVersion=pod.metadata.resourceVersion)
+                options = replace(options, preconditions=conditions)
+        if not dry:
+            self._pipeline.check_deletable(target, pod, options)
+            marked = self._write_status(context, "pods", eviction.marked(pod, now))
+            conditions = options.preconditions
+            if conditions is not None and conditions.resourceVersion is not None:
+                options = replace(options, preconditions=replace(conditions, resourceVersion=marked.metadata.resourceVersion))
+        self._pipeline.delete(context, target, namespace, name, options)
+        return SUCCESS
+
+    def _write_status(self, ctx: RequestContext, resource: str, obj: Any) -> Any:
+        """Writes the status of an object of which the registry itself is the author."""
+        target = self._resources.by_name(resource)
+        change = Change(make=lambda live: obj, part=self._part(target, "status"))
+        return self._pipeline.update(ctx, target, obj.metadata.namespace, obj.metadata.name, change)[0]
+
+    def write(self, resource: str, obj: Any) -> None:
+        """Stores a changed object as it is, by the resource's qualified name: what admission itself writes (the usage of a quota)."""
+        key = Key(resource, obj.metadata.namespace, obj.metadata.name)
+        self.store.put(key, stamped(obj, self.store.next_revision), expected=self.store.mod_revision(key))
+
     # Resources
 
     def find(self, group: str, version: str, plural: str) -> Resource | None:
         """The resource of a path."""
         return resources.find(group, version, plural)
 
-    def _stored(self, qualified: str) -> Stored:
-        return next(stored for stored in self._resources.all().values() if stored.resource.qualified == qualified)
+    def find_kind(self, api_version: str, kind: str) -> Resource | None:
+        """The resource of an object."""
+        return resources.find_kind(api_version, kind)
+
+    def rules_of(self, resource: Resource) -> KindRules:
+        """What is particular to the kind: the columns of its Table, say."""
+        return self._target(resource).rules
+
+    def stored(self, resource: Resource, obj: Any) -> Any:
+        """A served object as it is stored: what the kind's rules understand."""
+        to_stored = self._target(resource).to_stored
+        return obj if to_stored is None else to_stored(obj)
 
     def _target(self, resource: Resource) -> Stored:
         target = self._resources.get(resource)
         if target is None:
-            raise MethodNotAllowed("the server does not allow this method on the requested resource", details={})
+            raise MethodNotAllowed(_NOT_ALLOWED, details={})
         return target
+
+    def _part(self, target: Stored, subresource: str) -> Part:
+        part = self._parts.get((target, subresource))
+        if part is None:
+            part = self._parts[target, subresource] = self._new_part(target, subresource)
+        return part
+
+    @staticmethod
+    def _new_part(target: Stored, subresource: str) -> Part:
+        if not subresource:
+            return main_part(target)
+        if subresource == "status" and target.has_status:
+            return status_part(target)
+        if subresource == "scale" and target.resource.subresource("scale") is not None:
+            return replace(main_part(target), subresource="scale")
+        part = PARTS.get((target.resource.qualified, subresource))
+        if part is None:
+            raise MethodNotAllowed(_NOT_ALLOWED, details={})
+        return part
+
+    def _validate(
+        self, ctx: RequestContext, obj: Any, resource: Resource, namespace: str, name: str, subresource: str, old: Any = None,
+    ) -> None:
+        if self.admission is not None:
+            self.admission.validate(obj, Review(
+                context=ctx, resource=resource, operation="CREATE", namespace=namespace, name=name, subresource=subresource, old=old,
+            ))
 
     def _authorize(
         self, ctx: RequestContext, verb: str, resource: Resource, namespace: str, name: str = "", subresource: str = "", field_selector: str = "",
@@ -158,13 +376,19 @@ class Registry:
         ))
 
 
-def _check_name(obj: Any, name: str) -> None:
-    given = obj.metadata.name
-    if given != name:
-        if not given:
-            raise BadRequest(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
-        raise BadRequest(f"the name of the object ({given}) does not match the name on the URL ({name})")
+def _check_name(obj: Any, name: str, namespace: str) -> None:
+    meta = obj.metadata
+    if not meta.name:
+        raise BadRequest(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
+    if meta.name != name:
+        raise BadRequest(f"the name of the object ({meta.name}) does not match the name on the URL ({name})")
+    if meta.namespace != namespace and meta.namespace and namespace:
+        raise BadRequest(f"the namespace of the object ({meta.namespace}) does not match the namespace on the request ({namespace})")
 
 
-_INDEXED: Mapping[str, Sequence[str]] = {"pods": ("spec.nodeName",)}
-"""Fields by which the store itself selects."""
+async def _nothing() -> AsyncIterator[bytes]:
+    for chunk in ():
+        yield chunk
+
+
+_PODS: Final = resources.resource_of(Pod)

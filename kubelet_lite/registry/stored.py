@@ -63,14 +63,15 @@ class StoredResources:
         self._rules = rules
         self._known: dict[Resource, Stored] = {}
         for resource in RESOURCES:
-            if "get" in resource.verbs:
+            if "create" in resource.verbs and "get" in resource.verbs:
                 self._known[resource] = self._built_in(resource)
 
     def get(self, resource: Resource) -> Stored | None:
         return self._known.get(resource)
 
-    def all(self) -> Mapping[Resource, Stored]:
-        return self._known
+    def by_name(self, qualified: str) -> Stored:
+        """The resource under the name by which the store knows it."""
+        return next(stored for stored in self._known.values() if stored.served is stored.resource and stored.resource.qualified == qualified)
 
     def _built_in(self, served: Resource) -> Stored:
         conversion = CONVERSIONS.get((served.api_version, served.plural))

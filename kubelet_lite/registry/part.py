@@ -1,0 +1,71 @@
+"""The ways to update an object: as a whole, its status, or another part of it."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from kubelet_lite.api.errors import FieldError
+from kubelet_lite.registry import metadata
+from kubelet_lite.registry.stored import Stored
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """What an update through one (sub)resource may change; `subresource` "" is the object itself."""
+
+    subresource: str = ""
+    prepare: Callable[[Any, Any], Any]
+    """(new, live) -> new with everything put back from live that this way may not change."""
+    validate: Callable[[Any, Any], Sequence[FieldError]]
+    """(new, live), beside the rules of metadata that hold for every update."""
+    moves_generation: Callable[[Any, Any], bool] | None = None
+    warnings: Callable[[Any, Any], Sequence[str]] | None = None
+
+
+def main_part(target: Stored) -> Part:
+    """An update of the whole object: status stays as it is where it has a subresource of its own."""
+    rules = target.rules
+
+    def prepare(new: Any, live: Any) -> Any:
+        return replace(new, status=live.status) if target.has_status and new.status is not live.status else new
+
+    return Part(prepare=prepare, validate=_update_errors(target), moves_generation=rules.generation_moves, warnings=rules.warnings)
+
+
+def _update_errors(target: Stored) -> Callable[[Any, Any], Sequence[FieldError]]:
+    rules, namespaced = target.rules, target.resource.namespaced
+    name_errors = rules.name_errors or metadata.default_name_errors
+
+    def whole(new: Any) -> Sequence[FieldError]:
+        return [*metadata.errors(new.metadata, namespaced, name_errors), *metadata.core_errors(new.metadata), *rules.validate(new)]
+
+    def transition(new: Any, live: Any) -> Sequence[FieldError]:
+        return [*metadata.transition_errors(new.metadata, live.metadata), *rules.validate_update(new, live)]
+
+    def before(new: Any, live: Any) -> Sequence[FieldError]:
+        return [*whole(new), *transition(new, live)]
+
+    def after(new: Any, live: Any) -> Sequence[FieldError]:
+        return [*transition(new, live), *whole(new)]
+
+    order: Mapping[str, Callable[[Any, Any], Sequence[FieldError]]] = {"before": before, "after": after, "never": transition}
+    return order[rules.validate_on_update]
+
+
+def status_part(target: Stored) -> Part:
+    """An update of status: all else stays as it is, but for the parts of metadata that Kubernetes lets through."""
+    rules = target.rules
+    fields = tuple(name for name in target.resource.type.__struct_fields__ if name not in ("kind", "apiVersion", "metadata", "status"))
+
+    def prepare(new: Any, live: Any) -> Any:
+        meta = new.metadata
+        if rules.status_update_keeps:
+            meta = replace(meta, **{name: getattr(live.metadata, name) for name in rules.status_update_keeps})
+        return rules.prepare_status_update(replace(new, metadata=meta, **{name: getattr(live, name) for name in fields}), live)
+
+    def validate(new: Any, live: Any) -> Sequence[FieldError]:
+        return [*metadata.transition_errors(new.metadata, live.metadata), *rules.validate_status_update(new, live)]
+
+    return Part(subresource="status", prepare=prepare, validate=validate)
