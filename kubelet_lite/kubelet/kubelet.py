@@ -187,7 +187,9 @@ class Kubelet(Actor):
         if worker is None:
             worker = self._workers[uid] = PodWorker(self, pod)
         else:
-            worker.pod = pod
+            known, worker.pod = worker.pod, pod
+            if _same_but_status(known, pod):
+                return
         self.mark(uid)
 
     def _pod_gone(self, uid: str) -> None:
@@ -224,6 +226,7 @@ class Kubelet(Actor):
                     self.node = await self.client.create(node)
                 except AlreadyExists:
                     self.node = await self.client.get(Node, self.node_name)
+                if self.node.status.allocatable != node.status.allocatable or self.node.status.addresses != node.status.addresses:
                     await self._write_status(self.node.status.conditions)
                 await self._renew_lease(create=True)
                 return
@@ -302,3 +305,11 @@ class Kubelet(Actor):
         waiting = next((s.state.waiting for s in statuses if s.name == container), None)
         return waiting.reason if waiting is not None else "ContainerCreating"
 
+
+
+def _same_but_status(one: Pod, other: Pod) -> bool:
+    """Whether nothing changed that a kubelet acts on: it does not listen to its own words."""
+    a, b = one.metadata, other.metadata
+    return one.spec == other.spec and (a.deletionTimestamp, a.deletionGracePeriodSeconds, a.labels, a.annotations) == (
+        b.deletionTimestamp, b.deletionGracePeriodSeconds, b.labels, b.annotations,
+    )

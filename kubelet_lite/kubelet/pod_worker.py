@@ -261,6 +261,7 @@ class PodWorker:
         else:
             self.record("Normal", "BackOff", f'Back-off pulling image "{action.container.image}"', action.field_path)
             self.record("Warning", "Failed", "Error: ImagePullBackOff", action.field_path)
+            self._again = self._again or (self._busy and self.memory.reasons.get(name) != action.reason)
         self.memory = self.with_memory(reasons={**self.memory.reasons, name: action.reason})
 
     async def _start(self, action: actions.StartContainer) -> None:
