@@ -9,8 +9,10 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol, TypeVar, cast
 
 import anyio.lowlevel
+from msgspec.structs import replace
 
 from kubelet_lite.api import meta_v1, resources
+from kubelet_lite.api.core_v1 import PodLogOptions
 from kubelet_lite.api.identity import ADMIN, Identity
 from kubelet_lite.api.requests import FieldValidation, ListOptions, ListResult, RequestContext, WatchEvent
 from kubelet_lite.api.resources import Resource, resource_of
@@ -54,7 +56,7 @@ class RegistryLike(Protocol):
 
     async def bind(self, ctx: RequestContext, bindings: Sequence[Any]) -> Sequence[Exception | None]: ...
 
-    def logs(self, ctx: RequestContext, namespace: str, name: str, options: LogOptions) -> AsyncIterator[bytes]: ...
+    def logs(self, ctx: RequestContext, namespace: str, name: str, options: PodLogOptions) -> AsyncIterator[bytes]: ...
 
     def find_kind(self, api_version: str, kind: str) -> Resource | None: ...
 
@@ -83,6 +85,8 @@ class LocalClient(Client):
         return ObjectList(items=found.items, resource_version=found.resource_version, continue_=found.continue_, remaining=found.remaining)
 
     def watch(self, kind: type[T] | Resource, *, namespace: str = "", options: ListOptions = ListOptions()) -> AbstractAsyncContextManager[Watch]:
+        if options.allow_watch_bookmarks and not options.send_initial_events:  # nothing breaks a watch here: they would only cost a timer
+            options = replace(options, allow_watch_bookmarks=False, timeout_seconds=None)
         return self._registry.watch(self._context(), resource_of(kind), namespace, options)
 
     async def create(self, obj: T, *, namespace: str = "", name: str = "", subresource: str = "", dry_run: bool = False, cause: str = "") -> T:
@@ -128,7 +132,10 @@ class LocalClient(Client):
         await self._registry.delete_collection(self._context(), resource_of(kind), namespace, options, deletion)
 
     def logs(self, name: str, *, namespace: str, options: LogOptions = LogOptions()) -> AsyncIterator[bytes]:
-        return self._registry.logs(self._context(), namespace, name, options)
+        return self._registry.logs(self._context(), namespace, name, PodLogOptions(
+            container=options.container, follow=options.follow, previous=options.previous, timestamps=options.timestamps,
+            sinceSeconds=options.since_seconds, tailLines=options.tail_lines, limitBytes=options.limit_bytes,
+        ))
 
     def acting_as(self, identity: Identity, *, field_manager: str = "", field_validation: FieldValidation = "Ignore") -> LocalClient:
         return LocalClient(self._registry, identity, field_manager=field_manager, field_validation=field_validation)

@@ -187,10 +187,10 @@ class Registry:
         def make(live: Any | None) -> Any:
             shown = target.view(live) if live is not None else None
             applied = apply(
-                shown, patch.value, manager=manager(ctx), force=ctx.force, now=self._pipeline.now_text(), resource=served,
+                shown, patch.value, manager=manager(ctx), force=ctx.force, now=self.environment.now(), resource=served,
                 subresource=subresource, convert=target.convert,
             )
-            obj = shown if applied.value is None else bodies.merged(ctx, served.type, applied.value, patch)
+            obj: Any = shown if applied.value is None else bodies.merged(ctx, served.type, applied.value, patch)
             _check_name(obj, name, namespace)
             obj = replace(obj, metadata=replace(obj.metadata, managedFields=applied.managed_fields))
             return self._pipeline.received(target, obj)
@@ -291,8 +291,8 @@ class Registry:
             if eviction.is_guarded(pod, budget):
                 self._write_status(context, eviction.BUDGETS, eviction.charged(budget, name, now))
             else:
-                conditions = replace(options.preconditions or DeletePreconditions(), resourceVersion=pod.metadata.resourceVersion)
-                options = replace(options, preconditions=conditions)
+                pinned = replace(options.preconditions or DeletePreconditions(), resourceVersion=pod.metadata.resourceVersion)
+                options = replace(options, preconditions=pinned)
         if not dry:
             self._pipeline.check_deletable(target, pod, options)
             marked = self._write_status(context, "pods", eviction.marked(pod, now))
@@ -387,7 +387,8 @@ def _check_name(obj: Any, name: str, namespace: str) -> None:
 
 
 async def _nothing() -> AsyncIterator[bytes]:
-    for chunk in ():
+    chunks: Sequence[bytes] = ()
+    for chunk in chunks:
         yield chunk
 
 

@@ -39,7 +39,9 @@ def query(pod: Pod, options: PodLogOptions, now: float) -> LogQuery:
 def _container(pod: Pod, wanted: str) -> str:
     spec, name = pod.spec, pod.metadata.name
     if wanted:
-        if not any(container.name == wanted for container in (*spec.initContainers, *spec.containers, *spec.ephemeralContainers)):
+        names = [container.name for container in (*spec.initContainers, *spec.containers)]
+        names += [container.name for container in spec.ephemeralContainers]
+        if wanted not in names:
             raise BadRequest(f"container {wanted} is not valid for pod {name}")
         return wanted
     if len(spec.containers) == 1:
