@@ -20,7 +20,7 @@ from kubelet_lite.registry.patch.comparison import Comparison, MergeError, compa
 from kubelet_lite.registry.patch.field_set import EMPTY, FieldSet, fields, of, parse
 from kubelet_lite.registry.patch.reset_fields import ignored
 from kubelet_lite.registry.patch.schema import Node, node_of, unstructured_node
-from kubelet_lite.registry.patch.shape import shape_of
+from kubelet_lite.registry.patch.shape import change_of, shape_of
 
 MAX_UPDATE_MANAGERS: Final = 10
 """Entries of managers that update; the oldest beyond are merged into one."""
@@ -31,12 +31,11 @@ MAX_SHAPES: Final = 4096
 Entries = tuple[ManagedFieldsEntry, ...]
 Convert = Callable[[Any, str], Any]
 """(object, API version) → the object in that version, or None where there is no such version."""
-_NEVER_OWNED: Final = of([
-    fields("apiVersion"), fields("kind"), fields("metadata"),
-    *(fields("metadata", name) for name in (
-        "clusterName", "creationTimestamp", "generation", "managedFields", "name", "namespace", "resourceVersion", "selfLink", "uid",
-    )),
-])
+IDENTITY: Final = frozenset((
+    "clusterName", "creationTimestamp", "generation", "managedFields", "name", "namespace", "resourceVersion", "selfLink", "uid",
+))
+"""Fields of metadata that nobody owns."""
+_NEVER_OWNED: Final = of([fields("apiVersion"), fields("kind"), fields("metadata"), *(fields("metadata", name) for name in sorted(IDENTITY))])
 
 
 class ManagerKey(NamedTuple):
@@ -72,56 +71,115 @@ def updated(
     assert operation == "Update"
     if live is None and not new.metadata.managedFields:
         return _of_creation(new, manager, subresource, now, resource)
-    managers = _given(live, new, subresource)
-    if not managers and live is not None:
-        return ()
-    try:
-        comparison = compare_objects(live, new, resource, subresource)
-        taken = without_identity(comparison.added | comparison.modified)
-        comparisons = _other_versions(live, new, resource, subresource, managers, comparison, convert)
-    except MergeError:
+    stored = _given(live, new, subresource)
+    if not stored and live is not None:
         return ()
     mine = ManagerKey(operation, manager, resource.api_version, subresource)
-    changed = False
-    for key, owned in list(managers.items()):
+    try:
+        steps = _remembered_steps(live, new, mine, stored, resource) if live is not None else None
+        if steps is None:
+            steps = _steps(live, new, mine, stored, resource, convert)
+    except (MergeError, ValueError):
+        return ()
+    return _carried_out(steps, stored, mine, format_time(now))
+
+
+class Step(NamedTuple):
+    """What becomes of one entry. An entry that no step is about goes."""
+
+    entry: int
+    """Which of the stored ones; -1: a new one of the manager."""
+    data: bytes | None
+    """Its new set; None: the old one."""
+    timed: bool
+    """Whether the manager has set something by this write."""
+
+
+Steps = tuple[Step, ...]
+
+
+def _carried_out(steps: Steps, stored: Entries, mine: ManagerKey, now: str) -> Entries:
+    if len(steps) == len(stored) and all(data is None and not timed for _, data, timed in steps):
+        return stored
+    time = None if mine.subresource == "scale" else now
+    found = []
+    for position, data, timed in steps:
+        if position < 0:
+            found.append(_entry(mine, mine.api_version, time, data or b"{}"))
+            continue
+        entry = stored[position]
+        if timed and entry.time != time:
+            entry = msgspec.structs.replace(entry, time=time)
+        found.append(entry if data is None else msgspec.structs.replace(entry, fieldsV1=msgspec.Raw(data)))
+    if len(found) > MAX_UPDATE_MANAGERS:
+        return encoded(capped(decode(found)))
+    return tuple(sorted(found, key=_entry_order)) if len(found) > 1 else tuple(found)
+
+
+def _entry_order(entry: ManagedFieldsEntry) -> Any:
+    return entry.operation, entry.time or "", entry.manager, entry.apiVersion, entry.subresource
+
+
+_STEPS: dict[Any, Steps] = {}
+
+
+def _remembered_steps(live: Any, new: Any, mine: ManagerKey, stored: Entries, resource: Resource) -> Steps | None:
+    """The steps by the shape of the change and the present sets; None where they are to be worked out each time."""
+    if type(live) is not type(new) or isinstance(new, Unstructured):
+        return None
+    sets = []
+    for e in stored:
+        if e.apiVersion != resource.api_version:
+            return None
+        sets.append((e.manager, e.operation, e.subresource, bytes(e.fieldsV1)))
+    change = change_of(live, new, _without(resource, mine.subresource), IDENTITY)
+    if not change:
+        return tuple(Step(i, None, False) for i in range(len(stored)))
+    key = (resource, mine, change, *sets)
+    known = _STEPS.get(key)
+    if known is None:
+        known = _steps(live, new, mine, stored, resource, None)
+        if len(_STEPS) >= MAX_SHAPES:
+            _STEPS.clear()
+        _STEPS[key] = known
+    return known
+
+
+@cache
+def _without(resource: Resource, subresource: str) -> frozenset[str]:
+    """Fields of the whole object that a write through this way never changes."""
+    return frozenset(element[2:] for element in ignored(resource, subresource).trees.members)
+
+
+def _steps(live: Any | None, new: Any, mine: ManagerKey, stored: Entries, resource: Resource, convert: Convert | None) -> Steps:
+    comparison = compare_objects(live, new, resource, mine.subresource)
+    taken = comparison.added | comparison.modified
+    managers = decode(stored)
+    comparisons = _other_versions(live, new, resource, mine.subresource, managers, comparison, convert)
+    positions = {_key(entry): i for i, entry in enumerate(stored)}
+    steps = []
+    for key, owned in managers.items():
         there = comparisons.get(owned.api_version)
         if there is None:
-            del managers[key]
-            changed = True
             continue
-        lost = there.removed if key == mine else there.removed | there.added | there.modified
-        left = owned.fields - lost
-        if left is not owned.fields:
-            changed = True
-            if left or key == mine:
-                managers[key] = Owned(left, owned.api_version, owned.time)
-            else:
-                del managers[key]
-    if taken:
-        had = managers.get(mine)
-        time = None if subresource == "scale" else format_time(now)
-        if had is None:
-            managers[mine] = Owned(taken, resource.api_version, time)
+        if key == mine:
+            left = (owned.fields - there.removed) | taken
         else:
-            joined = had.fields | taken
-            entry = had.entry
-            if joined is had.fields and entry is not None and entry.time != time:
-                entry = msgspec.structs.replace(entry, time=time)
-            managers[mine] = Owned(joined, had.api_version, time, entry if joined is had.fields else None)
-        changed = True
-    elif mine in managers and not managers[mine].fields:
-        del managers[mine]
-    if not changed:
-        return tuple(owned.entry for owned in managers.values() if owned.entry)
-    return encoded(capped(managers))
+            left = owned.fields - there.removed - there.added - there.modified
+        if left:
+            steps.append(Step(positions[key], None if left is owned.fields else left.to_fields_v1(), key == mine and bool(taken)))
+    if taken and mine not in managers:
+        steps.append(Step(-1, taken.to_fields_v1(), True))
+    return tuple(steps)
 
 
 def compare_objects(live: Any | None, new: Any, resource: Resource, subresource: str) -> Comparison:
-    """What differs between two objects, but for what the write cannot change."""
+    """What differs between two objects, but for what the write cannot change and nobody owns."""
     root, node = root_of(new)
     kind: Any = type(new)
     before = root_of(live)[0] if live is not None else _zero(kind)
-    return ignored(resource, subresource).drop_all(compare(before, root, node))
+    found = ignored(resource, subresource).drop_all(compare(before, root, node))
+    return Comparison(*map(without_identity, found))
 
 
 def root_of(obj: Any) -> tuple[Any, Node]:
@@ -162,11 +220,13 @@ def decode(entries: Iterable[ManagedFieldsEntry]) -> Managers:
     for entry in entries:
         if entry.operation not in ("Apply", "Update"):
             raise ValueError(f"operation must be `Apply` or `Update`: {entry.operation!r}")
-        applied = entry.operation == "Apply"
-        key = ManagerKey(entry.operation, entry.manager, "" if applied else entry.apiVersion, entry.subresource)
         data = bytes(entry.fieldsV1)
-        managers[key] = Owned(parse(data) if data else EMPTY, entry.apiVersion, entry.time, entry)
+        managers[_key(entry)] = Owned(parse(data) if data else EMPTY, entry.apiVersion, entry.time, entry)
     return managers
+
+
+def _key(entry: ManagedFieldsEntry) -> ManagerKey:
+    return ManagerKey(entry.operation, entry.manager, "" if entry.operation == "Apply" else entry.apiVersion, entry.subresource)
 
 
 def encoded(managers: Mapping[ManagerKey, Owned]) -> Entries:
@@ -182,30 +242,29 @@ def _entry(key: ManagerKey, api_version: str, time: str | None, data: bytes) -> 
     )
 
 
-def _given(live: Any | None, new: Any, subresource: str) -> Managers:
+def _given(live: Any | None, new: Any, subresource: str) -> Entries:
     """What the request says of managers, unless it says nothing (or nothing sensible, or is no business of a subresource)."""
     stored: Entries = live.metadata.managedFields if live is not None else ()
     sent: Entries = new.metadata.managedFields
-    if not subresource and sent and sent is not stored:
+    if not subresource and sent and sent != stored:
         if is_reset(sent):
-            return {}
-        try:
-            return decode(sent)
-        except ValueError:
-            pass
-    return decoded_or_none(stored)
+            return ()
+        if _is_sensible(sent):
+            return sent
+    return stored
+
+
+def _is_sensible(entries: Entries) -> bool:
+    try:
+        decode(entries)
+    except ValueError:
+        return False
+    return True
 
 
 def is_reset(entries: Sequence[ManagedFieldsEntry]) -> bool:
     """A list of one empty entry takes all managers away."""
     return len(entries) == 1 and entries[0] == ManagedFieldsEntry()
-
-
-def decoded_or_none(entries: Iterable[ManagedFieldsEntry]) -> Managers:
-    try:
-        return decode(entries)
-    except ValueError:
-        return {}
 
 
 def _other_versions(
@@ -269,7 +328,7 @@ def _of_creation(new: Any, manager: str, subresource: str, now: float, resource:
 
 def _created_fields(new: Any, resource: Resource, subresource: str) -> bytes:
     """What the creator owns, as FieldsV1: a pure function of the object's shape."""
-    shape = None if isinstance(new, Unstructured) else (resource, subresource, shape_of(new))
+    shape = None if isinstance(new, Unstructured) else (resource, subresource, shape_of(new, _without(resource, subresource), IDENTITY))
     known = _SHAPES.get(shape) if shape is not None else None
     if known is not None:
         return known
@@ -277,7 +336,7 @@ def _created_fields(new: Any, resource: Resource, subresource: str) -> bytes:
         comparison = compare_objects(None, new, resource, subresource)
     except MergeError:
         return b""
-    owned = without_identity(comparison.added | comparison.modified)
+    owned = comparison.added | comparison.modified
     data = owned.to_fields_v1() if owned else b""
     if shape is not None:
         if len(_SHAPES) >= MAX_SHAPES:

@@ -150,7 +150,7 @@ class _State:
         if managers:
             return managers
         found = compare_objects(None, self.live, self.resource, self.subresource)
-        held = without_identity(found.added | found.modified)
+        held = found.added | found.modified
         first = ManagerKey("Update", BEFORE_FIRST_APPLY, self.resource.api_version, self.subresource)
         return {first: Owned(held, self.resource.api_version, self.now)} if held else {}
 

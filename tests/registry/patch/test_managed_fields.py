@@ -4,13 +4,29 @@ import random
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kubelet_lite.api.apps_v1 import Deployment
 from kubelet_lite.api.coordination_v1 import Lease, LeaseSpec
-from kubelet_lite.api.core_v1 import ConfigMap, Container, ContainerPort, EnvVar, Node, Pod, PodCondition, PodSpec, PodStatus, Toleration
+from kubelet_lite.api.core_v1 import (
+    ConfigMap,
+    Container,
+    ContainerPort,
+    EnvVar,
+    Node,
+    Pod,
+    PodCondition,
+    PodSecurityContext,
+    PodSpec,
+    PodStatus,
+    ResourceRequirements,
+    Toleration,
+)
 from kubelet_lite.api.meta_v1 import LabelSelector, ManagedFieldsEntry, ObjectMeta
 from kubelet_lite.api.resources import find, resource_of
 from kubelet_lite.api.unstructured import Unstructured
+from kubelet_lite.registry.patch import managed_fields
 from kubelet_lite.registry.patch.managed_fields import MAX_UPDATE_MANAGERS, unchanged_but_times, updated
 from kubelet_lite.registry.patch.shape import shape_of
 
@@ -246,3 +262,32 @@ def test_atomic_maps_are_owned_as_a_whole():
 def test_sets_of_a_node_are_owned_by_value():
     node = Node(metadata=ObjectMeta(name="n"), spec=msgspec.structs.replace(Node().spec, podCIDRs=("10.0.0.0/24",)))
     assert owned(write(None, node))["m"]["f:spec"] == {"f:podCIDRs": {".": {}, 'v:"10.0.0.0/24"': {}}}
+
+
+NAMES, TEXTS = st.sampled_from("abc"), st.sampled_from(["", "x", "y"])
+MAPS = st.dictionaries(NAMES, TEXTS, max_size=2)
+ENVIRONMENTS = st.lists(st.builds(EnvVar, name=NAMES, value=TEXTS), max_size=3).map(tuple)
+PORTS = st.lists(st.builds(ContainerPort, containerPort=st.sampled_from([80, 81]), protocol=st.sampled_from(["", "TCP", "UDP"]), name=TEXTS), max_size=2).map(tuple)
+RESOURCES = st.builds(ResourceRequirements, limits=MAPS, requests=MAPS)
+CONTAINERS = st.lists(
+    st.builds(Container, name=NAMES, image=TEXTS, args=st.sampled_from([(), ("a",), ("b",)]), env=ENVIRONMENTS, ports=PORTS, resources=RESOURCES), max_size=2,
+).map(tuple)
+SPECS = st.builds(
+    PodSpec, containers=CONTAINERS, nodeSelector=MAPS, hostname=TEXTS, terminationGracePeriodSeconds=st.sampled_from([None, 0, 1]),
+    securityContext=st.sampled_from([None, PodSecurityContext(), PodSecurityContext(runAsUser=0)]),
+    tolerations=st.sampled_from([(), (Toleration(key="k"),), (Toleration(key="l"),)]),
+)
+METADATA = st.builds(ObjectMeta, name=NAMES, labels=MAPS, annotations=MAPS, finalizers=st.sampled_from([(), ("f",), ("f", "g")]))
+PODS = st.builds(Pod, metadata=METADATA, spec=SPECS)
+
+
+@settings(max_examples=300)
+@given(PODS, PODS, st.sampled_from(["m", "other"]), st.sampled_from(["", "status"]))
+def test_what_is_remembered_by_shape_is_what_would_be_worked_out(live, new, manager, subresource):
+    live = write(None, live)
+    new = change(new, managedFields=live.metadata.managedFields)
+    remembered = updated(live, new, manager=manager, now=T1, resource=resource_of(Pod), subresource=subresource)
+    for known in (managed_fields._STEPS, managed_fields._SHAPES, managed_fields._LATEST):
+        known.clear()
+    assert write(None, change(live, managedFields=())).metadata.managedFields == live.metadata.managedFields
+    assert updated(live, new, manager=manager, now=T1, resource=resource_of(Pod), subresource=subresource) == remembered
