@@ -91,7 +91,7 @@ class Proxy(Actor):
     async def _list(self, kind: type[Any]) -> str:
         while True:
             try:
-                found = await self._client.list(kind)
+                found: Any = await self._client.list(kind)
             except ApiError as error:
                 _log.warning("list_failed", actor=self.name, kind=kind.__name__, error=error.message)
                 await self._environment.sleep(RETRY_SECONDS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from kubelet_lite.proxy.balancer import Balancer
 
@@ -96,7 +96,7 @@ class UdpListener(asyncio.DatagramProtocol):
             self._flows[client] = transport
             self._balancer.chosen(client[0], backend, self._monotonic())
             for data in waiting:
-                cast(asyncio.DatagramTransport, transport).sendto(data)
+                transport.sendto(data)
             return
         self.forget(client)
 

@@ -1,0 +1,86 @@
+"""Manifests to objects: YAML or JSON text, files, folders, plain values; and applying them to a cluster."""
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from kubelet_lite.api import encoding
+from kubelet_lite.api.errors import BadRequest
+from kubelet_lite.api.requests import APPLY_PATCH
+from kubelet_lite.api.resources import find_kind
+from kubelet_lite.client.base import Client
+
+SUFFIXES: Final = (".yaml", ".yml", ".json")
+FIRST: Final = ("Namespace", "CustomResourceDefinition", "ServiceAccount", "ConfigMap", "Secret")
+"""Kinds that others may need, applied before them."""
+Source = str | Path | Mapping[str, Any] | msgspec.Struct | Iterable[Any]
+"""A path of a file or folder, YAML or JSON text, one object (typed or plain), or several of these."""
+
+
+def read(source: Source) -> list[dict[str, Any]]:
+    """The objects of a source as plain JSON values, Lists opened. Raises BadRequest for what is no object, OSError for no file."""
+    found = list(_objects(source))
+    for value in found:
+        if not isinstance(value, dict) or not value.get("kind") or not value.get("apiVersion"):
+            raise BadRequest(f"a manifest needs apiVersion and kind: {str(value)[:200]}")
+    return found
+
+
+def _objects(source: Source) -> Iterator[Any]:
+    if isinstance(source, msgspec.Struct):
+        yield encoding.to_json(source)
+    elif isinstance(source, Mapping):
+        yield from _opened(dict(source))
+    elif isinstance(source, Path):
+        files = sorted(p for p in source.iterdir() if p.suffix in SUFFIXES) if source.is_dir() else [source]
+        for file in files:
+            yield from _parsed(file.read_text())
+    elif isinstance(source, str):
+        yield from _objects(Path(source)) if "\n" not in source and not source.lstrip().startswith("{") else _parsed(source)
+    else:
+        for part in source:
+            yield from _objects(part)
+
+
+def _parsed(text: str) -> Iterator[Any]:
+    import yaml
+
+    try:
+        documents = list(yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    except yaml.YAMLError as error:
+        raise BadRequest(f"not a manifest: {error}") from error
+    for document in documents:
+        if document is not None:
+            yield from _opened(document)
+
+
+def _opened(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict) and str(value.get("kind", "")).endswith("List") and isinstance(value.get("items"), list):
+        yield from value["items"]
+    else:
+        yield value
+
+
+async def apply(client: Client, source: Source, *, namespace: str = "default") -> tuple[Any, ...]:
+    """Server-side apply of every object, in an order in which each finds what it needs; the applied objects in the order of the source."""
+    objects = read(source)
+    answers: dict[int, Any] = {}
+    for position in sorted(range(len(objects)), key=lambda i: _rank(objects[i])):
+        value = objects[position]
+        resource = find_kind(value["apiVersion"], value["kind"])
+        if resource is None:
+            raise BadRequest(f'no matches for kind "{value["kind"]}" in version "{value["apiVersion"]}"')
+        metadata = value.get("metadata") or {}
+        name = metadata.get("name", "")
+        if not name:
+            raise BadRequest(f'{value["kind"]}: metadata.name is needed to apply an object')
+        place = metadata.get("namespace", namespace) if resource.namespaced else ""
+        answers[position] = await client.patch(resource, name, value, content_type=APPLY_PATCH, namespace=place, force=True)
+    return tuple(answers[position] for position in range(len(objects)))
+
+
+def _rank(value: Mapping[str, Any]) -> int:
+    return FIRST.index(value["kind"]) if value["kind"] in FIRST else len(FIRST)

@@ -1,0 +1,214 @@
+"""Puts a cluster together: the only place that knows every part.
+
+    async with Cluster(nodes=3, runtime="subprocess") as cluster:
+        await cluster.apply("examples/guestbook.yaml")
+        await cluster.wait("deployment/web", "condition=Available")
+
+Nothing listens on a port unless its pods, their Services or `serve=True` ask for it. Leaving the block ends every task and process.
+"""
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import anyio
+
+from kubelet_lite.actors.environment import Environment
+from kubelet_lite.actors.supervisor import Supervisor
+from kubelet_lite.api import identity
+from kubelet_lite.api.identity import ADMIN
+from kubelet_lite.client import manifests, waiting
+from kubelet_lite.client.base import Client
+from kubelet_lite.client.local import LocalClient
+from kubelet_lite.registry.admission.chain import Admission
+from kubelet_lite.registry.admission.plugin import World
+from kubelet_lite.registry.authorization.authorizer import ClusterAuthorizer
+from kubelet_lite.registry.registry import Registry
+from kubelet_lite.store import Store
+from kubelet_lite.store.actor import StoreActor
+
+if TYPE_CHECKING:
+    from kubelet_lite.kubelet.kubelet import Kubelet
+    from kubelet_lite.runtimes.base import Runtime
+    from kubelet_lite.runtimes.fake import BehaviourOf
+    from kubelet_lite.runtimes.network.base import Network
+
+RuntimeName = Literal["fake", "subprocess"]
+Component = Literal["apiserver", "controllers", "scheduler", "kubelet", "proxy"]
+COMPONENTS: Final[tuple[Component, ...]] = ("apiserver", "controllers", "scheduler", "kubelet", "proxy")
+FAKE_SERVICE_CIDR: Final = "10.96.0.0/16"
+READY_SECONDS: Final = 30.0
+"""How long a cluster may take to become ready before entering it fails."""
+
+
+class Cluster:
+    """A whole Kubernetes.
+
+    `nodes`: how many (named node-1, node-2, …). `runtime`: fake (pods without processes) or subprocess. `images`: image name →
+    command that stands for it (see runtimes/images.py). `network`: auto or loopback. `isolation`: auto or host. `serve`: whether the
+    API is offered over HTTPS, on `port` (0: a free one) of 127.0.0.1. `components`: which parts to start.
+    `service_cidr`: where Services get their addresses ("": the network's own range). `behaviour`: for the fake runtime.
+    Entering raises TimeoutError when the cluster does not become ready, ValueError for arguments that do not fit.
+    """
+
+    def __init__(
+        self, *, nodes: int = 1, runtime: RuntimeName = "fake", images: Mapping[str, str] | None = None, network: str = "auto",
+        isolation: str = "auto", serve: bool = False, port: int = 0, components: Sequence[str] = COMPONENTS, service_cidr: str = "",
+        behaviour: BehaviourOf | None = None, environment: Environment | None = None, on_ready: Callable[[str], None] = lambda part: None,
+        proxy_in_child: bool = False,
+    ) -> None:
+        _check(nodes, runtime, network, isolation, components)
+        self.environment = environment if environment is not None else Environment.real()
+        self._nodes = nodes
+        self._runtime: RuntimeName = runtime
+        self._images = dict(images or {})
+        self._serve = serve
+        self._port = port
+        self._components = tuple(components)
+        self._service_cidr = service_cidr
+        self._behaviour = behaviour
+        self._on_ready = on_ready
+        self._proxy_in_child = proxy_in_child
+        self._stack = AsyncExitStack()
+        self.store: Store
+        self.registry: Registry
+        self.client: Client
+        self.supervisor: Supervisor
+        self.kubelets: dict[str, Kubelet] = {}
+        """By node name."""
+        self.url = ""
+        """Of the API server; "" without `serve`."""
+        self.token = ""
+        """The admin's bearer token; "" without `serve`."""
+
+    # ---- what a user does
+
+    async def apply(self, source: manifests.Source, *, namespace: str = "default") -> tuple[Any, ...]:
+        """Applies any Kubernetes manifest: a path, text, or objects. Returns what was applied. Raises ApiError, OSError."""
+        return await manifests.apply(self.client, source, namespace=namespace)
+
+    async def wait(self, what: str, condition: str, *, namespace: str = "default", timeout_seconds: float = 60.0) -> Any | None:
+        """Waits as `kubectl wait` does: `wait("deployment/web", "condition=Available")`. Raises TimeoutError."""
+        return await waiting.wait(self.client, what, condition, namespace=namespace, timeout_seconds=timeout_seconds)
+
+    @property
+    def kubeconfig(self) -> str:
+        """The text of a kubeconfig for the admin. Needs `serve`."""
+        if not self.url:
+            raise RuntimeError("the cluster does not listen: Cluster(serve=True)")
+        from kubelet_lite.client.kubeconfig import admin_kubeconfig
+
+        return admin_kubeconfig(self.url, self.token, self._authority().certificate)
+
+    # ---- its life
+
+    async def __aenter__(self) -> Cluster:
+        try:
+            with anyio.fail_after(READY_SECONDS):
+                await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> bool | None:
+        return await self._stack.__aexit__(kind, error, traceback)
+
+    async def _start(self) -> None:
+        environment = self.environment
+        self.store = Store(now=environment.now)
+        network = self._open_network()
+        self._api(self._service_cidr or network.service_cidr)
+        self._on_ready("apiserver")
+        self.supervisor = await self._stack.enter_async_context(Supervisor(environment))
+        self.supervisor.start(StoreActor(self.store, environment))
+        if self._serve:
+            await self._start_server()
+        ready: list[tuple[str, anyio.Event]] = []
+        if "controllers" in self._components:
+            ready += self._start_controllers()
+        if "scheduler" in self._components:
+            ready.append(self._start_scheduler())
+        if "kubelet" in self._components:
+            ready += await self._start_kubelets(network)
+        if "proxy" in self._components and self._runtime != "fake":
+            ready.append(self._start_proxy(network))
+        for part, event in ready:
+            await event.wait()
+            self._on_ready(part)
+
+    def _api(self, service_cidr: str) -> None:
+        """The registry with everything that stands in a request's way, and the objects that are there from the start."""
+        from kubelet_lite.registry.bootstrap import bootstrap
+
+        self.registry = Registry(self.store, self.environment, connections=self.kubelets.get)
+        authorizer = ClusterAuthorizer(self.registry.view)
+        self.registry.authorizer = authorizer
+        bootstrap(self.registry, service_cidr=service_cidr)
+        self.registry.admission = Admission(
+            World(view=self.registry.view, environment=self.environment, authorizer=authorizer, write=self.registry.write)
+        )
+        self.client = LocalClient(self.registry, ADMIN, field_manager="kubelet-lite")
+
+    def _open_network(self) -> Network:
+        from kubelet_lite.runtimes.network.loopback import LoopbackNetwork, PretendNetwork
+
+        network = PretendNetwork() if self._runtime == "fake" else LoopbackNetwork()
+        self._stack.callback(network.close)
+        return network
+
+    def _start_scheduler(self) -> tuple[str, anyio.Event]:
+        from kubelet_lite.scheduler.scheduler import Scheduler
+
+        scheduler = Scheduler(self.client.acting_as(identity.component("kube-scheduler")), self.environment)
+        self.supervisor.start(scheduler)
+        return "scheduler", scheduler.ready
+
+    async def _start_kubelets(self, network: Network) -> Sequence[tuple[str, anyio.Event]]:
+        from kubelet_lite.kubelet import node_status
+        from kubelet_lite.kubelet.kubelet import Kubelet
+
+        folder = Path(tempfile.mkdtemp(prefix="kubelet-lite-"))
+        self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        machine = node_status.FAKE_MACHINE if self._runtime == "fake" else node_status.this_machine()
+        for number in range(1, self._nodes + 1):
+            name = f"node-{number}"
+            runtime = self._new_runtime(folder / name, network)
+            self._stack.push_async_callback(runtime.close)
+            kubelet = Kubelet(
+                self.client, self.environment, runtime, node_name=name, node_address=network.node_address, folder=folder / name, machine=machine,
+            )
+            self.kubelets[name] = kubelet
+            self.supervisor.start(kubelet)
+        return [(name, kubelet.ready) for name, kubelet in self.kubelets.items()]
+
+    def _new_runtime(self, folder: Path, network: Network) -> Runtime:
+        if self._runtime == "fake":
+            from kubelet_lite.runtimes.fake import FakeRuntime
+
+            return FakeRuntime(self.environment, network, self._behaviour)
+        from kubelet_lite.runtimes.images import ImageMap
+        from kubelet_lite.runtimes.process import ProcessRuntime
+
+        return ProcessRuntime(self.environment, folder / "containers", ImageMap(self._images), network)
+
+
+def _check(nodes: int, runtime: str, network: str, isolation: str, components: Sequence[str]) -> None:
+    """Raises ValueError for what is not offered."""
+    if nodes < 0:
+        raise ValueError(f"nodes={nodes}: a cluster has no fewer than 0 nodes")
+    for name, value, offered in (
+        ("runtime", runtime, ("fake", "subprocess")), ("network", network, ("auto", "loopback")), ("isolation", isolation, ("auto", "host")),
+    ):
+        if value not in offered:
+            raise ValueError(f"{name}={value!r} is not offered: say one of {', '.join(offered)}")
+    unknown = [c for c in components if c not in COMPONENTS]
+    if unknown:
+        raise ValueError(f"components: {', '.join(unknown)}: say some of {', '.join(COMPONENTS)}")
+    if "apiserver" not in components:
+        raise ValueError("components: without apiserver there is no cluster")
