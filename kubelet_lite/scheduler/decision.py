@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import collections
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import numpy as np
 
-from kubelet_lite.scheduler.framework import Profile, Rejection, Score
+from kubelet_lite.scheduler.framework import Profile, Refusals, Rejection, Score
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
 
@@ -25,12 +25,17 @@ class Placement(msgspec.Struct, frozen=True):
 
 
 class Unschedulable(msgspec.Struct, frozen=True):
-    """No node takes the pod: by node, the first filter that refused it and why."""
+    """No node takes the pod: the first refusal of each node, counted."""
 
-    rejections: Mapping[str, Rejection]
+    refusals: tuple[tuple[Rejection, int], ...]
     node_count: int
     preempts: bool
     """Whether the pod may displace others at all."""
+
+    @property
+    def plugins(self) -> frozenset[str]:
+        """Who refused."""
+        return frozenset(rejection.plugin for rejection, _ in self.refusals)
 
     @property
     def message(self) -> str:
@@ -38,15 +43,15 @@ class Unschedulable(msgspec.Struct, frozen=True):
         if self.node_count == 0:
             return "no nodes available to schedule pods"
         head = f"0/{self.node_count} nodes are available"
-        reasons = _counted(reason for rejection in self.rejections.values() for reason in rejection.reasons)
+        reasons = _counted((reason, count) for rejection, count in self.refusals for reason in rejection.reasons)
         return f"{head}: {reasons}. no new claims to deallocate, preemption: {self._preemption(head)}"
 
     def _preemption(self, head: str) -> str:
         if not self.preempts:
             return "not eligible due to preemptionPolicy=Never."
         outcomes = _counted(
-            "No preemption victims found for incoming pod" if rejection.resolvable else "Preemption is not helpful for scheduling"
-            for rejection in self.rejections.values()
+            ("No preemption victims found for incoming pod" if rejection.resolvable else "Preemption is not helpful for scheduling", count)
+            for rejection, count in self.refusals
         )
         return f"{head}: {outcomes}."
 
@@ -54,8 +59,8 @@ class Unschedulable(msgspec.Struct, frozen=True):
 def schedule(nodes: NodeTable, pod: PodInfo, profile: Profile, rng: random.Random) -> Placement | Unschedulable:
     rows = feasible_rows(nodes, pod, profile)
     if rows.size == 0:
-        rejections = {nodes.name(row): rejection for row, rejection in rejected(nodes, pod, profile).items()}
-        return Unschedulable(rejections, len(nodes), pod.pod.spec.preemptionPolicy != "Never")
+        refusals = tuple((rejection, int(refused.size)) for rejection, refused in rejected(nodes, pod, profile))
+        return Unschedulable(refusals, len(nodes), pod.pod.spec.preemptionPolicy != "Never")
     if rows.size == 1:
         return Placement(nodes.name(int(rows[0])), 1)
     total = np.zeros(rows.size, np.int64)
@@ -75,21 +80,21 @@ def feasible_rows(nodes: NodeTable, pod: PodInfo, profile: Profile) -> Rows:
     return np.flatnonzero(mask)
 
 
-def rejected(nodes: NodeTable, pod: PodInfo, profile: Profile) -> dict[int, Rejection]:
-    """For each refused row the first refusal, in order of rows."""
+def rejected(nodes: NodeTable, pod: PodInfo, profile: Profile) -> Refusals:
+    """The first refusal of each refused row, in groups."""
     remaining, left_out = _narrowed(nodes, pod, profile)
-    found = {}
+    found: list[tuple[Rejection, Rows]] = []
     if left_out:
-        reason = Rejection(left_out[0], (f"node(s) didn't satisfy plugin(s) [{' '.join(sorted(left_out))}]",), resolvable=False)
-        found = {int(row): reason for row in np.flatnonzero(nodes.alive & ~remaining)}
+        reason = f"node(s) didn't satisfy plugin(s) [{' '.join(sorted(left_out))}]"
+        found.append((Rejection(left_out[0], (reason,), resolvable=False), np.flatnonzero(nodes.alive & ~remaining)))
     for plugin in profile.filters:
-        if not plugin.applies(pod, nodes):
-            continue
-        mask = plugin.mask(pod, nodes)
-        for row in np.flatnonzero(remaining & ~mask):
-            found[int(row)] = plugin.reject(pod, nodes, int(row))
-        remaining &= mask
-    return dict(sorted(found.items()))
+        if plugin.applies(pod, nodes):
+            mask = plugin.mask(pod, nodes)
+            refused = np.flatnonzero(remaining & ~mask)
+            if refused.size:
+                found += plugin.reject(pod, nodes, refused)
+            remaining &= mask
+    return found
 
 
 def weighted_scores(nodes: NodeTable, pod: PodInfo, scores: Sequence[Score], rows: Rows) -> Iterable[tuple[str, Column]]:
@@ -111,6 +116,9 @@ def _narrowed(nodes: NodeTable, pod: PodInfo, profile: Profile) -> tuple[Mask, l
     return mask, plugins
 
 
-def _counted(reasons: Iterable[str]) -> str:
+def _counted(reasons: Iterable[tuple[str, int]]) -> str:
     """`2 Insufficient cpu, 1 …`, sorted as text, as Kubernetes does."""
-    return ", ".join(sorted(f"{count} {reason}" for reason, count in collections.Counter(reasons).items()))
+    counts: collections.Counter[str] = collections.Counter()
+    for reason, count in reasons:
+        counts[reason] += count
+    return ", ".join(sorted(f"{count} {reason}" for reason, count in counts.items() if count))

@@ -4,6 +4,7 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/scheduling-framework/
 """
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -16,12 +17,15 @@ MAX_NODE_SCORE: Final = 100
 
 
 class Rejection(msgspec.Struct, frozen=True):
-    """Why one node may not take the pod."""
+    """Why a node may not take the pod."""
 
     plugin: str
     reasons: tuple[str, ...]
     resolvable: bool
     """Whether removing other pods from the node could help."""
+
+
+Refusals = Sequence[tuple[Rejection, Rows]]
 
 
 class PreFilter(Protocol):
@@ -35,7 +39,7 @@ class PreFilter(Protocol):
 
 
 class Filter(Protocol):
-    """`mask` may be asked for all nodes at once, `reject` only for a row that `mask` refused."""
+    """`mask` is asked for all nodes at once, `reject` only for rows that `mask` refused."""
 
     name: str
 
@@ -45,7 +49,9 @@ class Filter(Protocol):
 
     def mask(self, pod: PodInfo, nodes: NodeTable) -> Mask: ...
 
-    def reject(self, pod: PodInfo, nodes: NodeTable, row: int) -> Rejection: ...
+    def reject(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Refusals:
+        """Why, in groups: each of `rows` in exactly one."""
+        ...
 
 
 class Score(Protocol):

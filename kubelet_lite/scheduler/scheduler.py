@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import anyio
+import anyio.lowlevel
+import msgspec
 import structlog
 
 from kubelet_lite.actors.actor import Actor
@@ -28,7 +30,9 @@ from kubelet_lite.scheduler.pod_info import PodInfo, pod_info
 from kubelet_lite.scheduler.queue import SchedulingQueue, Waiting
 
 BATCH: Final = 100
-"""Decisions between two awaits: about 10 ms at 5,000 nodes."""
+"""Decisions that are written together."""
+NODES_BETWEEN_AWAITS: Final = 100_000
+"""Nodes looked at, pod for pod, before others may run: about 10 ms."""
 FINISHED: Final = ("Succeeded", "Failed")
 NODE_CHANGE_HELPS: Final = frozenset({"NodeUnschedulable", "NodeName", "TaintToleration", "NodeAffinity", "NodePorts", "NodeResourcesFit"})
 POD_GONE_HELPS: Final = frozenset({"NodePorts", "NodeResourcesFit"})
@@ -42,15 +46,19 @@ class Scheduler(Actor):
         super().__init__(name)
         self._client = client
         self._environment = environment
-        self._profile = default_profile()
         self._recorder = EventRecorder(client, environment, name, modern=True)
+        self._bound = 0
+        self._attempts = 0
+        self.ready = anyio.Event()
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        """Forgets all: what a run knows comes from its own list and watch."""
+        self._profile = default_profile()
         self._nodes = NodeTable()
         self._queue = SchedulingQueue()
         self._assumed: dict[tuple[str, str], str] = {}
         self._changed = anyio.Event()
-        self._bound = 0
-        self._attempts = 0
-        self.ready = anyio.Event()
 
     def statistics(self) -> Mapping[str, float]:
         active, backing_off, unschedulable = self._queue.sizes
@@ -60,6 +68,7 @@ class Scheduler(Actor):
         }
 
     async def run(self) -> None:
+        self._start_anew()
         async with anyio.create_task_group() as tasks:
             nodes = await self._client.list(Node)
             for node in nodes.items:
@@ -117,7 +126,7 @@ class Scheduler(Actor):
             self._assumed.pop(key, None)
             self._queue.remove(key)
             placed = self._nodes.placed(key)
-            if placed is None or placed.info.pod.spec != pod.spec or self._nodes.name(placed.row) != pod.spec.nodeName:
+            if placed is None or self._nodes.name(placed.row) != pod.spec.nodeName or not _counts_the_same(placed.info.pod, pod):
                 self._nodes.place(pod_info(pod), pod.spec.nodeName)
             return
         if key in self._assumed or pod.spec.schedulerName != self.name:
@@ -127,6 +136,7 @@ class Scheduler(Actor):
             return
         known = self._queue.get(key)
         if known is not None and known.info.pod.spec == pod.spec and known.info.pod.metadata.labels == pod.metadata.labels:
+            self._queue.update(msgspec.structs.replace(known.info, pod=pod))
             return
         self._queue.add(pod_info(pod), self._environment.monotonic())
 
@@ -153,7 +163,8 @@ class Scheduler(Actor):
         """Decides for up to BATCH pods, then writes; whether there was any."""
         placed: list[tuple[Waiting, Placement]] = []
         refused: list[tuple[Waiting, Unschedulable]] = []
-        for _ in range(BATCH):
+        looked_at = 0
+        while len(placed) + len(refused) < BATCH:
             waiting = self._queue.pop(self._environment.monotonic())
             if waiting is None:
                 break
@@ -164,9 +175,12 @@ class Scheduler(Actor):
                 self._assumed[waiting.info.key] = outcome.node_name
                 placed.append((waiting, outcome))
             else:
-                plugins = frozenset(rejection.plugin for rejection in outcome.rejections.values())
-                self._queue.failed(waiting, self._environment.monotonic(), plugins)
+                self._queue.failed(waiting, self._environment.monotonic(), outcome.plugins)
                 refused.append((waiting, outcome))
+            looked_at += len(self._nodes)
+            if looked_at >= NODES_BETWEEN_AWAITS:
+                looked_at = 0
+                await anyio.lowlevel.checkpoint()
         if placed:
             await self._bind(placed)
         for waiting, unschedulable in refused:
@@ -190,6 +204,7 @@ class Scheduler(Actor):
         if self._assumed.pop(key, None) is None:
             return
         self._nodes.remove(key)
+        self._queue.cluster_changed(self._environment.monotonic(), POD_GONE_HELPS)
         _log.info("binding_failed", object="/".join(key), error=str(error))
         if not isinstance(error, (NotFound, Conflict)):
             self._queue.retry(waiting, self._environment.monotonic())
@@ -213,6 +228,20 @@ class Scheduler(Actor):
             )
         except ApiError as error:
             _log.info("status_not_written", object="/".join(info.key), error=error.message)
+
+
+def _counts_the_same(old: Pod, new: Pod) -> bool:
+    """Most updates of a pod are its status: on its node it counts for as much as before."""
+    a, b = old.spec, new.spec
+    return (
+        a.containers == b.containers and a.initContainers == b.initContainers and a.overhead == b.overhead and a.resources == b.resources
+        and _granted(old) == _granted(new)
+    )
+
+
+def _granted(pod: Pod) -> list[tuple[str, object, object]]:
+    """The resources that containers were granted, where their resize makes them differ from the spec."""
+    return [(s.name, s.resources, s.allocatedResources) for s in pod.status.containerStatuses if s.resources is not None]
 
 
 def _binding(info: PodInfo, node_name: str) -> Binding:

@@ -66,7 +66,7 @@ def test_exactly_what_kubernetes_could_not_decode_is_refused_and_unknown_fields_
         answer = record["answer"]
         message = answer.get("message", "") if answer["status"] == 400 else ""
         refusal = message if message == "<decode error>" or "cannot be handled as" in message else ""
-        message, problems = "", ()
+        message, problems = "", tuple[str, ...]()
         try:
             problems = decode_body(kind, json.dumps(sent).encode(), field_validation="Strict" if record.get("strict") else "Warn").problems
         except BadRequest as error:

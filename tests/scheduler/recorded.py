@@ -31,8 +31,8 @@ def decide(scenario: dict[str, Any]) -> dict[str, Any]:
     refusals = rejected(nodes, pod, profile)
     answer: dict[str, Any] = {"feasible": sorted(nodes.name(int(row)) for row in rows)}
     answer["rejected"] = {
-        nodes.name(row): {"plugin": r.plugin, "reasons": list(r.reasons), "resolvable": r.resolvable} for row, r in refusals.items()
-        if not r.reasons[0].startswith(LEFT_OUT)
+        nodes.name(int(row)): {"plugin": r.plugin, "reasons": list(r.reasons), "resolvable": r.resolvable}
+        for r, refused in refusals if not r.reasons[0].startswith(LEFT_OUT) for row in refused
     }
     if rows.size:
         scores: dict[str, dict[str, int]] = {nodes.name(int(row)): {} for row in rows}

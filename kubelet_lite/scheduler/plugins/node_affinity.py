@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from kubelet_lite.api import scheduling_rules
-from kubelet_lite.scheduler.framework import Rejection, normalised
+from kubelet_lite.scheduler.framework import Refusals, Rejection, normalised
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
 
@@ -50,8 +50,8 @@ class NodeAffinity:
         mask[[row for name in sorted(named) if (row := nodes.row_of.get(name)) is not None]] = True
         return mask
 
-    def reject(self, pod: PodInfo, nodes: NodeTable, row: int) -> Rejection:
-        return Rejection(self.name, ("node(s) didn't match Pod's node affinity/selector",), resolvable=False)
+    def reject(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Refusals:
+        return [(Rejection(self.name, ("node(s) didn't match Pod's node affinity/selector",), resolvable=False), rows)]
 
     def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column | None:
         affinity = pod.pod.spec.affinity

@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kubelet_lite.scheduler.framework import Rejection
-from kubelet_lite.scheduler.node_table import Mask, NodeTable
+from kubelet_lite.scheduler.framework import Refusals, Rejection
+from kubelet_lite.scheduler.node_table import Mask, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
 
 
@@ -21,5 +21,5 @@ class NodeName:
             mask[row] = True
         return mask
 
-    def reject(self, pod: PodInfo, nodes: NodeTable, row: int) -> Rejection:
-        return Rejection(self.name, ("node(s) didn't match the requested node name",), resolvable=False)
+    def reject(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Refusals:
+        return [(Rejection(self.name, ("node(s) didn't match the requested node name",), resolvable=False), rows)]

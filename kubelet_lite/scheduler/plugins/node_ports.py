@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kubelet_lite.scheduler.framework import Rejection
-from kubelet_lite.scheduler.node_table import Mask, NodeTable
+from kubelet_lite.scheduler.framework import Refusals, Rejection
+from kubelet_lite.scheduler.node_table import Mask, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
 
 
@@ -20,5 +20,5 @@ class NodePorts:
             mask[row] = not any(wanted.clashes_with(taken) for wanted in pod.host_ports for taken in nodes.ports(row))
         return mask
 
-    def reject(self, pod: PodInfo, nodes: NodeTable, row: int) -> Rejection:
-        return Rejection(self.name, ("node(s) didn't have free ports for the requested pod ports",), resolvable=True)
+    def reject(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Refusals:
+        return [(Rejection(self.name, ("node(s) didn't have free ports for the requested pod ports",), resolvable=True), rows)]

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from kubelet_lite.scheduler.framework import MAX_NODE_SCORE, Rejection
+from kubelet_lite.scheduler.framework import MAX_NODE_SCORE, Refusals, Rejection
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
 
@@ -30,17 +30,20 @@ class NodeResourcesFit:
                 mask &= nodes.allocatable(resource) - nodes.requested(resource) >= amount
         return mask
 
-    def reject(self, pod: PodInfo, nodes: NodeTable, row: int) -> Rejection:
-        reasons, resolvable = [], True
-        if nodes.pod_count[row] >= nodes.pod_limit[row]:
-            reasons.append("Too many pods")
-            resolvable = bool(nodes.pod_limit[row] > 0)
+    def reject(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Refusals:
+        lacks = [("Too many pods", nodes.pod_count[rows] >= nodes.pod_limit[rows], nodes.pod_limit[rows] <= 0)]
         for resource, amount in sorted(pod.requests.items(), key=lambda item: (ORDER.get(item[0], len(ORDER)), item[0])):
-            available = nodes.allocatable(resource)[row]
-            if amount and amount > available - nodes.requested(resource)[row]:
-                reasons.append(f"Insufficient {resource}")
-                resolvable = resolvable and bool(amount <= available)
-        return Rejection(self.name, tuple(reasons), resolvable)
+            if amount:
+                all_there_is = nodes.allocatable(resource)[rows]
+                lacks.append((f"Insufficient {resource}", all_there_is - nodes.requested(resource)[rows] < amount, all_there_is < amount))
+        reasons_of = np.zeros(rows.size, np.int64)  # one bit a reason; the lowest: never to be resolved
+        for bit, (_, lacking, hopeless) in enumerate(lacks, start=1):
+            reasons_of |= lacking.astype(np.int64) << bit | (lacking & hopeless)
+        found = []
+        for reasons in np.unique(reasons_of):
+            texts = tuple(text for bit, (text, _, _) in enumerate(lacks, start=1) if reasons >> bit & 1)
+            found.append((Rejection(self.name, texts, resolvable=not reasons & 1), rows[reasons_of == reasons]))
+        return found
 
     def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column:
         cpu = _left(nodes.allocatable("cpu")[rows], nodes.scored_cpu[rows] + pod.arriving_requests[0])

@@ -3,8 +3,8 @@ from __future__ import annotations
 
 from kubelet_lite.api import scheduling_rules
 from kubelet_lite.api.core_v1 import Taint
-from kubelet_lite.scheduler.framework import Rejection
-from kubelet_lite.scheduler.node_table import Mask, NodeTable
+from kubelet_lite.scheduler.framework import Refusals, Rejection
+from kubelet_lite.scheduler.node_table import Mask, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
 
 UNSCHEDULABLE = Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule")
@@ -19,5 +19,5 @@ class NodeUnschedulable:
     def mask(self, pod: PodInfo, nodes: NodeTable) -> Mask:
         return ~nodes.unschedulable
 
-    def reject(self, pod: PodInfo, nodes: NodeTable, row: int) -> Rejection:
-        return Rejection(self.name, ("node(s) were unschedulable",), resolvable=False)
+    def reject(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Refusals:
+        return [(Rejection(self.name, ("node(s) were unschedulable",), resolvable=False), rows)]

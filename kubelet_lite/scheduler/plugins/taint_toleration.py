@@ -8,7 +8,7 @@ import numpy as np
 
 from kubelet_lite.api import scheduling_rules
 from kubelet_lite.api.core_v1 import Taint
-from kubelet_lite.scheduler.framework import Rejection, normalised
+from kubelet_lite.scheduler.framework import Refusals, Rejection, normalised
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
 
@@ -27,8 +27,8 @@ class TaintToleration:
         mask: Mask = passes[nodes.taint_set]
         return mask
 
-    def reject(self, pod: PodInfo, nodes: NodeTable, row: int) -> Rejection:
-        return Rejection(self.name, ("node(s) had untolerated taint(s)",), resolvable=False)
+    def reject(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Refusals:
+        return [(Rejection(self.name, ("node(s) had untolerated taint(s)",), resolvable=False), rows)]
 
     def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column:
         tolerations = tuple(t for t in pod.pod.spec.tolerations if not t.effect or t.effect == "PreferNoSchedule")

@@ -1,0 +1,94 @@
+"""10,000 pods onto 5,000 nodes: the scheduler's decisions alone (nothing is written)."""
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from benchmarks.report import Row, Workload, main
+from kubelet_lite.api.core_v1 import (
+    Affinity,
+    Container,
+    ContainerPort,
+    Node,
+    NodeAffinity,
+    NodeSelectorRequirement,
+    NodeSelectorTerm,
+    NodeSpec,
+    NodeStatus,
+    Pod,
+    PodSpec,
+    PreferredSchedulingTerm,
+    ResourceRequirements,
+    Taint,
+    Toleration,
+)
+from kubelet_lite.api.meta_v1 import ObjectMeta
+from kubelet_lite.scheduler.decision import Placement, schedule
+from kubelet_lite.scheduler.node_table import NodeTable
+from kubelet_lite.scheduler.plugins import default_profile
+from kubelet_lite.scheduler.pod_info import pod_info
+
+NODES: Final = 5_000
+PODS: Final = 10_000
+ZONES: Final = 3
+
+
+def node(number: int) -> Node:
+    """One of three zones; every tenth is tainted."""
+    labels = {"kubernetes.io/hostname": f"n{number}", "topology.kubernetes.io/zone": f"z{number % ZONES}"}
+    taints = (Taint(key="dedicated", value="batch", effect="NoSchedule"),) if number % 10 == 0 else ()
+    allocatable = {"cpu": "16", "memory": "64Gi", "pods": "110", "ephemeral-storage": "100Gi"}
+    return Node(metadata=ObjectMeta(name=f"n{number}", labels=labels), spec=NodeSpec(taints=taints), status=NodeStatus(allocatable=allocatable))
+
+
+def plain(number: int) -> Pod:
+    requests = {"cpu": f"{100 + number % 5 * 50}m", "memory": f"{128 + number % 7 * 64}Mi"}
+    container = Container(name="c", image="web:1", resources=ResourceRequirements(requests=requests))
+    return Pod(metadata=ObjectMeta(name=f"p{number}", namespace="default"), spec=PodSpec(containers=(container,), schedulerName="default-scheduler"))
+
+
+def demanding(number: int) -> Pod:
+    """Also a zone, a wish, a toleration and (every fourth) a host port."""
+    requests = {"cpu": "100m", "memory": "128Mi"}
+    ports = (ContainerPort(containerPort=80, hostPort=8000 + number % 50),) if number % 4 == 0 else ()
+    wish = NodeSelectorTerm(matchExpressions=(NodeSelectorRequirement(key="topology.kubernetes.io/zone", operator="In", values=(f"z{number % 2}",)),))
+    spec = PodSpec(
+        containers=(Container(name="c", image="web:1", resources=ResourceRequirements(requests=requests), ports=ports),),
+        nodeSelector={"topology.kubernetes.io/zone": f"z{number % ZONES}"},
+        tolerations=(Toleration(key="dedicated", operator="Exists"),) if number % 2 else (),
+        affinity=Affinity(nodeAffinity=NodeAffinity(preferredDuringSchedulingIgnoredDuringExecution=(PreferredSchedulingTerm(weight=5, preference=wish),))),
+    )
+    return Pod(metadata=ObjectMeta(name=f"p{number}", namespace="default"), spec=spec)
+
+
+def decide(name: str, pods: list[Pod]) -> Iterable[Row]:
+    nodes, profile, rng = NodeTable(), default_profile(), random.Random(1)
+    started = time.perf_counter()
+    for number in range(NODES):
+        nodes.set_node(node(number))
+    filled = time.perf_counter()
+    longest = 0.0
+    for pod in pods:
+        before = time.perf_counter()
+        info = pod_info(pod)
+        outcome = schedule(nodes, info, profile, rng)
+        assert isinstance(outcome, Placement)
+        nodes.place(info, outcome.node_name)
+        longest = max(longest, time.perf_counter() - before)
+    seconds = time.perf_counter() - filled
+    note = f"{len(pods):,} pods, {NODES:,} nodes, nothing written"
+    yield Row(name, "decisions", len(pods) / seconds, "pods/s", note)
+    yield Row(name, "longest decision", longest * 1000, "ms", note)
+    yield Row(name, "filling the node table", (filled - started) * 1000, "ms", note)
+
+
+WORKLOADS: Final[dict[str, Workload]] = {
+    "decide-plain": lambda: decide("decide-plain", [plain(i) for i in range(PODS)]),
+    "decide-demanding": lambda: decide("decide-demanding", [demanding(i) for i in range(PODS)]),
+}
+
+
+if __name__ == "__main__":
+    main("scheduling", WORKLOADS)

@@ -1,0 +1,127 @@
+"""The scheduling queue: order, back-off, and what wakes a pod."""
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kubelet_lite.scheduler.queue import LONGEST_UNSCHEDULABLE_SECONDS, SchedulingQueue, Waiting
+from tests.scheduler.objects import info
+
+FIT = frozenset({"NodeResourcesFit"})
+TAINTS = frozenset({"TaintToleration"})
+
+
+def popped(queue: SchedulingQueue, now: float) -> Waiting:
+    waiting = queue.pop(now)
+    assert waiting is not None
+    return waiting
+
+
+def names(queue: SchedulingQueue, now: float) -> list[str]:
+    found = []
+    while (waiting := queue.pop(now)) is not None:
+        found.append(waiting.info.pod.metadata.name)
+    return found
+
+
+@given(st.lists(st.integers(-3, 3), max_size=12))
+def test_higher_priority_goes_first_and_the_older_among_equals(priorities: list[int]) -> None:
+    queue = SchedulingQueue()
+    for i, priority in enumerate(priorities):
+        queue.add(info(f"p{i}", priority=priority), float(i))
+    assert names(queue, 100.0) == [f"p{i}" for i, _ in sorted(enumerate(priorities), key=lambda item: (-item[1], item[0]))]
+
+
+def test_a_pod_that_failed_waits_until_something_helps() -> None:
+    queue = SchedulingQueue()
+    queue.add(info("a"), 0.0)
+    queue.failed(popped(queue, 0.0), 0.0, FIT)
+    assert queue.pop(60.0) is None
+    assert queue.cluster_changed(60.0, TAINTS) == 0
+    assert queue.cluster_changed(60.0, FIT) == 1
+    assert names(queue, 60.0) == ["a"]
+
+
+@pytest.mark.parametrize(("attempts", "seconds"), [(1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0), (5, 10.0), (9, 10.0)])
+def test_a_woken_pod_waits_out_its_back_off(attempts: int, seconds: float) -> None:
+    queue = SchedulingQueue()
+    queue.add(info("a"), 0.0)
+    now = 0.0
+    for _ in range(attempts):
+        waiting = popped(queue, now)
+        queue.failed(waiting, now, FIT)
+        queue.cluster_changed(now, FIT)
+        failed_at, now = now, now + 100.0
+    assert queue.wake_at() == failed_at + seconds
+    assert queue.pop(failed_at + seconds - 0.001) is None
+    assert names(queue, failed_at + seconds) == ["a"]
+
+
+def test_a_pod_is_tried_again_after_five_minutes_though_nothing_changed() -> None:
+    queue = SchedulingQueue()
+    queue.add(info("a"), 0.0)
+    queue.failed(popped(queue, 0.0), 5.0, FIT)
+    assert queue.wake_at() == 5.0 + LONGEST_UNSCHEDULABLE_SECONDS
+    assert queue.pop(5.0 + LONGEST_UNSCHEDULABLE_SECONDS - 1) is None
+    assert names(queue, 5.0 + LONGEST_UNSCHEDULABLE_SECONDS) == ["a"]
+
+
+def test_a_changed_pod_gets_another_chance_at_once() -> None:
+    queue = SchedulingQueue()
+    queue.add(info("a", "8"), 0.0)
+    queue.failed(popped(queue, 0.0), 0.0, FIT)
+    queue.add(info("a", "1"), 1.0)
+    assert popped(queue, 1.0).info.requests == {"cpu": 1000}
+
+
+def test_a_change_that_cannot_help_is_taken_over_silently() -> None:
+    queue = SchedulingQueue()
+    queue.add(info("a"), 0.0)
+    queue.failed(popped(queue, 0.0), 0.0, FIT)
+    newer = info("a")
+    assert queue.update(newer)
+    assert queue.pop(1.0) is None
+    known = queue.get(("default", "a"))
+    assert known is not None
+    assert known.info is newer
+    assert not queue.update(info("b"))
+
+
+def test_a_removed_pod_is_gone_from_every_part() -> None:
+    queue = SchedulingQueue()
+    for name in "abc":
+        queue.add(info(name), 0.0)
+    queue.failed(popped(queue, 0.0), 0.0, FIT)
+    queue.retry(popped(queue, 0.0), 0.0)
+    assert queue.sizes == (1, 1, 1)
+    for name in "abc":
+        queue.remove(("default", name))
+    assert len(queue) == 0
+    assert names(queue, 1000.0) == []
+
+
+@given(st.lists(st.tuples(st.sampled_from(["add", "remove", "pop-fail", "pop-retry", "pop-bind", "wake"]), st.sampled_from("abc"), st.floats(0, 400)), max_size=30))
+def test_a_pod_is_in_one_part_and_none_is_lost(steps: list[tuple[str, str, float]]) -> None:
+    queue, inside, now = SchedulingQueue(), set[str](), 0.0
+    for action, name, wait in steps:
+        now += wait
+        if action == "add":
+            queue.add(info(name), now)
+            inside.add(name)
+        elif action == "remove":
+            queue.remove(("default", name))
+            inside.discard(name)
+        elif action == "wake":
+            queue.cluster_changed(now, FIT)
+        elif (waiting := queue.pop(now)) is not None:
+            assert waiting.info.pod.metadata.name in inside
+            if action == "pop-fail":
+                queue.failed(waiting, now, FIT)
+            elif action == "pop-retry":
+                queue.retry(waiting, now)
+            else:
+                inside.discard(waiting.info.pod.metadata.name)
+        assert len(queue) == sum(queue.sizes) == len(inside)
+    queue.cluster_changed(now, FIT)
+    assert sorted(names(queue, now + 1000.0)) == sorted(inside)
