@@ -42,5 +42,6 @@ def at_most_all(path: str, value: int | str) -> Iterator[FieldError]:
 def amount(value: int | str | None) -> int:
     """The number, or the number before the percent sign: what tells whether it is zero. What is neither counts as zero."""
     if isinstance(value, str):
-        return 0 if names.percent(value) else int(value[:-1])
+        digits = value.removesuffix("%")
+        return int(digits) if digits.isascii() and digits.lstrip("+-").isdigit() else 0
     return value or 0

@@ -7,7 +7,11 @@ from typing import Final
 from kubelet_lite.api import names
 from kubelet_lite.api.core_v1 import HostAlias, PodDNSConfig, PodResourceClaim, PodSpec
 from kubelet_lite.api.errors import FieldError, duplicate, forbidden, invalid, not_supported, required
-from kubelet_lite.registry.kinds.pods.containers import validate_containers, validate_host_network_ports, validate_image_padding
+from kubelet_lite.registry.kinds.pods.containers import (
+    validate_containers,
+    validate_host_network_ports,
+    validate_image_padding,
+)
 from kubelet_lite.registry.kinds.pods.memo import SpecMemo
 from kubelet_lite.registry.kinds.pods.pod_resources import validate_pod_resources
 from kubelet_lite.registry.kinds.pods.scheduling import (

@@ -1,7 +1,7 @@
 """What the kinds share that make pods: validation of a pod template, and the cells that show it."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from kubelet_lite.api.core_v1 import PodTemplateSpec
@@ -11,16 +11,22 @@ from kubelet_lite.api.selectors import SelectorError, from_label_selector
 from kubelet_lite.registry.kinds.ages import NONE
 from kubelet_lite.registry.kinds.pods.annotations import validate_pod_annotations, validate_profiles_match
 from kubelet_lite.registry.kinds.pods.spec import template_spec_errors
+from kubelet_lite.registry.kinds.pods.warnings import template_warnings
 from kubelet_lite.registry.validation.annotations import annotation_map
 from kubelet_lite.registry.validation.go_values import map_value, wire_value
 from kubelet_lite.registry.validation.labels import label_map, label_selector
 
 
-def validate_pod_template(path: str, template: PodTemplateSpec) -> Iterator[FieldError]:
-    meta, spec = template.metadata, template.spec
+def validate_template_metadata(path: str, template: PodTemplateSpec) -> Iterator[FieldError]:
+    meta = template.metadata
     yield from label_map(f"{path}.labels", meta.labels)
     yield from annotation_map(f"{path}.annotations", meta.annotations)
-    yield from validate_pod_annotations(f"{path}.annotations", meta.annotations, spec)
+    yield from validate_pod_annotations(f"{path}.annotations", meta.annotations, template.spec)
+
+
+def validate_pod_template(path: str, template: PodTemplateSpec) -> Iterator[FieldError]:
+    meta, spec = template.metadata, template.spec
+    yield from validate_template_metadata(path, template)
     yield from template_spec_errors(f"{path}.spec", spec)
     yield from validate_profiles_match(meta.annotations, spec, f"{path}.spec")
     if spec.ephemeralContainers:
@@ -74,3 +80,15 @@ def selector_cell(selector: LabelSelector | None) -> str:
         return str(from_label_selector(selector)) or NONE
     except SelectorError:
         return NONE
+
+
+def generation_warnings(path: str, template_of: Callable[[Any], PodTemplateSpec | None]) -> Callable[[Any, Any], Sequence[str]]:
+    """The warnings of a workload's template, at its creation and when an update moves its generation."""
+
+    def warnings(obj: Any, old: Any) -> Sequence[str]:
+        template = template_of(obj)
+        if template is None or (old is not None and obj.metadata.generation == old.metadata.generation):
+            return ()
+        return template_warnings(path, template)
+
+    return warnings
