@@ -3,7 +3,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubelet_lite.api.core_v1 import Container, Node, NodeSpec, NodeStatus, Pod, PodSpec, PodStatus, ResourceRequirements
+from kubelet_lite.api.core_v1 import (
+    Container,
+    Node,
+    NodeSpec,
+    NodeStatus,
+    Pod,
+    PodSpec,
+    PodStatus,
+    ResourceRequirements,
+)
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.scheduler.node_table import NodeTable
 from kubelet_lite.scheduler.pod_info import PodInfo, pod_info

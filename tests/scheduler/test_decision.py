@@ -3,11 +3,20 @@ from __future__ import annotations
 
 import random
 
-from kubelet_lite.api.core_v1 import Affinity, ContainerPort, NodeAffinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, Taint, Toleration
+from kubelet_lite.api.core_v1 import (
+    Affinity,
+    ContainerPort,
+    NodeAffinity,
+    NodeSelector,
+    NodeSelectorRequirement,
+    NodeSelectorTerm,
+    Taint,
+    Toleration,
+)
 from kubelet_lite.scheduler.decision import Placement, Unschedulable, schedule
 from kubelet_lite.scheduler.node_table import NodeTable
-from kubelet_lite.scheduler.pod_info import PodInfo
 from kubelet_lite.scheduler.plugins import default_profile
+from kubelet_lite.scheduler.pod_info import PodInfo
 from tests.scheduler.objects import a_node, a_pod, info, table
 
 

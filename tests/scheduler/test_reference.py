@@ -11,8 +11,8 @@ from kubelet_lite.api import quantities, scheduling_rules
 from kubelet_lite.api.core_v1 import Node, Pod, Taint, Toleration
 from kubelet_lite.scheduler.decision import feasible_rows, rejected, weighted_scores
 from kubelet_lite.scheduler.node_table import NodeTable
-from kubelet_lite.scheduler.pod_info import pod_info
 from kubelet_lite.scheduler.plugins import default_profile
+from kubelet_lite.scheduler.pod_info import pod_info
 from tests.scheduler.objects import a_node, a_pod
 
 taints = st.lists(st.builds(lambda k, e: Taint(key=k, effect=e), st.sampled_from("ab"), st.sampled_from(["NoSchedule", "PreferNoSchedule"])), max_size=2)
@@ -21,7 +21,7 @@ sizes = st.sampled_from(["", "64Mi", "1Gi", "2Gi"])
 zones = st.sampled_from(["x", "y"])
 nodes_of = st.lists(
     st.builds(
-        lambda cpu, memory, pods, zone, unschedulable, t: dict(cpu=cpu, memory=memory, pods=pods, labels={"zone": zone}, unschedulable=unschedulable, taints=tuple(t)),
+        lambda cpu, memory, pods, zone, unschedulable, t: {"cpu": cpu, "memory": memory, "pods": pods, "labels": {"zone": zone}, "unschedulable": unschedulable, "taints": tuple(t)},
         st.sampled_from(["0", "1", "2", "4"]), st.sampled_from(["1Gi", "4Gi"]), st.sampled_from(["0", "1", "110"]), zones, st.booleans(), taints,
     ), max_size=6,
 )
