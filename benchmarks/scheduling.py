@@ -1,10 +1,17 @@
-"""10,000 pods onto 5,000 nodes: the scheduler's decisions alone (nothing is written)."""
+"""10,000 pods onto 5,000 nodes: the scheduler's decisions alone, and end to end in process (nothing over the wire, memory only).
+
+`decide-…`: filter, score, pick; nothing is written. `bind`: the API and the scheduler: pods created through LocalClient until all
+are bound. `run`: with a fake kubelet on every node, until all pods are Running.
+"""
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
+
+import anyio
+import msgspec
 
 from benchmarks.report import Row, Workload, main
 from kubelet_lite.api.core_v1 import (
@@ -21,10 +28,13 @@ from kubelet_lite.api.core_v1 import (
     PodSpec,
     PreferredSchedulingTerm,
     ResourceRequirements,
+    ServiceAccount,
     Taint,
     Toleration,
 )
 from kubelet_lite.api.meta_v1 import ObjectMeta
+from kubelet_lite.api.requests import ListOptions
+from kubelet_lite.cluster import Cluster
 from kubelet_lite.scheduler.decision import Placement, schedule
 from kubelet_lite.scheduler.node_table import NodeTable
 from kubelet_lite.scheduler.plugins import default_profile
@@ -84,9 +94,52 @@ def decide(name: str, pods: list[Pod]) -> Iterable[Row]:
     yield Row(name, "filling the node table", (filled - started) * 1000, "ms", note)
 
 
+async def bind() -> list[Row]:
+    async with Cluster(nodes=0, components=("apiserver", "scheduler")) as cluster:
+        client = cluster.client
+        for number in range(NODES):
+            created = await client.create(node(number))
+            await client.update(msgspec.structs.replace(created, status=node(number).status), subresource="status")
+        return await placed(cluster, "bind", lambda pod: bool(pod.spec.nodeName), f"{NODES:,} nodes without kubelets")
+
+
+async def run() -> list[Row]:
+    started = time.perf_counter()
+    async with Cluster(nodes=NODES, runtime="fake", components=("apiserver", "scheduler", "kubelet")) as cluster:
+        ready = time.perf_counter() - started
+        rows = await placed(cluster, "run", lambda pod: pod.status.phase == "Running", f"{NODES:,} fake kubelets")
+        return [Row("run", "cluster ready", ready, "s", f"{NODES:,} fake kubelets"), *rows]
+
+
+async def placed(cluster: Cluster, name: str, done: Callable[[Pod], bool], note: str) -> list[Row]:
+    """Creates the pods and follows them until each is done."""
+    client = cluster.client
+    await client.create(ServiceAccount(metadata=ObjectMeta(name="default", namespace="default")))
+    first = await client.list(Pod, namespace="default")
+    started = time.perf_counter()
+
+    async def create() -> None:
+        for number in range(PODS):
+            await client.create(plain(number))
+
+    waiting = {f"p{number}" for number in range(PODS)}
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(create)
+        async with client.watch(Pod, namespace="default", options=ListOptions(resource_version=first.resource_version)) as watch:
+            async for batch in watch:
+                waiting.difference_update(event.object.metadata.name for event in batch if done(event.object))
+                if not waiting:
+                    break
+    seconds = time.perf_counter() - started
+    note = f"{PODS:,} pods, {note}, in process, memory"
+    return [Row(name, "all done after", seconds, "s", note), Row(name, "throughput", PODS / seconds, "pods/s", note)]
+
+
 WORKLOADS: Final[dict[str, Workload]] = {
     "decide-plain": lambda: decide("decide-plain", [plain(i) for i in range(PODS)]),
     "decide-demanding": lambda: decide("decide-demanding", [demanding(i) for i in range(PODS)]),
+    "bind": lambda: anyio.run(bind),
+    "run": lambda: anyio.run(run),
 }
 
 

@@ -22,9 +22,8 @@ def decide(scenario: dict[str, Any]) -> dict[str, Any]:
     nodes = NodeTable()
     for node in scenario["nodes"]:
         nodes.set_node(encoding.from_json(Node, node))
-    for placed in scenario["pods"]:
-        pod = encoding.from_json(Pod, placed)
-        nodes.place(pod_info(pod), pod.spec.nodeName)
+    for placed in (encoding.from_json(Pod, value) for value in scenario["pods"]):
+        nodes.place(pod_info(placed), placed.spec.nodeName)
     profile = default_profile()
     pod = pod_info(encoding.from_json(Pod, scenario["pod"]))
     rows = feasible_rows(nodes, pod, profile)

@@ -172,7 +172,7 @@ def test_other_schedulers_pods_and_gated_ones_are_left_alone() -> None:
 
 def test_a_binding_that_fails_is_undone_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     async def play(world: World) -> None:
-        bind, refused = world.client.bind, []
+        bind, refused = world.client.bind, list[int]()
 
         async def refusing(bindings: Sequence[Any]) -> Sequence[Exception | None]:
             if len(refused) < 2:
