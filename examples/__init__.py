@@ -1,0 +1,1 @@
+"""Programs that show what a cluster does: `python -m examples.demo`."""
