@@ -368,6 +368,9 @@ class Registry:
     def _authorize(
         self, ctx: RequestContext, verb: str, resource: Resource, namespace: str, name: str = "", subresource: str = "", field_selector: str = "",
     ) -> None:
+        target = self._resources.get(resource)
+        if target is not None and target.rules.deprecation:
+            ctx.warnings.append(target.rules.deprecation)
         if self.authorizer is None or ctx.authorized:
             return
         self.authorizer.check(ctx.identity, Attributes(
@@ -383,7 +386,7 @@ def _check_name(obj: Any, name: str, namespace: str) -> None:
     if meta.name != name:
         raise BadRequest(f"the name of the object ({meta.name}) does not match the name on the URL ({name})")
     if meta.namespace != namespace and meta.namespace and namespace:
-        raise BadRequest(f"the namespace of the object ({meta.namespace}) does not match the namespace on the request ({namespace})")
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
 
 
 async def _nothing() -> AsyncIterator[bytes]:

@@ -76,7 +76,7 @@ class StoredResources:
     def _built_in(self, served: Resource) -> Stored:
         conversion = CONVERSIONS.get((served.api_version, served.plural))
         resource = conversion.stored if conversion is not None else served
-        rules = self._rules.get(resource.qualified, DEFAULT_RULES)
+        rules = self._rules.get(served.qualified) or self._rules.get(resource.qualified, DEFAULT_RULES)
         defaults = {field.name: field for field in msgspec.structs.fields(resource.type)}
         has_status = resource.subresource("status") is not None and "status" in defaults
         fields: dict[str, Callable[[Any], str]] = {"metadata.name": _name}

@@ -24,11 +24,11 @@ _ANNOTATIONS: Final = (METRICS, CURRENT_METRICS, CONDITIONS, BEHAVIOR)
 
 def _to_stored(hpa: v1.HorizontalPodAutoscaler) -> v2.HorizontalPodAutoscaler:
     annotations = hpa.metadata.annotations
-    metrics = tuple(_metric_to_v2(metric) for metric in _parsed(annotations, METRICS, tuple[v1.MetricSpec, ...]) or ())
+    metrics = tuple(_metric_to_v2(metric) for metric in _list(annotations, METRICS, v1.MetricSpec))
     if hpa.spec.targetCPUUtilizationPercentage is not None:
         target = v2.MetricTarget(type="Utilization", averageUtilization=hpa.spec.targetCPUUtilizationPercentage)
         metrics = (*metrics, v2.MetricSpec(type="Resource", resource=v2.ResourceMetricSource(name="cpu", target=target)))
-    current = tuple(_current_to_v2(metric) for metric in _parsed(annotations, CURRENT_METRICS, tuple[v1.MetricStatus, ...]) or ())
+    current = tuple(_current_to_v2(metric) for metric in _list(annotations, CURRENT_METRICS, v1.MetricStatus))
     if hpa.status.currentCPUUtilizationPercentage is not None:
         value = v2.MetricValueStatus(averageUtilization=hpa.status.currentCPUUtilizationPercentage)
         current = (*current, v2.MetricStatus(type="Resource", resource=v2.ResourceMetricStatus(name="cpu", current=value)))
@@ -36,7 +36,7 @@ def _to_stored(hpa: v1.HorizontalPodAutoscaler) -> v2.HorizontalPodAutoscaler:
     status = v2.HorizontalPodAutoscalerStatus(
         observedGeneration=hpa.status.observedGeneration, lastScaleTime=hpa.status.lastScaleTime,
         currentReplicas=hpa.status.currentReplicas, desiredReplicas=hpa.status.desiredReplicas,
-        conditions=_parsed(annotations, CONDITIONS, tuple[v2.HorizontalPodAutoscalerCondition, ...]) or (),
+        conditions=_list(annotations, CONDITIONS, v2.HorizontalPodAutoscalerCondition),
     )
     return v2.HorizontalPodAutoscaler(
         metadata=replace(hpa.metadata, annotations=kept),
@@ -93,6 +93,16 @@ def _parsed(annotations: Any, key: str, kind: Any) -> Any:
         return encoding.from_json(kind, msgspec.json.decode(text))
     except (msgspec.DecodeError, ValueError):
         return None
+
+
+def _list(annotations: Any, key: str, kind: Any) -> tuple[Any, ...]:
+    text = annotations.get(key)
+    if not text:
+        return ()
+    try:
+        return tuple(encoding.from_json(kind, value) for value in msgspec.json.decode(text, type=list[Any]))
+    except (msgspec.DecodeError, ValueError):
+        return ()
 
 
 def _reference(kind: Any, reference: Any) -> Any:
