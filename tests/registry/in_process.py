@@ -117,14 +117,13 @@ def main() -> None:
     args = parser.parse_args()
     total: collections.Counter[str] = collections.Counter()
     same: collections.Counter[str] = collections.Counter()
-    answers: dict[str, Any] = {}
     for name in args.names or sorted(path.stem for path in (RECORDED / "mutations").glob("*.jsonl")):
         file = RECORDED / "mutations" / f"{name}.jsonl"
         records = [json.loads(line) for line in file.read_text().splitlines()][1:]
-        answers = {f"{r['verb']} {r['op']} {r['path']} {json.dumps(r.get('value'))[:60] if r['op'] == 'set' else ''}": r["answer"] for r in records}
+        answers: dict[str, Any] = {f"{r['verb']} {r['op']} {r['path']} {json.dumps(r.get('value'))[:60] if r['op'] == 'set' else ''}": r["answer"] for r in records}
         shown = 0
 
-        def report(group: str, label: str, found: Any, name: str = name) -> None:
+        def report(group: str, label: str, found: Any, name: str = name, answers: dict[str, Any] = answers) -> None:
             nonlocal shown
             total[name] += 1
             if not found:

@@ -33,3 +33,8 @@ def _link_local_multicast(found: ipaddress.IPv4Address | ipaddress.IPv6Address) 
     if found.version == 4:
         return found in _LINK_LOCAL_MULTICAST
     return found.packed[0] == 0xFF and found.packed[1] & 0x0F == 2
+
+
+def is_api_server(namespace: str, service: str) -> bool:
+    """Whether endpoints of this Service are the API server's own entry."""
+    return (namespace, service) == ("default", "kubernetes")
