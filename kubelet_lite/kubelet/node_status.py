@@ -25,9 +25,9 @@ from kubelet_lite.api.core_v1 import (
     NodeSystemInfo,
 )
 from kubelet_lite.api.meta_v1 import ObjectMeta, OwnerReference
+from kubelet_lite.api.version import GIT_VERSION
 from kubelet_lite.runtimes.base import Image
 
-KUBELET_VERSION: Final = "v1.36.0"
 LEASE_NAMESPACE: Final = "kube-node-lease"
 LEASE_SECONDS: Final = 40
 RENEW_SECONDS: Final = 10.0
@@ -118,7 +118,7 @@ def node_status(
         daemonEndpoints=NodeDaemonEndpoints(kubeletEndpoint=DaemonEndpoint(Port=port)),
         nodeInfo=NodeSystemInfo(
             machineID=machine.machine_id, systemUUID=machine.machine_id, bootID=machine.boot_id, kernelVersion=machine.kernel,
-            osImage=machine.os_image, containerRuntimeVersion=runtime, kubeletVersion=KUBELET_VERSION, operatingSystem="linux",
+            osImage=machine.os_image, containerRuntimeVersion=runtime, kubeletVersion=GIT_VERSION, operatingSystem="linux",
             architecture=machine.architecture,
         ),
         images=tuple(ContainerImage(names=image.names, sizeBytes=image.size_bytes) for image in images[:MAX_IMAGES]),

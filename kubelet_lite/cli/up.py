@@ -1,0 +1,71 @@
+"""`kubelet-lite up`: one cluster in the foreground, served over HTTPS, until Ctrl-C or SIGTERM."""
+from __future__ import annotations
+
+import argparse
+import asyncio
+import errno
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from kubelet_lite.cluster import Cluster
+
+
+def up(options: argparse.Namespace) -> int:
+    try:
+        _run(_serve(options))
+    except (ValueError, TimeoutError) as error:
+        print(f"kubelet-lite: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    except OSError as error:
+        hint = f" (--port: {options.port} is taken; 0 takes a free one)" if error.errno == errno.EADDRINUSE else ""
+        print(f"kubelet-lite: {error}{hint}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+def _run(main: Any) -> None:
+    """On uvloop where the extra `fast` has installed it."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(main)
+    else:
+        uvloop.run(main)
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    cluster = Cluster(
+        nodes=options.nodes, runtime=options.runtime, images=dict(options.image), network=options.network, isolation=options.isolation,
+        serve=True, port=options.port, components=options.components, service_cidr=options.service_cidr, proxy_in_child=True,
+        on_ready=lambda part: say(f"{part} is ready"),
+    )
+    async with cluster:
+        path = options.kubeconfig.expanduser()
+        write_private(path, cluster.kubeconfig)
+        if options.token_file is not None:
+            write_private(options.token_file.expanduser(), cluster.token)
+        say(f"the cluster is ready at {cluster.url}; Ctrl-C ends it")
+        say(f"export KUBECONFIG={path}")
+        await stop.wait()
+        say("ending")
+
+
+def say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201
+
+
+def write_private(path: Path, text: str) -> None:
+    """Writes a file that only its owner may read, all at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    os.replace(fresh, path)
