@@ -98,7 +98,7 @@ class Proxy(Actor):
                 continue
             self._objects[kind] = {(o.metadata.namespace, o.metadata.name): o for o in found.items}
             self._changed.set()
-            return found.resource_version
+            return str(found.resource_version)
 
     async def _watch(self, kind: type[Any], revision: str) -> None:
         while True:

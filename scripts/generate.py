@@ -18,6 +18,7 @@ VERSION = "v1.36.0"
 ROOT = Path(__file__).resolve().parent
 FACTS = ROOT / "facts"
 TARGET = ROOT.parent / "kubelet_lite" / "api" / "_generated"
+BOOTSTRAP = ROOT.parent / "kubelet_lite" / "registry" / "_generated" / "bootstrap.json"
 MODULES = {
     "io.k8s.apimachinery.pkg.apis.meta.v1": "meta_v1",
     "io.k8s.api.core.v1": "core_v1",
@@ -418,6 +419,21 @@ def attribute(name: str) -> str:
     return name + "_" if keyword.iskeyword(name) or name in GO_SCALARS.values() else name
 
 
+def bootstrap(facts: dict[str, Any]) -> str:
+    """The objects that exist from the start, without what a server chooses anew each time (uid, revision, time)."""
+    for objects in facts.values():
+        for value in objects:
+            for name in ("uid", "resourceVersion", "creationTimestamp", "managedFields"):
+                value["metadata"].pop(name, None)
+    return json.dumps(without_nulls(facts), separators=(",", ":")) + "\n"
+
+
+def without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: without_nulls(inner) for name, inner in value.items() if inner is not None}
+    return [without_nulls(inner) for inner in value] if isinstance(value, list) else value
+
+
 def main() -> None:
     generator = Generator()
     TARGET.mkdir(parents=True, exist_ok=True)
@@ -428,6 +444,8 @@ def main() -> None:
     (TARGET / "tables.py").write_text(generator.tables())
     (TARGET / "canonical_fields.py").write_text(generator.canonical())
     (TARGET / "resource_rows.py").write_text(generator.resources())
+    BOOTSTRAP.parent.mkdir(parents=True, exist_ok=True)
+    BOOTSTRAP.write_text(bootstrap(json.loads((FACTS / "bootstrap.json").read_text())))
 
 
 if __name__ == "__main__":
