@@ -141,6 +141,7 @@ class Pipeline:
         existing = self._store.get(key)
         if existing is not None:
             raise self._exists(target, existing)
+        obj = without_empty_lists(obj)
         if ctx.dry_run:
             return obj
         obj = stamped(obj, self._store.next_revision)
@@ -229,7 +230,7 @@ class Pipeline:
             return new, False
         if managed_fields.unchanged_but_times(live, new):
             return live, False
-        new = _joined(new, live)
+        new = without_empty_lists(_joined(new, live))
         if ctx.dry_run:
             return new, False
         return self._written(target, key, live, new), False

@@ -95,7 +95,7 @@ class Registry:
     async def get(
         self, ctx: RequestContext, resource: Resource, namespace: str, name: str, *, subresource: str = "", resource_version: str = "",
     ) -> Any:
-        self._authorize(ctx, "get", resource, namespace, name, subresource)
+        self._begin(ctx, "get", resource, namespace, name, subresource)
         target = self._target(resource)
         obj = self._reader.get(target, namespace, name, resource_version)
         if subresource == "scale":
@@ -104,7 +104,7 @@ class Registry:
         return target.view(obj)
 
     async def list(self, ctx: RequestContext, resource: Resource, namespace: str, options: ListOptions) -> ListResult:
-        self._authorize(ctx, "list", resource, namespace, "", "", options.field_selector)
+        self._begin(ctx, "list", resource, namespace, "", "", options.field_selector)
         target = self._target(resource)
         result = await self._reader.list(target, namespace, options)
         return result if target.to_served is None else replace(result, items=tuple(map(target.view, result.items)))
@@ -112,12 +112,12 @@ class Registry:
     def watch(
         self, ctx: RequestContext, resource: Resource, namespace: str, options: ListOptions,
     ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[WatchEvent]]]:
-        self._authorize(ctx, "watch", resource, namespace, "", "", options.field_selector)
+        self._begin(ctx, "watch", resource, namespace, "", "", options.field_selector)
         return self._reader.watch(self._target(resource), namespace, options)
 
     def logs(self, ctx: RequestContext, namespace: str, name: str, options: PodLogOptions) -> AsyncIterator[bytes]:
         """A container's log in chunks of whole lines."""
-        self._authorize(ctx, "get", _PODS, namespace, name, "log")
+        self._begin(ctx, "get", _PODS, namespace, name, "log")
         log.check(options, name)
         pod = self._reader.get(self._target(_PODS), namespace, name)
         query = log.query(pod, options, self.environment.now())
@@ -131,7 +131,7 @@ class Registry:
     # Write
 
     async def create(self, ctx: RequestContext, resource: Resource, namespace: str, body: Any, *, name: str = "", subresource: str = "") -> Any:
-        self._authorize(ctx, "create", resource, namespace, name if subresource else "", subresource)
+        self._begin(ctx, "create", resource, namespace, name if subresource else "", subresource)
         if subresource:
             return self._create_subresource(ctx, resource, namespace, name, subresource, body)
         target = self._resources.get(resource)
@@ -143,7 +143,7 @@ class Registry:
     async def update(
         self, ctx: RequestContext, resource: Resource, namespace: str, name: str, body: Any, *, subresource: str = "",
     ) -> tuple[Any, bool]:
-        self._authorize(ctx, "update", resource, namespace, name, subresource)
+        self._begin(ctx, "update", resource, namespace, name, subresource)
         target = self._target(resource)
         if subresource == "scale":
             wanted = bodies.typed(ctx, Scale, body)
@@ -162,7 +162,7 @@ class Registry:
     async def patch(
         self, ctx: RequestContext, resource: Resource, namespace: str, name: str, patch: Any, content_type: str, *, subresource: str = "",
     ) -> tuple[Any, bool]:
-        self._authorize(ctx, "patch", resource, namespace, name, subresource)
+        self._begin(ctx, "patch", resource, namespace, name, subresource)
         target = self._target(resource)
         parsed = bodies.patch_of(patch, content_type)
         if content_type == APPLY_PATCH:
@@ -211,7 +211,7 @@ class Registry:
 
     async def delete(self, ctx: RequestContext, resource: Resource, namespace: str, name: str, options: DeleteOptions) -> Any:
         """The object (while something keeps it, and for some kinds), or a Status."""
-        self._authorize(ctx, "delete", resource, namespace, name)
+        self._begin(ctx, "delete", resource, namespace, name)
         target = self._target(resource)
         answer = self._pipeline.delete(ctx, target, namespace, name, options)
         return answer if isinstance(answer, Status) else target.view(answer)
@@ -220,7 +220,7 @@ class Registry:
         self, ctx: RequestContext, resource: Resource, namespace: str, list_options: ListOptions, options: DeleteOptions,
     ) -> ListResult:
         """What was there to be deleted."""
-        self._authorize(ctx, "deletecollection", resource, namespace)
+        self._begin(ctx, "deletecollection", resource, namespace)
         target = self._target(resource)
         found = await self._reader.list(target, namespace, list_options)
         for obj in found.items:
@@ -268,7 +268,7 @@ class Registry:
             for wanted in bindings:
                 namespace, name = wanted.metadata.namespace, wanted.metadata.name
                 try:
-                    self._authorize(ctx, "create", _PODS, namespace, name, "binding")
+                    self._begin(ctx, "create", _PODS, namespace, name, "binding")
                     self._bind(ctx, namespace, name, wanted)
                 except ApiError as error:
                     answers.append(error)
@@ -365,18 +365,20 @@ class Registry:
                 context=ctx, resource=resource, operation="CREATE", namespace=namespace, name=name, subresource=subresource, old=old,
             ))
 
-    def _authorize(
+    def _begin(
         self, ctx: RequestContext, verb: str, resource: Resource, namespace: str, name: str = "", subresource: str = "", field_selector: str = "",
     ) -> None:
         target = self._resources.get(resource)
         if target is not None and target.rules.deprecation:
             ctx.warnings.append(target.rules.deprecation)
-        if self.authorizer is None or ctx.authorized:
-            return
-        self.authorizer.check(ctx.identity, Attributes(
-            verb=verb, group=resource.group, version=resource.version, resource=resource.plural, subresource=subresource,
-            namespace=namespace, name=name, field_selector=field_selector,
-        ))
+        if self.authorizer is not None and not ctx.authorized:
+            self.authorizer.check(ctx.identity, Attributes(
+                verb=verb, group=resource.group, version=resource.version, resource=resource.plural, subresource=subresource,
+                namespace=namespace, name=name, field_selector=field_selector,
+            ))
+        target = self._resources.get(resource)
+        if target is not None and target.rules.deprecation:
+            ctx.warnings.append(target.rules.deprecation)
 
 
 def _check_name(obj: Any, name: str, namespace: str) -> None:

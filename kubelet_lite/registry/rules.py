@@ -5,7 +5,7 @@ addresses) is admission or an allocator, not a rule. Fields left at their defaul
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, Protocol
 
 import msgspec
@@ -125,7 +125,6 @@ class KindRules(msgspec.Struct, frozen=True, kw_only=True):
     """Makes the allocator of this kind for one registry: (view of its store, its environment)."""
     row: Callable[[Any, float], Sequence[Any]] | None = None
     """(object, now) -> the cells of its Table row in the order of facts' columns; None: name and age."""
-    extra_update_fields: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 DEFAULT_RULES: Final = KindRules(resource="")
