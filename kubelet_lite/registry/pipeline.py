@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from kubelet_lite.actors.environment import Environment
+from kubelet_lite.api.empty_lists import without_empty_lists
 from kubelet_lite.api.errors import (
     AlreadyExists,
     ApiError,
