@@ -109,8 +109,7 @@ class Cluster:
 
     async def __aenter__(self) -> Cluster:
         try:
-            with anyio.fail_after(READY_SECONDS):
-                await self._start()
+            await self._start()
         except BaseException:
             await self._stack.aclose()
             raise
@@ -138,9 +137,10 @@ class Cluster:
             ready += await self._start_kubelets(network)
         if "proxy" in self._components and self._runtime != "fake":
             ready.append(self._start_proxy(network))
-        for part, event in ready:
-            await event.wait()
-            self._on_ready(part)
+        with anyio.fail_after(READY_SECONDS):
+            for part, event in ready:
+                await event.wait()
+                self._on_ready(part)
 
     def _api(self, service_cidr: str) -> None:
         """The registry with everything that stands in a request's way, and the objects that are there from the start."""
@@ -161,6 +161,22 @@ class Cluster:
         network = PretendNetwork() if self._runtime == "fake" else LoopbackNetwork()
         self._stack.callback(network.close)
         return network
+
+    def _start_proxy(self, network: Network) -> tuple[str, anyio.Event]:
+        from kubelet_lite.proxy.child import ChildDataPath
+        from kubelet_lite.proxy.data_path import DataPath, LoopDataPath
+        from kubelet_lite.proxy.proxy import Proxy
+
+        path: DataPath
+        if self._proxy_in_child:
+            path = ChildDataPath()
+        else:
+            path = LoopDataPath(self.environment.monotonic, lambda function, *arguments: proxy.spawn(function, *arguments))
+        proxy = Proxy(
+            self.client.acting_as(identity.component("kube-proxy")), self.environment, path, node_addresses=(network.node_address,),
+        )
+        self.supervisor.start(proxy)
+        return "proxy", proxy.ready
 
     def _start_scheduler(self) -> tuple[str, anyio.Event]:
         from kubelet_lite.scheduler.scheduler import Scheduler

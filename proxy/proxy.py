@@ -4,7 +4,7 @@ https://kubernetes.io/docs/reference/networking/virtual-ips/
 """
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import anyio
@@ -41,17 +41,23 @@ class Proxy(Actor):
         self._objects: dict[type[Any], dict[tuple[str, str], Any]] = {}
         self._changed = anyio.Event()
         self._routes: Routes = {}
+        self._tasks: TaskGroup
         self.ready = anyio.Event()
+
+    def spawn(self, function: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
+        """Runs something as a child task of this actor: a connection of a data path in this loop."""
+        self._tasks.start_soon(function, *arguments)
 
     def statistics(self) -> Mapping[str, float]:
         return {"routes": len(self._routes)}
 
     async def run(self) -> None:
         self._objects = {Service: {}, EndpointSlice: {}}
-        async with anyio.create_task_group() as tasks:
-            await self._follow(Service, tasks)
-            await self._follow(EndpointSlice, tasks)
-            tasks.start_soon(self._recorder.run)
+        self._routes = {}
+        async with anyio.create_task_group() as self._tasks:
+            await self._follow(Service)
+            await self._follow(EndpointSlice)
+            self._tasks.start_soon(self._recorder.run)
             try:
                 while True:
                     self._changed = anyio.Event()
@@ -83,10 +89,10 @@ class Proxy(Actor):
             message = f"{where} needs privileges that this process does not have: {bound.listen.address}:{bound.port} stands for it"
             self._recorder.record(service, "Normal", "PortMapped", message)
 
-    async def _follow(self, kind: type[Any], tasks: TaskGroup) -> None:
+    async def _follow(self, kind: type[Any]) -> None:
         """Lists now, then watches in a task of its own."""
         revision = await self._list(kind)
-        tasks.start_soon(self._watch, kind, revision)
+        self._tasks.start_soon(self._watch, kind, revision)
 
     async def _list(self, kind: type[Any]) -> str:
         while True:

@@ -478,7 +478,9 @@ def _difference(old: PodStatus, new: PodStatus) -> dict[str, Any]:
     change = {name: after.get(name) for name in {**before, **after} if before.get(name) != after.get(name)}
     if "conditions" in change:
         known = {c["type"]: c for c in before.get("conditions", ())}
-        change["conditions"] = [c for c in after.get("conditions", ()) if known.get(c["type"]) != c]
+        change["conditions"] = [
+            {**dict.fromkeys(known.get(c["type"], ())), **c} for c in after.get("conditions", ()) if known.get(c["type"]) != c
+        ]
     return change
 
 
