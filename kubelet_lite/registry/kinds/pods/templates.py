@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from kubelet_lite.api import names
 from kubelet_lite.api.core_v1 import PodTemplateSpec
 from kubelet_lite.api.errors import FieldError, forbidden, invalid, not_supported, required
 from kubelet_lite.api.meta_v1 import LabelSelector
@@ -92,3 +93,14 @@ def generation_warnings(path: str, template_of: Callable[[Any], PodTemplateSpec 
         return template_warnings(path, template)
 
     return warnings
+
+
+def name_warnings(name: str) -> Sequence[str]:
+    """Of a new workload whose pods are called after it."""
+    messages = names.dns1123_label(name)
+    if not messages:
+        return ()
+    return (
+        "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: "
+        f"[{' '.join(messages)}]",
+    )
