@@ -248,7 +248,8 @@ class Generator:
 
     # ---- tables
 
-    def tables(self) -> str:
+    def tables(self) -> Iterator[tuple[str, str]]:
+        """(module, text): a module a table, since none of them is needed by everybody."""
         lists: dict[str, dict[str, tuple[str, tuple[str, ...], str, str, str]]] = {}
         protobuf: dict[str, dict[str, tuple[int, str]]] = {}
         defaults: dict[str, dict[str, Any]] = {}
@@ -279,7 +280,6 @@ class Generator:
                         defaults.setdefault(key, {})[name] = fact["default"]
                     if isinstance(fact, dict) and "enum" in fact:
                         enums.setdefault(key, {})[name] = tuple(fact["enum"])
-        parts = [HEAD.format(version=VERSION), "from typing import Any", ""]
         for name, annotation, comment, value in (
             ("LISTS", "dict[str, dict[str, tuple[str, tuple[str, ...], str, str, str]]]", "module.Type → field → (list type, list map keys, patch strategy, patch merge key, map type); \"\" is the type itself.", lists),
             ("PROTOBUF", "dict[str, dict[str, tuple[int, str]]]", "module.Type → field → (number, wire type).", protobuf),
@@ -287,8 +287,8 @@ class Generator:
             ("ENUMS", "dict[str, dict[str, tuple[str, ...]]]", "module.Type → field → allowed values.", enums),
             ("REQUIRED", "dict[str, tuple[str, ...]]", "module.Type → required fields.", required),
         ):
-            parts.append(f'{name}: {annotation} = {pprint.pformat(value, width=160, compact=True)}\n"""{comment}"""\n')
-        return "\n".join(parts)
+            head = HEAD.format(version=VERSION) + ("\nfrom typing import Any\n" if "Any" in annotation else "")
+            yield name.lower(), f'{head}\n{name}: {annotation} = {pprint.pformat(value, width=160, compact=True)}\n"""{comment}"""\n'
 
     def canonical(self) -> str:
         """The fields on the way to a quantity, a time or a number: all that api/canonical.py must look at."""
@@ -441,7 +441,8 @@ def main() -> None:
     (TARGET / "base.py").write_text(HEAD.format(version=VERSION) + BASE)
     for package, module in MODULES.items():
         (TARGET / f"{module}.py").write_text(generator.module(package))
-    (TARGET / "tables.py").write_text(generator.tables())
+    for module, text in generator.tables():
+        (TARGET / f"{module}.py").write_text(text)
     (TARGET / "canonical_fields.py").write_text(generator.canonical())
     (TARGET / "resource_rows.py").write_text(generator.resources())
     BOOTSTRAP.parent.mkdir(parents=True, exist_ok=True)

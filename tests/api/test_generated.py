@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from kubelet_lite.api import encoding, resources
-from kubelet_lite.api._generated import canonical_fields, tables
+from kubelet_lite.api._generated import canonical_fields, defaults, enums, lists, protobuf, required
 
 ROOT = Path(__file__).resolve().parents[2]
 FACTS = ROOT / "scripts" / "facts"
@@ -101,20 +101,20 @@ def test_list_and_patch_facts_are_those_of_the_definitions(generate: ModuleType,
                 schema.get("x-kubernetes-list-type", ""), tuple(schema.get("x-kubernetes-list-map-keys", ())),
                 schema.get("x-kubernetes-patch-strategy", ""), schema.get("x-kubernetes-patch-merge-key", ""), schema.get("x-kubernetes-map-type", ""),
             )
-            assert tables.LISTS.get(key, {}).get(name, ("", (), "", "", "")) == want, f"{key}.{name}"
+            assert lists.LISTS.get(key, {}).get(name, ("", (), "", "", "")) == want, f"{key}.{name}"
 
 
 def test_protobuf_numbers_defaults_enumerations_and_required_fields_are_those_of_the_facts(generate: ModuleType, generator: Any) -> None:
     for definition, key, _ in types(generate, generator):
         facts = generator.openapi.get(definition, {})
-        assert tables.REQUIRED.get(key, ()) == tuple(facts.get("required", ()))
+        assert required.REQUIRED.get(key, ()) == tuple(facts.get("required", ()))
         for name, fact in facts.items():
             if isinstance(fact, dict):
-                assert tables.DEFAULTS.get(key, {}).get(name) == fact.get("default")
-                assert tables.ENUMS.get(key, {}).get(name, ()) == tuple(fact.get("enum", ()))
+                assert defaults.DEFAULTS.get(key, {}).get(name) == fact.get("default")
+                assert enums.ENUMS.get(key, {}).get(name, ()) == tuple(fact.get("enum", ()))
         for name, fact, _ in generator.flat_fields(definition):
             if "protobuf" in fact:
-                assert tables.PROTOBUF[key][name] == tuple(fact["protobuf"])
+                assert protobuf.PROTOBUF[key][name] == tuple(fact["protobuf"])
 
 
 def test_every_resource_of_discovery_has_its_scope_verbs_names_and_subresources() -> None:

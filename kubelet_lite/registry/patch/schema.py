@@ -1,6 +1,6 @@
 """What the types say about merging: for each field whether it is one leaf, a map, or a list whose items are known by keys or value.
 
-Built from the Structs and the facts of `api/_generated/tables.py`. Patches, managedFields and server-side apply share this view.
+Built from the Structs and the facts of `api/_generated/lists.py`. Patches, managedFields and server-side apply share this view.
 https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy
 """
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from kubelet_lite.api._generated.tables import DEFAULTS, LISTS
+from kubelet_lite.api._generated.defaults import DEFAULTS
+from kubelet_lite.api._generated.lists import LISTS
 from kubelet_lite.api.meta_v1 import ObjectMeta
 
 
