@@ -35,7 +35,7 @@ from kubelet_lite.api.core_v1 import (
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.requests import ListOptions
 from kubelet_lite.cluster import Cluster
-from kubelet_lite.scheduler.decision import Placement, schedule
+from kubelet_lite.scheduler.decision import Decisions, Placement
 from kubelet_lite.scheduler.node_table import NodeTable
 from kubelet_lite.scheduler.plugins import default_profile
 from kubelet_lite.scheduler.pod_info import pod_info
@@ -74,7 +74,8 @@ def demanding(number: int) -> Pod:
 
 
 def decide(name: str, pods: list[Pod]) -> Iterable[Row]:
-    nodes, profile, rng = NodeTable(), default_profile(), random.Random(1)
+    nodes, rng = NodeTable(), random.Random(1)
+    decisions = Decisions(nodes, default_profile())
     started = time.perf_counter()
     for number in range(NODES):
         nodes.set_node(node(number))
@@ -83,7 +84,7 @@ def decide(name: str, pods: list[Pod]) -> Iterable[Row]:
     for pod in pods:
         before = time.perf_counter()
         info = pod_info(pod)
-        outcome = schedule(nodes, info, profile, rng)
+        outcome = decisions.decide(info, rng)
         assert isinstance(outcome, Placement)
         nodes.place(info, outcome.node_name)
         longest = max(longest, time.perf_counter() - before)

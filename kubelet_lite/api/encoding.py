@@ -72,8 +72,11 @@ def decode_lenient(kind: type[T], data: bytes) -> T:
 def from_json(kind: type[T], value: Any) -> T:
     """Plain JSON values to an object (or a part of one): unknown fields and nulls are dropped. Raises reading.DecodingError."""
     if kind is not Unstructured:
-        text, _ = reading.read(kind, value)
-        return decode(kind, text)
+        try:
+            return decode(kind, encode_value(value))
+        except msgspec.MsgspecError:
+            text, _ = reading.read(kind, value)
+            return decode(kind, text)
     fields = reading.plain(value)
     metadata = from_json(ObjectMeta, fields.pop("metadata", None) or {})
     return Unstructured(kind=fields.pop("kind", None) or "", apiVersion=fields.pop("apiVersion", None) or "", metadata=metadata, fields=fields)  # type: ignore[return-value]

@@ -134,7 +134,7 @@ def node_matches(pod: Pod, node: Node) -> bool:
     labels = node.metadata.labels
     if any(labels.get(key) != value for key, value in pod.spec.nodeSelector.items()):
         return False
-    required = _required(pod)
+    required = required_terms(pod)
     return required is None or selects(required, node)
 
 
@@ -147,10 +147,11 @@ def term_matches(term: NodeSelectorTerm, node: Node) -> bool:
     """All of a term's conditions must hold; a term without any matches nothing."""
     if not term.matchExpressions and not term.matchFields:
         return False
-    return all(_holds(e, node.metadata.labels) for e in term.matchExpressions) and all(_field_holds(f, node) for f in term.matchFields)
+    return all(holds(e, node.metadata.labels) for e in term.matchExpressions) and all(field_holds(f, node.metadata.name) for f in term.matchFields)
 
 
-def _holds(requirement: NodeSelectorRequirement, labels: Mapping[str, str]) -> bool:
+def holds(requirement: NodeSelectorRequirement, labels: Mapping[str, str]) -> bool:
+    """Whether labels meet one condition."""
     value = labels.get(requirement.key)
     match requirement.operator:
         case "In":
@@ -171,16 +172,17 @@ def _holds(requirement: NodeSelectorRequirement, labels: Mapping[str, str]) -> b
             return False
 
 
-def _field_holds(requirement: NodeSelectorRequirement, node: Node) -> bool:
+def field_holds(requirement: NodeSelectorRequirement, node_name: str) -> bool:
+    """Whether a node's name, the only field there is, meets one condition."""
     if requirement.key != "metadata.name" or len(requirement.values) != 1:
         return False
-    equal = requirement.values[0] == node.metadata.name
+    equal = requirement.values[0] == node_name
     return equal if requirement.operator == "In" else not equal if requirement.operator == "NotIn" else False
 
 
 def required_node_names(pod: Pod) -> frozenset[str] | None:
     """The only nodes that required affinity by name leaves; None: it does not single out any. For membership alone."""
-    required = _required(pod)
+    required = required_terms(pod)
     if required is None or not required.nodeSelectorTerms:
         return None
     names: set[str] = set()
@@ -203,6 +205,7 @@ def preferred_node_score(pod: Pod, node: Node) -> int:
     return sum(p.weight for p in affinity.preferredDuringSchedulingIgnoredDuringExecution if term_matches(p.preference, node))
 
 
-def _required(pod: Pod) -> NodeSelector | None:
+def required_terms(pod: Pod) -> NodeSelector | None:
+    """The node affinity that must be met."""
     affinity = pod.spec.affinity.nodeAffinity if pod.spec.affinity is not None else None
     return affinity.requiredDuringSchedulingIgnoredDuringExecution if affinity is not None else None

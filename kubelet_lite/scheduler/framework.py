@@ -33,13 +33,13 @@ class PreFilter(Protocol):
 
     name: str
 
-    def narrow(self, pod: PodInfo, nodes: NodeTable) -> Mask | None:
-        """The only nodes worth looking at; None: all of them."""
+    def narrow(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Mask | None:
+        """Which of `rows` are worth looking at; None: all of them."""
         ...
 
 
 class Filter(Protocol):
-    """`mask` is asked for all nodes at once, `reject` only for rows that `mask` refused."""
+    """Judges a node by its own data and the pods on it alone, so that a verdict stands until one of these changes."""
 
     name: str
 
@@ -47,18 +47,22 @@ class Filter(Protocol):
         """Whether it could refuse any node: a plug-in that does not apply costs nothing."""
         ...
 
-    def mask(self, pod: PodInfo, nodes: NodeTable) -> Mask: ...
+    def mask(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Mask:
+        """Which of `rows` may take the pod."""
+        ...
 
     def reject(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Refusals:
-        """Why, in groups: each of `rows` in exactly one."""
+        """Why `rows`, which `mask` refused, may not: in groups, each row in exactly one."""
         ...
 
 
 class Score(Protocol):
-    """`column` gives the normalised score (0 to 100) of each of `rows`; None where the plug-in has nothing to say of this pod."""
+    """`column` gives the score (0 to 100) of each of `rows`; None where the plug-in has nothing to say of this pod."""
 
     name: str
     weight: int
+    relative: bool
+    """Whether a node's score depends on which other nodes are `rows`; otherwise on its own data and pods alone, as with filters."""
 
     def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column | None: ...
 

@@ -4,7 +4,7 @@ Filters and scores are operations on whole columns. Rows of nodes that left are 
 """
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -19,6 +19,8 @@ Mask = NDArray[np.bool_]
 Column = NDArray[np.int64]
 Rows = NDArray[np.intp]
 FIRST_CAPACITY: Final = 64
+MAX_KEPT_CHANGES: Final = 4096
+"""Rows remembered as changed: who looks more rarely than that looks at the whole table."""
 BASE_RESOURCES: Final = ("cpu", "memory", "ephemeral-storage")
 
 
@@ -36,11 +38,19 @@ class ImageState(msgspec.Struct, eq=False):
     rows: dict[int, None]
 
 
+class LabelColumn(msgspec.Struct, eq=False):
+    """One label of all nodes: `codes` numbers its values, -1 where a node does not have it."""
+
+    codes: Column
+    numbers: dict[str, int]
+    """Value → its number, in order of first sight."""
+
+
 class NodeTable:
     """All nodes and what is requested of them.
 
     `generation` moves with every change of a node's own data (labels, taints, allocatable), never with pods: what is computed
-    from labels and taints alone may be kept for as long as it stands.
+    from labels and taints alone may be kept for as long as it stands. `changed_since` says on which rows pods came or went.
     """
 
     def __init__(self) -> None:
@@ -65,9 +75,24 @@ class NodeTable:
         self._waiting: dict[str, dict[tuple[str, str], PodInfo]] = {}
         self._images: dict[str, ImageState] = {}
         self.generation = 0
+        self._labels: dict[str, LabelColumn] = {}
+        self._labels_as_of = 0
+        self._changed_rows: list[int] = []
+        self._forgotten_changes = 0
 
     def __len__(self) -> int:
         return len(self.row_of)
+
+    @property
+    def changes(self) -> int:
+        """How often pods came or went."""
+        return self._forgotten_changes + len(self._changed_rows)
+
+    def changed_since(self, changes: int) -> Rows | None:
+        """The rows on which pods came or went since `changes` was read; None when that is too long ago."""
+        if changes < self._forgotten_changes:
+            return None
+        return np.unique(np.array(self._changed_rows[changes - self._forgotten_changes:], np.intp))
 
     @property
     def width(self) -> int:
@@ -89,9 +114,6 @@ class NodeTable:
     def ports(self, row: int) -> Sequence[HostPort]:
         return self._ports[row]
 
-    def rows_with_ports(self) -> Iterator[int]:
-        return (row for row, ports in enumerate(self._ports) if ports)
-
     def image(self, name: str) -> ImageState | None:
         """The image, where any node has it."""
         return self._images.get(name)
@@ -100,6 +122,22 @@ class NodeTable:
         node = self.nodes[row]
         assert node is not None
         return node.metadata.name
+
+    def label(self, key: str) -> LabelColumn:
+        """The label `key` of all nodes; kept while `generation` stands."""
+        if self._labels_as_of != self.generation:
+            self._labels.clear()
+            self._labels_as_of = self.generation
+        found = self._labels.get(key)
+        if found is None:
+            codes, numbers = np.full(self._capacity, -1, np.int64), dict[str, int]()
+            for row in self.row_of.values():
+                node = self.nodes[row]
+                value = node.metadata.labels.get(key) if node is not None else None
+                if value is not None:
+                    codes[row] = numbers.setdefault(value, len(numbers))
+            found = self._labels[key] = LabelColumn(codes, numbers)
+        return found
 
     def placed(self, key: tuple[str, str]) -> Placed | None:
         return self._placed.get(key)
@@ -185,6 +223,10 @@ class NodeTable:
         self.scored_cpu[row] += sign * info.scored_requests[0]
         self.scored_memory[row] += sign * info.scored_requests[1]
         self.pod_count[row] += sign
+        self._changed_rows.append(row)
+        if len(self._changed_rows) > MAX_KEPT_CHANGES:
+            del self._changed_rows[: MAX_KEPT_CHANGES // 2]
+            self._forgotten_changes += MAX_KEPT_CHANGES // 2
 
     def _column(self, resource: str) -> int:
         column = self._columns.get(resource)

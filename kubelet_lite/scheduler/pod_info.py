@@ -42,6 +42,8 @@ class PodInfo(msgspec.Struct, frozen=True, eq=False):
     host_ports: tuple[HostPort, ...]
     placement_key: bytes
     """Equal for pods with equal node selector and node affinity; b"" when they have neither."""
+    likeness: bytes
+    """Equal for pods that every plug-in judges alike."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -61,7 +63,9 @@ def pod_info(pod: Pod) -> PodInfo:
         for port in container.ports
         if port.hostPort
     )
-    return PodInfo(pod, requests, placed, arriving, ports, placement_key)
+    images = [c.image for c in (*spec.containers, *spec.initContainers)]
+    likeness = msgspec.json.encode((requests, arriving, ports, placement_key, spec.tolerations, spec.nodeName, images), order="sorted")
+    return PodInfo(pod, requests, placed, arriving, ports, placement_key, likeness)
 
 
 def _scored(pod: Pod, whole: Mapping[str, int] | None = None) -> tuple[int, int]:

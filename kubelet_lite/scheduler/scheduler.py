@@ -23,7 +23,7 @@ from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH, ListOptions, WatchEvent
 from kubelet_lite.client.base import Client
 from kubelet_lite.client.events import EventRecorder
-from kubelet_lite.scheduler.decision import Placement, Unschedulable, schedule
+from kubelet_lite.scheduler.decision import Decisions, Placement, Unschedulable
 from kubelet_lite.scheduler.node_table import NodeTable
 from kubelet_lite.scheduler.plugins import default_profile
 from kubelet_lite.scheduler.pod_info import PodInfo, pod_info
@@ -54,8 +54,8 @@ class Scheduler(Actor):
 
     def _start_anew(self) -> None:
         """Forgets all: what a run knows comes from its own list and watch."""
-        self._profile = default_profile()
         self._nodes = NodeTable()
+        self._decisions = Decisions(self._nodes, default_profile())
         self._queue = SchedulingQueue()
         self._assumed: dict[tuple[str, str], str] = {}
         self._changed = anyio.Event()
@@ -169,7 +169,7 @@ class Scheduler(Actor):
             if waiting is None:
                 break
             self._attempts += 1
-            outcome = schedule(self._nodes, waiting.info, self._profile, self._environment.random)
+            outcome = self._decisions.decide(waiting.info, self._environment.random)
             if isinstance(outcome, Placement):
                 self._nodes.place(waiting.info, outcome.node_name)
                 self._assumed[waiting.info.key] = outcome.node_name

@@ -8,7 +8,7 @@ import numpy as np
 
 from kubelet_lite.api import encoding
 from kubelet_lite.api.core_v1 import Node, Pod
-from kubelet_lite.scheduler.decision import Unschedulable, feasible_rows, rejected, schedule, weighted_scores
+from kubelet_lite.scheduler.decision import Decisions, Unschedulable, feasible_rows, rejected, weighted_scores
 from kubelet_lite.scheduler.node_table import NodeTable
 from kubelet_lite.scheduler.plugins import default_profile
 from kubelet_lite.scheduler.pod_info import pod_info
@@ -26,7 +26,7 @@ def decide(scenario: dict[str, Any]) -> dict[str, Any]:
         nodes.place(pod_info(placed), placed.spec.nodeName)
     profile = default_profile()
     pod = pod_info(encoding.from_json(Pod, scenario["pod"]))
-    rows = feasible_rows(nodes, pod, profile)
+    rows = feasible_rows(nodes, pod, profile, np.flatnonzero(nodes.alive))
     refusals = rejected(nodes, pod, profile)
     answer: dict[str, Any] = {"feasible": sorted(nodes.name(int(row)) for row in rows)}
     answer["rejected"] = {
@@ -42,7 +42,7 @@ def decide(scenario: dict[str, Any]) -> dict[str, Any]:
                 scores[nodes.name(int(row))][name] = int(value)
         answer["scores"] = scores
         answer["totals"] = {nodes.name(int(row)): int(value) for row, value in zip(rows, total, strict=True)}
-    outcome = schedule(nodes, pod, profile, random.Random(1))
+    outcome = Decisions(nodes, profile).decide(pod, random.Random(1))
     if isinstance(outcome, Unschedulable):
         answer["message"] = outcome.message
     return answer

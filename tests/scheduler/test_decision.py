@@ -13,7 +13,7 @@ from kubelet_lite.api.core_v1 import (
     Taint,
     Toleration,
 )
-from kubelet_lite.scheduler.decision import Placement, Unschedulable, schedule
+from kubelet_lite.scheduler.decision import Decisions, Placement, Unschedulable
 from kubelet_lite.scheduler.node_table import NodeTable
 from kubelet_lite.scheduler.plugins import default_profile
 from kubelet_lite.scheduler.pod_info import PodInfo
@@ -21,7 +21,7 @@ from tests.scheduler.objects import a_node, a_pod, info, table
 
 
 def decided(nodes: NodeTable, pod: PodInfo, seed: int = 0) -> Placement | Unschedulable:
-    return schedule(nodes, pod, default_profile(), random.Random(seed))
+    return Decisions(nodes, default_profile()).decide(pod, random.Random(seed))
 
 
 def message(nodes: NodeTable, pod: PodInfo) -> str:

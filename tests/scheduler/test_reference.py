@@ -1,15 +1,17 @@
 """The columns say what a plain look at one node after the other says."""
 from __future__ import annotations
 
+import random
 from fractions import Fraction
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubelet_lite.api import quantities, scheduling_rules
 from kubelet_lite.api.core_v1 import Node, Pod, Taint, Toleration
-from kubelet_lite.scheduler.decision import feasible_rows, rejected, weighted_scores
+from kubelet_lite.scheduler.decision import Decisions, Placement, feasible_rows, rejected, weighted_scores
 from kubelet_lite.scheduler.node_table import NodeTable
 from kubelet_lite.scheduler.plugins import default_profile
 from kubelet_lite.scheduler.pod_info import pod_info
@@ -84,7 +86,7 @@ def test_the_columns_equal_a_plain_look_at_each_node(
             plain[f"n{where}"].pods.append(old)
     pod = a_pod("new", cpu, memory, nodeSelector={"zone": zone} if zone else {}, tolerations=tuple(tolerated))
     profile, wanted = default_profile(), pod_info(pod)
-    rows = feasible_rows(table, wanted, profile)
+    rows = feasible_rows(table, wanted, profile, np.flatnonzero(table.alive))
     refused = {table.name(int(row)): r.reasons for r, group in rejected(table, wanted, profile) for row in group}
     assert refused == {name: reasons for name, one in plain.items() if (reasons := one.refusal(pod)) is not None}
     assert sorted(table.name(int(row)) for row in rows) == sorted(name for name, one in plain.items() if one.refusal(pod) is None)
@@ -122,3 +124,42 @@ def test_placing_and_removing_every_pod_leaves_nothing_requested(nodes: list[dic
     assert not np.any(table.requested("memory"))
     assert not np.any(table.pod_count)
     assert not np.any(table.scored_cpu)
+
+
+steps = st.lists(st.tuples(st.sampled_from(["decide", "decide", "decide", "remove", "node", "cordon"]), st.integers(0, 5), amounts, sizes), min_size=1, max_size=25)
+
+
+@settings(max_examples=150)
+@given(steps, st.integers(0, 3))
+def test_what_is_kept_between_decisions_never_changes_one(found: list[tuple[str, int, str, str]], seed: int) -> None:
+    table = NodeTable()
+    for i in range(4):
+        table.set_node(a_node(f"n{i}", "4", "4Gi"))
+    kept = Decisions(table, default_profile())
+    for i, (action, number, cpu, memory) in enumerate(found):
+        if action == "decide":
+            pod = pod_info(a_pod(f"p{i}", cpu, memory))
+            outcome = kept.decide(pod, random.Random(seed))
+            assert outcome == Decisions(table, default_profile()).decide(pod, random.Random(seed))
+            if isinstance(outcome, Placement):
+                table.place(pod, outcome.node_name)
+        elif action == "remove":
+            table.remove(("default", f"p{number}"))
+        elif action == "node":
+            table.set_node(a_node(f"n{number}", cpu or "1", "2Gi"))
+        else:
+            table.set_node(a_node(f"n{number}", unschedulable=True))
+
+
+def test_changes_beyond_what_is_remembered_are_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kubelet_lite.scheduler.node_table.MAX_KEPT_CHANGES", 4)
+    table = NodeTable()
+    for i in range(3):
+        table.set_node(a_node(f"n{i}", "8"))
+    kept = Decisions(table, default_profile())
+    for i in range(30):
+        pod = pod_info(a_pod(f"p{i}", "1" if i % 7 else "2"))
+        outcome = kept.decide(pod, random.Random(1))
+        assert outcome == Decisions(table, default_profile()).decide(pod, random.Random(1))
+        if isinstance(outcome, Placement):
+            table.place(pod, outcome.node_name)

@@ -18,6 +18,7 @@ LARGEST_BYTES_PER_CONTAINER: Final = 1000 * MEGABYTE
 class ImageLocality:
     name = "ImageLocality"
     weight = 1
+    relative = False
 
     def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column | None:
         spec = pod.pod.spec

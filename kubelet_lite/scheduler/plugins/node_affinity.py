@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from kubelet_lite.api import scheduling_rules
+from kubelet_lite.scheduler import node_terms
 from kubelet_lite.scheduler.framework import Refusals, Rejection, normalised
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
@@ -22,6 +23,7 @@ class NodeAffinity:
 
     name = "NodeAffinity"
     weight = 2
+    relative = True
 
     def __init__(self) -> None:
         self._generation = -1
@@ -31,24 +33,19 @@ class NodeAffinity:
     def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
         return bool(pod.placement_key)
 
-    def mask(self, pod: PodInfo, nodes: NodeTable) -> Mask:
+    def mask(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Mask:
         self._refresh(nodes)
         found = self._masks.get(pod.placement_key)
         if found is None:
-            found = np.zeros(nodes.width, np.bool_)
-            for row in nodes.row_of.values():
-                node = nodes.nodes[row]
-                found[row] = node is not None and scheduling_rules.node_matches(pod.pod, node)
-            self._masks[pod.placement_key] = found
-        return found
+            found = self._masks[pod.placement_key] = node_terms.matching(nodes, pod.pod)
+        mask: Mask = found[rows]
+        return mask
 
-    def narrow(self, pod: PodInfo, nodes: NodeTable) -> Mask | None:
+    def narrow(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Mask | None:
         named = scheduling_rules.required_node_names(pod.pod) if pod.placement_key else None
         if named is None:
             return None
-        mask = np.zeros(nodes.width, np.bool_)
-        mask[[row for name in sorted(named) if (row := nodes.row_of.get(name)) is not None]] = True
-        return mask
+        return np.isin(rows, [nodes.row_of.get(name, -1) for name in named])
 
     def reject(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Refusals:
         return [(Rejection(self.name, ("node(s) didn't match Pod's node affinity/selector",), resolvable=False), rows)]
@@ -60,12 +57,7 @@ class NodeAffinity:
         self._refresh(nodes)
         found = self._points.get(pod.placement_key)
         if found is None:
-            found = np.zeros(nodes.width, np.int64)
-            for row in nodes.row_of.values():
-                node = nodes.nodes[row]
-                if node is not None:
-                    found[row] = scheduling_rules.preferred_node_score(pod.pod, node)
-            self._points[pod.placement_key] = found
+            found = self._points[pod.placement_key] = node_terms.preferred_points(nodes, pod.pod)
         return normalised(found[rows])
 
     def _refresh(self, nodes: NodeTable) -> None:

@@ -1,8 +1,6 @@
 """NodeName: a pod that names its node fits no other."""
 from __future__ import annotations
 
-import numpy as np
-
 from kubelet_lite.scheduler.framework import Refusals, Rejection
 from kubelet_lite.scheduler.node_table import Mask, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
@@ -14,11 +12,8 @@ class NodeName:
     def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
         return bool(pod.pod.spec.nodeName)
 
-    def mask(self, pod: PodInfo, nodes: NodeTable) -> Mask:
-        mask = np.zeros(nodes.width, np.bool_)
-        row = nodes.row_of.get(pod.pod.spec.nodeName)
-        if row is not None:
-            mask[row] = True
+    def mask(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Mask:
+        mask: Mask = rows == nodes.row_of.get(pod.pod.spec.nodeName, -1)
         return mask
 
     def reject(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Refusals:

@@ -14,11 +14,9 @@ class NodePorts:
     def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
         return bool(pod.host_ports)
 
-    def mask(self, pod: PodInfo, nodes: NodeTable) -> Mask:
-        mask = np.ones(nodes.width, np.bool_)
-        for row in nodes.rows_with_ports():
-            mask[row] = not any(wanted.clashes_with(taken) for wanted in pod.host_ports for taken in nodes.ports(row))
-        return mask
+    def mask(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Mask:
+        free = (not any(wanted.clashes_with(taken) for taken in nodes.ports(row) for wanted in pod.host_ports) for row in rows.tolist())
+        return np.fromiter(free, np.bool_, rows.size)
 
     def reject(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Refusals:
         return [(Rejection(self.name, ("node(s) didn't have free ports for the requested pod ports",), resolvable=True), rows)]

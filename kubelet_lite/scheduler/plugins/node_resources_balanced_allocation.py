@@ -16,6 +16,7 @@ from kubelet_lite.scheduler.pod_info import PodInfo
 class NodeResourcesBalancedAllocation:
     name = "NodeResourcesBalancedAllocation"
     weight = 1
+    relative = False
 
     def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column | None:
         wanted = pod.requests.get("cpu", 0), pod.requests.get("memory", 0)

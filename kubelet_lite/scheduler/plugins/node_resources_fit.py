@@ -19,15 +19,16 @@ ORDER: Final = {"cpu": 0, "memory": 1, "ephemeral-storage": 2}
 class NodeResourcesFit:
     name = "NodeResourcesFit"
     weight = 1
+    relative = False
 
     def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
         return True
 
-    def mask(self, pod: PodInfo, nodes: NodeTable) -> Mask:
-        mask: Mask = nodes.pod_count < nodes.pod_limit
+    def mask(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Mask:
+        mask: Mask = nodes.pod_count[rows] < nodes.pod_limit[rows]
         for resource, amount in pod.requests.items():
             if amount:
-                mask &= nodes.allocatable(resource) - nodes.requested(resource) >= amount
+                mask &= nodes.allocatable(resource)[rows] - nodes.requested(resource)[rows] >= amount
         return mask
 
     def reject(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Refusals:

@@ -16,8 +16,9 @@ class NodeUnschedulable:
     def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
         return bool(nodes.unschedulable.any()) and not scheduling_rules.tolerates(pod.pod.spec.tolerations, UNSCHEDULABLE)
 
-    def mask(self, pod: PodInfo, nodes: NodeTable) -> Mask:
-        return ~nodes.unschedulable
+    def mask(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Mask:
+        mask: Mask = ~nodes.unschedulable[rows]
+        return mask
 
     def reject(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Refusals:
         return [(Rejection(self.name, ("node(s) were unschedulable",), resolvable=False), rows)]

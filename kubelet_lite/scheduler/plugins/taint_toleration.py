@@ -8,7 +8,7 @@ import numpy as np
 
 from kubelet_lite.api import scheduling_rules
 from kubelet_lite.api.core_v1 import Taint
-from kubelet_lite.scheduler.framework import Refusals, Rejection, normalised
+from kubelet_lite.scheduler.framework import MAX_NODE_SCORE, Refusals, Rejection, normalised
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
 
@@ -18,13 +18,14 @@ class TaintToleration:
 
     name = "TaintToleration"
     weight = 3
+    relative = True
 
     def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
         return len(nodes.taint_sets) > 1
 
-    def mask(self, pod: PodInfo, nodes: NodeTable) -> Mask:
+    def mask(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Mask:
         passes = np.array([self._untolerated(pod, taints) is None for taints in nodes.taint_sets], np.bool_)
-        mask: Mask = passes[nodes.taint_set]
+        mask: Mask = passes[nodes.taint_set[rows]]
         return mask
 
     def reject(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Refusals:
@@ -32,14 +33,13 @@ class TaintToleration:
 
     def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column:
         tolerations = tuple(t for t in pod.pod.spec.tolerations if not t.effect or t.effect == "PreferNoSchedule")
-        counts = np.array(
-            [
-                sum(taint.effect == "PreferNoSchedule" and not scheduling_rules.tolerates(tolerations, taint) for taint in taints)
-                for taints in nodes.taint_sets
-            ],
-            np.int64,
-        )
-        return normalised(counts[nodes.taint_set[rows]], reverse=True)
+        counts = [
+            sum(taint.effect == "PreferNoSchedule" and not scheduling_rules.tolerates(tolerations, taint) for taint in taints)
+            for taints in nodes.taint_sets
+        ]
+        if not any(counts):
+            return np.full(rows.size, MAX_NODE_SCORE, np.int64)
+        return normalised(np.array(counts, np.int64)[nodes.taint_set[rows]], reverse=True)
 
     @staticmethod
     def _untolerated(pod: PodInfo, taints: tuple[Taint, ...]) -> Taint | None:
