@@ -20,6 +20,7 @@ import msgspec
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api import encoding, reading
 from kubelet_lite.api.canonical import canonicalise
+from kubelet_lite.registry.conversion import CONVERSIONS
 
 RECORDED = Path(__file__).parents[2] / "recorded"
 sys.path.insert(0, str(RECORDED))
@@ -42,6 +43,16 @@ def decoded(kind: type, value: Any, unknown: list[str]) -> Any:
         return canonicalise(encoding.decode(kind, text))
     except (reading.DecodingError, msgspec.ValidationError, ValueError) as error:
         raise Undecodable(str(error)) from error
+
+
+def to_stored(resource: Any, obj: Any) -> Any:
+    conversion = CONVERSIONS.get((resource.api_version, resource.plural))
+    return conversion.to_stored(obj) if conversion is not None else obj
+
+
+def to_served(resource: Any, obj: Any) -> Any:
+    conversion = CONVERSIONS.get((resource.api_version, resource.plural))
+    return conversion.to_served(obj) if conversion is not None else obj
 
 
 def unmasked(value: Any) -> Any:
@@ -71,15 +82,15 @@ def answer(resource: Any, rules: Any, base: dict[str, Any], record: dict[str, An
         new = decoded(resource.type, value, unknown)
         if unknown and record.get("strict"):
             return {"status": 400}
-        new = rules.default(new)
-        old = None if create else rules.default(decoded(resource.type, base["stored"], []))
+        new = rules.default(to_stored(resource, new))
+        old = None if create else rules.default(to_stored(resource, decoded(resource.type, base["stored"], [])))
         new = settled(resource, rules, new, old)
         errors = [*rules.validate(new), *rules.validate_create(new)] if old is None else update_errors(rules, new, old)
         if errors:
             raise Invalid.of(resource.group, resource.kind, new.metadata.name, errors)
         out["warnings"] = [f'299 - {json.dumps(w)}' for w in [*unknown, *rules.warnings(new, old)]]
         out["status"] = 201 if create else 200
-        result = masked(replay.strip(to_json(new)), sent)
+        result = masked(replay.strip(to_json(to_served(resource, new))), sent)
         for name in ("resourceVersion", "uid", "creationTimestamp"):
             reference = base["created" if create else "updated"]["metadata"]
             result["metadata"].pop(name, None)
@@ -194,7 +205,8 @@ def run(name: str, show: int, only: str = "") -> tuple[int, int, int]:
     base["stored"]["metadata"]["resourceVersion"] = "7"
     resource = resources.find_kind(base["object"]["apiVersion"], base["object"]["kind"])
     assert resource is not None
-    rules = RULES.get(resource.qualified, DEFAULT_RULES)
+    conversion = CONVERSIONS.get((resource.api_version, resource.plural))
+    rules = RULES.get((conversion.stored if conversion is not None else resource).qualified, DEFAULT_RULES)
     same = compared = 0
     for record in records:
         if PIPELINE_PATHS.match(record["path"]) or not re.search(only, f"{record['verb']} {record['path']}"):
