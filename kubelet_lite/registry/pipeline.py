@@ -29,7 +29,6 @@ from kubelet_lite.api.requests import RequestContext
 from kubelet_lite.api.timestamps import format_time
 from kubelet_lite.registry import deletion, metadata
 from kubelet_lite.registry.admission.plugin import Review
-from kubelet_lite.registry.empty_lists import as_stored
 from kubelet_lite.registry.part import Part
 from kubelet_lite.registry.patch import managed_fields
 from kubelet_lite.registry.rules import Allocator
@@ -146,7 +145,7 @@ class Pipeline:
         obj = without_empty_lists(obj)
         if ctx.dry_run:
             return obj
-        obj = stamped(as_stored(obj), self._store.next_revision)
+        obj = stamped(obj, self._store.next_revision)
         self._store.put(key, obj, expected=0)
         if allocator is not None:
             allocator.written(None, obj)
@@ -235,7 +234,7 @@ class Pipeline:
         new = without_empty_lists(_joined(new, live))
         if ctx.dry_run:
             return new, False
-        return self._written(target, key, live, as_stored(new)), False
+        return self._written(target, key, live, new), False
 
     def _carried(self, ctx: RequestContext, target: Stored, meta: ObjectMeta, old: ObjectMeta, change: Change) -> ObjectMeta:
         """The new metadata with what an update cannot change, after the checks of who is meant and of when it was read."""

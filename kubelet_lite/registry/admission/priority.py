@@ -4,16 +4,21 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/pod-priority-preemption/
 """
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 
 from msgspec.structs import replace
 
-from kubelet_lite.api.core_v1 import Pod
+from kubelet_lite.api.core_v1 import Pod, PodSpec
 from kubelet_lite.api.scheduling_v1 import PriorityClass
 from kubelet_lite.registry.admission.plugin import Plugin, Review, World, on
+from kubelet_lite.registry.sharing import by_identity
 
 CLASSES: Final = "priorityclasses.scheduling.k8s.io"
 DEFAULT_POLICY: Final = "PreemptLowerPriority"
+MAX_SPECS: Final = 1024
+"""Specs whose changed form is remembered: pods of one template share the spec that they end up with."""
 SYSTEM_CLASSES: Final = ("system-cluster-critical", "system-node-critical")
 
 
@@ -32,7 +37,17 @@ def _mutate(pod: Pod, review: Review, world: World) -> Pod:
             f"the string value of PreemptionPolicy ({spec.preemptionPolicy}) must not be provided in pod spec; priority admission controller"
             f" computed {policy} from the given PriorityClass name", pod,
         )
-    return replace(pod, spec=replace(spec, priorityClassName=name, priority=priority, preemptionPolicy=policy))
+    new = _with_priority(spec)(name, priority, policy)
+    return pod if new is spec else replace(pod, spec=new)
+
+
+@by_identity(MAX_SPECS)
+def _with_priority(spec: PodSpec) -> Callable[[str, int, str], PodSpec]:
+    @cache
+    def changed(name: str, priority: int, policy: str) -> PodSpec:
+        return replace(spec, priorityClassName=name, priority=priority, preemptionPolicy=policy)
+
+    return changed
 
 
 def _kept(pod: Pod, old: Pod) -> Pod:

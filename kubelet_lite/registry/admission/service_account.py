@@ -4,6 +4,9 @@ https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#
 """
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -14,8 +17,10 @@ from kubelet_lite.api.core_v1 import (
     DownwardAPIProjection,
     DownwardAPIVolumeFile,
     KeyToPath,
+    LocalObjectReference,
     ObjectFieldSelector,
     Pod,
+    PodSpec,
     ProjectedVolumeSource,
     ServiceAccount,
     ServiceAccountTokenProjection,
@@ -23,7 +28,9 @@ from kubelet_lite.api.core_v1 import (
     VolumeMount,
     VolumeProjection,
 )
+from kubelet_lite.api.encoding import encode_value
 from kubelet_lite.registry.admission.plugin import Plugin, Review, World, on
+from kubelet_lite.registry.sharing import by_identity
 
 DEFAULT_NAME: Final = "default"
 MIRROR_ANNOTATION: Final = "kubernetes.io/config.mirror"
@@ -34,6 +41,8 @@ TOKEN_LIFETIME_SECONDS: Final = 3607
 """An hour and a little: the number by which Kubernetes knows tokens that it asked for itself."""
 SUFFIX_LETTERS: Final = "bcdfghjklmnpqrstvwxz2456789"
 SUFFIX_LENGTH: Final = 5
+MAX_SPECS: Final = 1024
+"""Specs whose changed form is remembered."""
 
 _TOKEN_SOURCE: Final = ProjectedVolumeSource(
     sources=(
@@ -53,14 +62,26 @@ def _mutate(pod: Pod, review: Review, world: World) -> Pod:
     spec = pod.spec
     name = spec.serviceAccountName or DEFAULT_NAME
     account = _account(pod, name, review, world)
-    changes: dict[str, Any] = {}
-    if not spec.serviceAccountName:
-        changes["serviceAccountName"] = changes["serviceAccount"] = name
-    if _mounts_token(account, pod):
-        changes.update(_mounted(pod, world))
-    if not spec.imagePullSecrets and account.imagePullSecrets:
-        changes["imagePullSecrets"] = account.imagePullSecrets
-    return replace(pod, spec=replace(spec, **changes)) if changes else pod
+    new = _run_as(spec)(name, _mounts_token(account, pod), account.imagePullSecrets)
+    return pod if new is spec else replace(pod, spec=new)
+
+
+@by_identity(MAX_SPECS)
+def _run_as(spec: PodSpec) -> Callable[[str, bool, tuple[LocalObjectReference, ...]], PodSpec]:
+    """The spec as an account changes it, remembered: pods of one template share the spec that they end up with."""
+
+    @cache
+    def changed(name: str, mounts_token: bool, pull_secrets: tuple[LocalObjectReference, ...]) -> PodSpec:
+        changes: dict[str, Any] = {}
+        if not spec.serviceAccountName:
+            changes["serviceAccountName"] = changes["serviceAccount"] = name
+        if mounts_token:
+            changes.update(_mounted(spec))
+        if not spec.imagePullSecrets and pull_secrets:
+            changes["imagePullSecrets"] = pull_secrets
+        return replace(spec, **changes) if changes else spec
+
+    return changed
 
 
 def _account(pod: Pod, name: str, review: Review, world: World) -> ServiceAccount:
@@ -76,11 +97,10 @@ def _mounts_token(account: ServiceAccount, pod: Pod) -> bool:
     return account.automountServiceAccountToken is not False
 
 
-def _mounted(pod: Pod, world: World) -> dict[str, Any]:
+def _mounted(spec: PodSpec) -> dict[str, Any]:
     """The fields of the spec that change: every container without something at the path gets the token's volume."""
-    spec = pod.spec
     present = next((volume.name for volume in spec.volumes if volume.name.startswith(VOLUME_PREFIX)), "")
-    name = present or VOLUME_PREFIX + "".join(world.environment.random.choices(SUFFIX_LETTERS, k=SUFFIX_LENGTH))
+    name = present or VOLUME_PREFIX + _suffix(spec)
     mount = VolumeMount(name=name, readOnly=True, mountPath=MOUNT_PATH)
     changes: dict[str, Any] = {}
     for field in ("initContainers", "containers"):
@@ -93,6 +113,16 @@ def _mounted(pod: Pod, world: World) -> dict[str, Any]:
     if changes and not present:
         changes["volumes"] = (*spec.volumes, Volume(name=name, projected=_TOKEN_SOURCE))
     return changes
+
+
+def _suffix(spec: PodSpec) -> str:
+    """Letters that look random, as Kubernetes' are, and follow from the spec: equal specs stay equal."""
+    number = int.from_bytes(hashlib.sha256(encode_value(spec)).digest()[:8])
+    letters = []
+    for _ in range(SUFFIX_LENGTH):
+        number, letter = divmod(number, len(SUFFIX_LETTERS))
+        letters.append(SUFFIX_LETTERS[letter])
+    return "".join(letters)
 
 
 def _lacks_mount(container: Container) -> bool:
