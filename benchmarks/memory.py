@@ -1,0 +1,65 @@
+"""Bytes a pod, and pauses of the collector, with 150,000 pods kept: created through LocalClient, equal in all but their names."""
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+
+from benchmarks.client import client, pod
+from benchmarks.report import Row, main
+
+PODS: Final = 150_000
+
+
+def resident_bytes() -> int:
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) * 1024
+
+
+class Pauses:
+    """Longest and total time in the collector while the block runs, in milliseconds."""
+
+    def __enter__(self) -> Pauses:
+        self.longest = self.total = 0.0
+        self._begun = 0.0
+        gc.callbacks.append(self._callback)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        gc.callbacks.remove(self._callback)
+
+    def _callback(self, phase: str, info: dict[str, Any]) -> None:
+        if phase == "start":
+            self._begun = time.perf_counter()
+        else:
+            took = (time.perf_counter() - self._begun) * 1000
+            self.total += took
+            self.longest = max(self.longest, took)
+
+
+def pods() -> Iterable[Row]:
+    async def run() -> tuple[float, Pauses]:
+        async with client() as on:
+            gc.collect()
+            before = resident_bytes()
+            with Pauses() as pauses:
+                for number in range(PODS):
+                    await on.create(pod(number))
+                after = resident_bytes()
+                gc.collect()
+            return (after - before) / PODS, pauses
+
+    size, pauses = anyio.run(run)
+    yield Row("150,000 pods", "bytes a pod", size, "B", "resident; history within its limits included")
+    yield Row("150,000 pods", "longest collector pause", pauses.longest, "ms")
+    yield Row("150,000 pods", "collector in all", pauses.total, "ms")
+
+
+WORKLOADS: Final = {"pods": pods}
+
+if __name__ == "__main__":
+    main("memory", WORKLOADS)
