@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from kubelet_lite.api import names
 from kubelet_lite.api.errors import FieldError, invalid, not_supported
 from kubelet_lite.api.policy_v1 import PodDisruptionBudget
 from kubelet_lite.registry.kinds.ages import age
@@ -43,6 +44,7 @@ RULES: Final = KindRules(
     resource="poddisruptionbudgets.policy",
     validate=lambda obj: tuple(_errors(obj)),
     validate_status_update=lambda new, old: tuple(_status_errors(new, old)),
+    name_errors=names.path_segment_name_or_prefix,
     generation=True,
     unconditional_update=False,
     row=_row,

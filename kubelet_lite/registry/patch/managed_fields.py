@@ -328,11 +328,11 @@ def _of_creation(new: Any, manager: str, subresource: str, now: float, resource:
 
 def _created_fields(new: Any, resource: Resource, subresource: str) -> bytes:
     """What the creator owns, as FieldsV1: a pure function of the object's shape."""
-    shape = None if isinstance(new, Unstructured) else (resource, subresource, shape_of(new, _without(resource, subresource), IDENTITY))
-    known = _SHAPES.get(shape) if shape is not None else None
-    if known is not None:
-        return known
     try:
+        shape = None if isinstance(new, Unstructured) else (resource, subresource, shape_of(new, _without(resource, subresource), IDENTITY))
+        known = _SHAPES.get(shape) if shape is not None else None
+        if known is not None:
+            return known
         comparison = compare_objects(None, new, resource, subresource)
     except MergeError:
         return b""
