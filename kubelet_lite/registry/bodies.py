@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from kubelet_lite.api import encoding, reading, yaml_text
 from kubelet_lite.api.canonical import canonicalise
@@ -20,24 +21,57 @@ from kubelet_lite.api.requests import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRA
 from kubelet_lite.api.timestamps import TimeError
 from kubelet_lite.registry.patch import apply_json_patch, apply_merge_patch, apply_strategic
 from kubelet_lite.registry.patch.strategic import go_shown
+from kubelet_lite.registry.sharing import by_identity
 
+MAX_SPECS: Final = 1024
+"""Specs whose canonical form is remembered: many pods are made of one."""
 CONTENT_TYPES: Final = (JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, APPLY_PATCH)
 
 
 def typed(ctx: RequestContext, kind: type[Any], body: Any, *, any_version: bool = False) -> Any:
     """The object of a create or update, in canonical form. Raises BadRequest."""
+    obj = decoded(ctx, kind, body, any_version=any_version)
+    return obj if isinstance(body, Body) else canonical(obj)
+
+
+def decoded(ctx: RequestContext, kind: type[Any], body: Any, *, any_version: bool = False) -> Any:
+    """The same, but an object handed over in process is yet to be made `canonical`."""
     if isinstance(body, Body):
-        decoded = decode_body(kind, body.data, body.content_type, field_validation=ctx.field_validation, any_version=any_version)
-        if decoded.problems:
-            ctx.warnings += decoded.problems
-        return decoded.object
+        found = decode_body(kind, body.data, body.content_type, field_validation=ctx.field_validation, any_version=any_version)
+        if found.problems:
+            ctx.warnings += found.problems
+        return found.object
     if not isinstance(body, kind):
         raise BadRequest(f"the object provided is unrecognized (must be of type {kind.__name__})")
+    return body
+
+
+def canonical(obj: Any, live: Any = None) -> Any:
+    """An object in canonical form; `live`, where there is one, is in it already. Raises BadRequest."""
     try:
-        return canonicalise(body)
+        return _canonical(obj, live)
     except (QuantityError, TimeError) as error:
-        name, api_version = encoding.names_of(kind)
+        name, api_version = encoding.names_of(type(obj))
         raise BadRequest(f'{name} in version "{api_version.rpartition("/")[2]}" cannot be handled as a {name}: {error}') from error
+
+
+def _canonical(obj: Any, live: Any) -> Any:
+    """Looks only at what the live object does not hold itself."""
+    changed: dict[str, Any] = {}
+    for name in obj.__struct_fields__:
+        value = getattr(obj, name)
+        if live is not None and value is getattr(live, name):
+            continue
+        if isinstance(value, msgspec.Struct):
+            new = _canonical_spec(value) if name == "spec" and live is None else canonicalise(value)
+            if new is not value:
+                changed[name] = new
+        elif isinstance(value, tuple):
+            return canonicalise(obj)
+    return replace(obj, **changed) if changed else obj
+
+
+_canonical_spec: Final = by_identity(MAX_SPECS)(canonicalise)
 
 
 class Patch(msgspec.Struct, frozen=True, kw_only=True):

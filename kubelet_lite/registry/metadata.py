@@ -38,6 +38,16 @@ def generated_name(base: str, random: Random) -> str:
     return base[:LONGEST_GENERATED_BASE] + "".join(random.choices(SUFFIX_ALPHABET, k=GENERATED_SUFFIX))
 
 
+def untouched(new: ObjectMeta, old: ObjectMeta) -> bool:
+    """Whether `new` has the very values of `old` in all that is checked here: what was right is right still."""
+    return (
+        new.labels is old.labels and new.annotations is old.annotations and new.ownerReferences is old.ownerReferences
+        and new.finalizers is old.finalizers and new.name == old.name and new.generateName == old.generateName and new.uid == old.uid
+        and new.namespace == old.namespace and new.deletionTimestamp == old.deletionTimestamp
+        and new.deletionGracePeriodSeconds == old.deletionGracePeriodSeconds and new.creationTimestamp == old.creationTimestamp
+    )
+
+
 def errors(meta: ObjectMeta, namespaced: bool, name_errors: NameErrors) -> Sequence[FieldError]:
     """What is wrong with the metadata of an object, whatever it was before."""
     wrong: list[FieldError] = []

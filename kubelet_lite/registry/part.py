@@ -38,20 +38,30 @@ def _update_errors(target: Stored) -> Callable[[Any, Any], Sequence[FieldError]]
     rules, namespaced = target.rules, target.resource.namespaced
     name_errors = rules.name_errors or metadata.default_name_errors
 
-    def whole(new: Any) -> Sequence[FieldError]:
+    def whole(new: Any, live: Any) -> Sequence[FieldError]:
+        if metadata.untouched(new.metadata, live.metadata):
+            return rules.validate(new)
         return [*metadata.errors(new.metadata, namespaced, name_errors), *metadata.core_errors(new.metadata), *rules.validate(new)]
 
-    def transition(new: Any, live: Any) -> Sequence[FieldError]:
-        return [*metadata.transition_errors(new.metadata, live.metadata), *rules.validate_update(new, live)]
-
     def before(new: Any, live: Any) -> Sequence[FieldError]:
-        return [*whole(new), *transition(new, live)]
+        return [*whole(new, live), *transition_errors(new, live), *rules.validate_update(new, live)]
 
     def after(new: Any, live: Any) -> Sequence[FieldError]:
-        return [*transition(new, live), *whole(new)]
+        return [*transition_errors(new, live), *rules.validate_update(new, live), *whole(new, live)]
 
-    order: Mapping[str, Callable[[Any, Any], Sequence[FieldError]]] = {"before": before, "after": after, "never": transition}
+    def never(new: Any, live: Any) -> Sequence[FieldError]:
+        return [*transition_errors(new, live), *rules.validate_update(new, live)]
+
+    def instead(new: Any, live: Any) -> Sequence[FieldError]:
+        return [*whole(new, live), *rules.validate_update(new, live)]
+
+    order: Mapping[str, Callable[[Any, Any], Sequence[FieldError]]] = {"before": before, "after": after, "never": never, "instead": instead}
     return order[rules.validate_on_update]
+
+
+def transition_errors(new: Any, live: Any) -> Sequence[FieldError]:
+    """The rules of metadata for a change, as the kinds apply them once more."""
+    return () if metadata.untouched(new.metadata, live.metadata) else metadata.transition_errors(new.metadata, live.metadata)
 
 
 def status_part(target: Stored) -> Part:
@@ -66,6 +76,6 @@ def status_part(target: Stored) -> Part:
         return rules.prepare_status_update(replace(new, metadata=meta, **{name: getattr(live, name) for name in fields}), live)
 
     def validate(new: Any, live: Any) -> Sequence[FieldError]:
-        return [*metadata.transition_errors(new.metadata, live.metadata), *rules.validate_status_update(new, live)]
+        return [*transition_errors(new, live), *rules.validate_status_update(new, live)]
 
     return Part(subresource="status", prepare=prepare, validate=validate)

@@ -19,6 +19,7 @@ from kubelet_lite.api.errors import (
     ApiError,
     BadRequest,
     Conflict,
+    FieldError,
     Invalid,
     NotFound,
     ServerTimeout,
@@ -71,14 +72,10 @@ class Pipeline:
         self._store = store
         self._environment = environment
         self._view = view
-        self._admission_now = admission
+        self._admission = admission
         self._shares = Shares()
         self._allocators: dict[str, Allocator] = {}
         self._now = (-1, "")
-
-    @property
-    def _admission(self) -> Admission | None:
-        return self._admission_now()
 
     # What is received
 
@@ -86,21 +83,21 @@ class Pipeline:
         """A canonical served object as it came in, in the stored form, with defaults."""
         if target.to_stored is not None:
             obj = target.to_stored(obj)
-        return self._shared(target.rules.default(self._shared(target.normalised(obj))))
+        obj = target.normalised(obj)
+        if not target.rules.shares_spec:
+            return target.rules.default(obj)
+        return self._with_shared_spec(target.rules.default(self._with_shared_spec(obj)))
 
-    def _shared(self, obj: Any) -> Any:
-        spec = getattr(obj, "spec", None)
-        if spec is None:
-            return obj
-        shared = self._shares.share(spec)
-        return obj if shared is spec else replace(obj, spec=shared)
+    def _with_shared_spec(self, obj: Any) -> Any:
+        shared = self._shares.share(obj.spec)
+        return obj if shared is obj.spec else replace(obj, spec=shared)
 
     # Create
 
     def create(self, ctx: RequestContext, target: Stored, namespace: str, obj: Any, *, owned: Entries | None = None) -> Any:
         """Stores a new object. `owned`: its managedFields, where the caller knows better (apply)."""
         meta: ObjectMeta = obj.metadata
-        rules, resource = target.rules, target.resource
+        rules, resource, admission = target.rules, target.resource, self._admission()
         if meta.namespace != namespace and meta.namespace and namespace:
             raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
         meta = replace(
@@ -116,8 +113,8 @@ class Pipeline:
                 None, target.view(obj), manager=manager(ctx), now=self._environment.now(), resource=target.served, convert=target.convert,
             )
         review = Review(context=ctx, resource=target.served, operation="CREATE", namespace=namespace, name=meta.name)
-        if self._admission is not None:
-            obj = self._admission.mutate(obj, review)
+        if admission is not None:
+            obj = admission.mutate(obj, review)
         meta = obj.metadata
         obj = replace(obj, metadata=replace(
             meta, name=meta.name or self._generated_name(target, namespace, meta.generateName), uid=self._environment.uid(),
@@ -134,8 +131,8 @@ class Pipeline:
         if wrong:
             raise Invalid.of(resource.group, resource.kind, meta.name, wrong)
         ctx.warnings += rules.warnings(obj, None)
-        if self._admission is not None:
-            self._admission.validate(obj, review)
+        if admission is not None:
+            admission.validate(obj, review)
         if meta.resourceVersion:
             raise ApiError("resourceVersion should not be set on objects to be created", code=500, reason="")
         key = Key(resource.qualified, meta.namespace, meta.name)
@@ -185,7 +182,7 @@ class Pipeline:
 
     def update(self, ctx: RequestContext, target: Stored, namespace: str, name: str, change: Change) -> tuple[Any, bool]:
         """Changes an object; returns it and whether it was created. An update that changes nothing writes nothing."""
-        served, resource, rules = target.served, target.resource, target.rules
+        served, resource, rules, admission = target.served, target.resource, target.rules, self._admission()
         key = Key(resource.qualified, namespace, name)
         live = self._store.get(key)
         if live is None:
@@ -207,8 +204,8 @@ class Pipeline:
         review = Review(
             context=ctx, resource=served, operation="UPDATE", namespace=namespace, name=name, subresource=part.subresource, old=live,
         )
-        if self._admission is not None:
-            new = self._admission.mutate(new, review)
+        if admission is not None:
+            new = admission.mutate(new, review)
         allocator = self._allocator(target)
         if allocator is not None and not part.subresource:
             new = allocator.allocate(new, live, ctx.dry_run)
@@ -217,14 +214,17 @@ class Pipeline:
         if rules.generation and part.moves_generation is not None and part.moves_generation(new, live):
             new = replace(new, metadata=replace(new.metadata, generation=old_meta.generation + 1))
         meta: ObjectMeta = new.metadata
-        wrong = [*metadata.errors(meta, resource.namespaced, metadata.path_segment_errors), *metadata.transition_errors(meta, old_meta)]
+        wrong: list[FieldError] = []
+        if not metadata.untouched(meta, old_meta):
+            wrong += metadata.errors(meta, resource.namespaced, metadata.path_segment_errors)
+            wrong += metadata.transition_errors(meta, old_meta)
         wrong += part.validate(new, live)
         if wrong:
             raise Invalid.of(resource.group, resource.kind, meta.name, wrong)
         if part.warnings is not None:
             ctx.warnings += part.warnings(new, live)
-        if self._admission is not None:
-            self._admission.validate(new, review)
+        if admission is not None:
+            admission.validate(new, review)
         if deletion.ends_with(live, new, rules):
             if not ctx.dry_run:
                 new = self._remove(target, key, live, new)
@@ -270,9 +270,10 @@ class Pipeline:
         if live is None:
             raise NotFound.of(served.group, served.plural, name)
         self.check_deletable(target, live, options)
-        if self._admission is not None:
+        admission = self._admission()
+        if admission is not None:
             review = Review(context=ctx, resource=served, operation="DELETE", namespace=namespace, name=name, old=live)
-            self._admission.validate(None, review)
+            admission.validate(None, review)
         plan = deletion.plan(live, options, rules, self._environment.now())
         dry = ctx.dry_run or bool(options.dryRun)
         if plan.mark is not None:

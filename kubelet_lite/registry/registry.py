@@ -150,12 +150,13 @@ class Registry:
             _check_name(wanted, name, namespace)
             return self._rescale(ctx, target, namespace, name, lambda shown: wanted, replaces=True)
         part = self._part(target, subresource)
-        obj = bodies.typed(ctx, resource.type, body)
-        _check_name(obj, name, namespace)
-        obj = self._pipeline.received(target, obj)
-        change = Change(
-            make=lambda live: obj, part=part, replaces=True, may_create=target.rules.create_on_update and not subresource,
-        )
+        sent = bodies.decoded(ctx, resource.type, body)
+        _check_name(sent, name, namespace)
+
+        def make(live: Any | None) -> Any:
+            return self._pipeline.received(target, bodies.canonical(sent, live if target.to_served is None else None))
+
+        change = Change(make=make, part=part, replaces=True, may_create=target.rules.create_on_update and not subresource)
         new, created = self._pipeline.update(ctx, target, namespace, name, change)
         return target.view(new), created
 

@@ -108,9 +108,11 @@ class KindRules(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a creator may set status although there is a status subresource (nodes)."""
     status_update_keeps: tuple[str, ...] = ()
     """Fields of metadata that an update of status cannot change, beside those which nobody can: e.g. labels, ownerReferences."""
-    validate_on_update: Literal["before", "after", "never"] = "before"
-    """When an update runs metadata rules and `validate` on the new object: before `validate_update`, after it, or not at all. It shows
-    in the order and the number of an Invalid's causes."""
+    validate_on_update: Literal["before", "after", "never", "instead"] = "before"
+    """When an update runs metadata rules and `validate` on the new object: before `validate_update` and the rules of a change of metadata,
+    after them, not at all, or instead of the latter. It shows in the order and the number of an Invalid's causes."""
+    shares_spec: bool = False
+    """Whether many objects have equal specs, to be stored once (pods)."""
     begin_deletion: Callable[[Any], Any] | None = None
     """For kinds which are marked as deleted first and go when something has cleaned up (namespaces): the object so marked."""
     holds_deletion: Callable[[Any], bool] | None = None

@@ -10,9 +10,8 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from kubelet_lite.api.errors import FieldError
-from kubelet_lite.registry import metadata
 from kubelet_lite.registry.kinds.namespaces import validate_finalize
-from kubelet_lite.registry.part import Part
+from kubelet_lite.registry.part import Part, transition_errors
 
 
 def _finalize(new: Any, live: Any) -> Any:
@@ -20,7 +19,7 @@ def _finalize(new: Any, live: Any) -> Any:
 
 
 def _finalize_errors(new: Any, live: Any) -> Sequence[FieldError]:
-    return [*metadata.transition_errors(new.metadata, live.metadata), *validate_finalize(new, live)]
+    return [*transition_errors(new, live), *validate_finalize(new, live)]
 
 
 PARTS: Final[Mapping[tuple[str, str], Part]] = {

@@ -86,6 +86,7 @@ def warnings(pod: Pod, old: Pod | None) -> Sequence[str]:
 
 RULES: Final = KindRules(
     resource="pods",
+    shares_spec=True,
     default=default,
     prepare_create=prepare_pod_create,
     validate=validate,
