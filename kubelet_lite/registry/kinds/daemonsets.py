@@ -136,7 +136,7 @@ RULES: Final = KindRules(
     validate_update=selector_unchanged,
     validate_on_update="after",
     validate_status_update=lambda new, old: tuple(_status_errors(new, old)),
-    warnings=generation_warnings("spec.template", lambda obj: obj.spec.template),
+    warnings=generation_warnings("spec.template", lambda obj: obj.spec.template, of_name=False),
     generation=True,
     row=_row,
 )

@@ -177,7 +177,7 @@ def _warnings(obj: StatefulSet, old: StatefulSet | None) -> Sequence[str]:
     return (*_template_warnings(obj, old), *(negative if limit is not None and limit < 0 else ()))
 
 
-_template_warnings: Final = generation_warnings("spec.template", lambda obj: obj.spec.template)
+_template_warnings: Final = generation_warnings("spec.template", lambda obj: obj.spec.template, of_name=False)
 
 
 def _row(obj: StatefulSet, now: float) -> Sequence[Any]:

@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from kubelet_lite.api import names
 from kubelet_lite.api.core_v1 import Pod, PodIP, PodStatus
 from kubelet_lite.api.errors import FieldError, forbidden
 from kubelet_lite.registry.kinds.pods.annotations import (
@@ -81,7 +82,15 @@ def prepare_graceful_delete(pod: Pod, requested: int | None) -> int:
 
 def warnings(pod: Pod, old: Pod | None) -> Sequence[str]:
     """Only a creator is told: updates of pods come from controllers."""
-    return pod_warnings(pod) if old is None else ()
+    if old is not None:
+        return ()
+    messages = names.dns1123_label(pod.metadata.name)
+    if not messages:
+        return pod_warnings(pod)
+    return (
+        "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: "
+        f"[{' '.join(messages)}]", *pod_warnings(pod),
+    )
 
 
 RULES: Final = KindRules(

@@ -83,14 +83,16 @@ def selector_cell(selector: LabelSelector | None) -> str:
         return NONE
 
 
-def generation_warnings(path: str, template_of: Callable[[Any], PodTemplateSpec | None]) -> Callable[[Any, Any], Sequence[str]]:
-    """The warnings of a workload's template, at its creation and when an update moves its generation."""
+def generation_warnings(
+    path: str, template_of: Callable[[Any], PodTemplateSpec | None], *, of_name: bool = True,
+) -> Callable[[Any, Any], Sequence[str]]:
+    """The warnings of a workload: of its name when it is made, of its template also when an update moves its generation."""
 
     def warnings(obj: Any, old: Any) -> Sequence[str]:
         template = template_of(obj)
         if template is None or (old is not None and obj.metadata.generation == old.metadata.generation):
             return ()
-        return template_warnings(path, template)
+        return (*(name_warnings(obj.metadata.name) if of_name and old is None else ()), *template_warnings(path, template))
 
     return warnings
 
