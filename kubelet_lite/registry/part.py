@@ -16,8 +16,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What an update through one (sub)resource may change; `subresource` "" is the object itself."""
 
     subresource: str = ""
-    prepare: Callable[[Any, Any], Any]
-    """(new, live) -> new with everything put back from live that this way may not change."""
+    prepare: Callable[[Any, Any, float], Any]
+    """(new, live, now) -> new with everything put back from live that this way may not change."""
     validate: Callable[[Any, Any], Sequence[FieldError]]
     """(new, live), beside the rules of metadata that hold for every update."""
     moves_generation: Callable[[Any, Any], bool] | None = None
@@ -28,7 +28,7 @@ def main_part(target: Stored) -> Part:
     """An update of the whole object: status stays as it is where it has a subresource of its own."""
     rules = target.rules
 
-    def prepare(new: Any, live: Any) -> Any:
+    def prepare(new: Any, live: Any, now: float) -> Any:
         return replace(new, status=live.status) if target.has_status and new.status is not live.status else new
 
     return Part(prepare=prepare, validate=_update_errors(target), moves_generation=rules.generation_moves, warnings=rules.warnings)
@@ -69,7 +69,7 @@ def status_part(target: Stored) -> Part:
     rules = target.rules
     fields = tuple(name for name in target.resource.type.__struct_fields__ if name not in ("kind", "apiVersion", "metadata", "status"))
 
-    def prepare(new: Any, live: Any) -> Any:
+    def prepare(new: Any, live: Any, now: float) -> Any:
         meta = new.metadata
         if rules.status_update_keeps:
             meta = replace(meta, **{name: getattr(live.metadata, name) for name in rules.status_update_keeps})

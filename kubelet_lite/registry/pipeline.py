@@ -124,6 +124,8 @@ class Pipeline:
         if allocator is not None:
             obj = allocator.allocate(obj, None, ctx.dry_run)
         obj = rules.prepare_create(obj)
+        if rules.note_creator is not None:
+            obj = rules.note_creator(obj, ctx.identity)
         meta = obj.metadata
         wrong = [*metadata.errors(meta, resource.namespaced, rules.name_errors or metadata.default_name_errors), *metadata.core_errors(meta)]
         wrong += rules.validate(obj)
@@ -194,7 +196,7 @@ class Pipeline:
         new = change.make(live)
         old_meta: ObjectMeta = live.metadata
         new = replace(new, metadata=self._carried(ctx, target, new.metadata, old_meta, change))
-        new = part.prepare(new, live)
+        new = part.prepare(new, live, self._environment.now())
         if not change.applies:
             owned = managed_fields.updated(
                 target.view(live), target.view(new), manager=manager(ctx), subresource=part.subresource, now=self._environment.now(),

@@ -35,7 +35,7 @@ from kubelet_lite.registry.rules import KindRules
 from kubelet_lite.registry.store_view import StoreView
 from kubelet_lite.registry.stored import Stored, StoredResources
 from kubelet_lite.registry.subresources import binding, eviction, log, scale
-from kubelet_lite.registry.subresources.parts import PARTS
+from kubelet_lite.registry.subresources.parts import part_of
 from kubelet_lite.store import Key, Store, stamped
 from kubelet_lite.wire.node_connection import NodeConnection
 
@@ -353,7 +353,7 @@ class Registry:
             return status_part(target)
         if subresource == "scale" and target.resource.subresource("scale") is not None:
             return replace(main_part(target), subresource="scale")
-        part = PARTS.get((target.resource.qualified, subresource))
+        part = part_of(target, subresource)
         if part is None:
             raise MethodNotAllowed(_NOT_ALLOWED, details={})
         return part
