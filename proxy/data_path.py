@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
+import anyio.lowlevel
 import msgspec
 
 from kubelet_lite.proxy.balancer import Balancer
@@ -69,6 +70,7 @@ class LoopDataPath:
         for _, listener in self._listeners.values():
             listener.close(connections=True)
         self._listeners.clear()
+        await anyio.lowlevel.checkpoint()  # in this turn the transports let go of their sockets
 
 
 async def _listen(listener: TcpListener | UdpListener, listen: Listen) -> int:
@@ -78,4 +80,3 @@ async def _listen(listener: TcpListener | UdpListener, listen: Listen) -> int:
         if listen.port >= PRIVILEGED_PORTS_END:
             raise
         return await listener.listen(listen.address, 0)
-

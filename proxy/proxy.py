@@ -4,7 +4,7 @@ https://kubernetes.io/docs/reference/networking/virtual-ips/
 """
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final
 
 import anyio
@@ -44,7 +44,7 @@ class Proxy(Actor):
         self._tasks: TaskGroup
         self.ready = anyio.Event()
 
-    def spawn(self, function: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
+    def spawn(self, function: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any) -> None:
         """Runs something as a child task of this actor: a connection of a data path in this loop."""
         self._tasks.start_soon(function, *arguments)
 

@@ -18,6 +18,8 @@ class _End(asyncio.Protocol):
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.peer: _End | None = None
+        self.ended = False
+        """Whether this side has said all that it has to say."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -29,8 +31,12 @@ class _End(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         other = self.peer.transport if self.peer is not None else None
+        self.ended = True
         if other is not None and not other.is_closing() and other.can_write_eof():
             other.write_eof()
+        if self.peer is not None and self.peer.ended and other is not None and self.transport is not None:
+            other.close()
+            self.transport.close()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -86,9 +92,10 @@ class TcpListener:
         if self._server is not None:
             self._server.close()
         if connections:
-            for end in list(self._open):
-                if end.transport is not None:
-                    end.transport.abort()
+            for client in list(self._open):
+                for end in (client, client.peer):
+                    if end is not None and end.transport is not None:
+                        end.transport.abort()
 
     def _accepted(self, client: _Accepted) -> None:
         self._open[client] = None
