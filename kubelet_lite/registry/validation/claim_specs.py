@@ -73,6 +73,6 @@ def _both_sources(path: str, spec: PersistentVolumeClaimSpec) -> Iterator[FieldE
     if source is None or reference is None:
         return
     if reference.namespace:
-        yield invalid(path, f"{path}.dataSource", "may not be specified when dataSourceRef.namespace is specified")
+        yield invalid(path, {}, "may not be specified when dataSourceRef.namespace is specified")
     elif (source.apiGroup, source.kind, source.name) != (reference.apiGroup, reference.kind, reference.name):
-        yield invalid(path, f"{path}.dataSource", "must match dataSourceRef")
+        yield invalid(path, {}, "must match dataSourceRef")

@@ -30,8 +30,6 @@ from kubelet_lite.registry.rules import KindRules, Selectable
 
 AFFINITY_SECONDS: Final = 3 * 60 * 60
 """How long a client keeps its endpoint where nothing is said."""
-LONGEST_ADDRESSES: Final = 16
-"""Characters of a load balancer's addresses that a table shows."""
 
 
 def _default(service: Service) -> Service:
