@@ -5,6 +5,7 @@ their own writes. https://pkg.go.dev/k8s.io/client-go/tools/cache
 """
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar, cast
 
@@ -79,7 +80,17 @@ class Informer(Actor, Generic[T]):
         self._handlers: list[Handler[T]] = []
         self._synced = anyio.Event()
         self._revision = 0
+        self._awaited: list[tuple[int, int, Callable[[], None]]] = []
+        """A heap of who waits for which revision; the number between keeps the order of those who wait for the same."""
+        self._awaiters = 0
         self._lists = 0
+        """Lists begun, and …"""
+        self._listed = 0
+        """… the newest that was taken in, and …"""
+        self._list_wanted = 1
+        """… the one that must be, before the next watch."""
+        self._watching: anyio.CancelScope | None = None
+        self._relisted = anyio.Event()
         self._watches = 0
 
     # Reading
@@ -112,7 +123,23 @@ class Informer(Actor, Generic[T]):
         """Whether a write that returned this resourceVersion is in the cache. (For an informer with selectors: once a later change is.)"""
         return self._revision >= int(revision)
 
+    async def refresh(self) -> None:
+        """Returns when a list has been taken in that was begun after this call: for a writer that forgot what it wrote."""
+        wanted = self._list_wanted = self._lists + 1
+        if self._watching is not None:
+            self._watching.cancel()
+        while self._listed < wanted:
+            await self._relisted.wait()
+
     # Being told
+
+    def when_seen(self, revision: int | str, then: Callable[[], None]) -> None:
+        """Calls `then` once `has_seen` holds, after the handlers: now, if it does."""
+        if self.has_seen(revision):
+            then()
+            return
+        self._awaiters += 1
+        heapq.heappush(self._awaited, (int(revision), self._awaiters, then))
 
     def add_handler(self, handler: Handler[T]) -> None:
         """Calls `handler` with every change from now on, and now with what is there already."""
@@ -131,16 +158,18 @@ class Informer(Actor, Generic[T]):
 
     async def run(self) -> None:
         """Lists and watches until cancelled."""
-        listed, backoff = False, FIRST_BACKOFF_SECONDS
+        self._list_wanted, backoff = self._lists + 1, FIRST_BACKOFF_SECONDS
         while True:
             try:
-                if not listed:
+                if self._listed < self._list_wanted:
                     await self._list()
-                    listed, backoff = True, FIRST_BACKOFF_SECONDS
-                await self._watch()
-                backoff = FIRST_BACKOFF_SECONDS
+                    backoff = FIRST_BACKOFF_SECONDS
+                else:
+                    with anyio.CancelScope() as self._watching:
+                        await self._watch()
+                    backoff = FIRST_BACKOFF_SECONDS
             except Expired:
-                listed = False
+                self._list_wanted = self._lists + 1
             except ApiError as error:
                 _log.warning("watch_failed", informer=self.name, error=error.message)
                 await self._environment.sleep(backoff * (1 + self._environment.random.random()))
@@ -149,6 +178,7 @@ class Informer(Actor, Generic[T]):
     async def _list(self) -> None:
         """Replaces what is known by what there is, and tells the difference."""
         self._lists += 1
+        number = self._lists
         found: dict[Key, T] = {}
         token, revision = "", ""
         while True:
@@ -162,7 +192,10 @@ class Informer(Actor, Generic[T]):
         changes = [self._set(key, None) for key in [key for key in self._objects if key not in found]]
         changes += [self._set(key, obj) for key, obj in found.items() if not _same(self._objects.get(key), obj)]
         self._revision = int(revision)
+        self._listed = number
         self._synced.set()
+        self._relisted.set()
+        self._relisted = anyio.Event()
         self._tell(changes)
 
     async def _watch(self) -> None:
@@ -208,6 +241,8 @@ class Informer(Actor, Generic[T]):
         if changes:
             for handler in self._handlers:
                 handler(changes)
+        while self._awaited and self._awaited[0][0] <= self._revision:
+            heapq.heappop(self._awaited)[2]()
 
     def statistics(self) -> Mapping[str, float]:
         return {"objects": len(self._objects), "revision": self._revision, "lists": self._lists, "watches": self._watches}

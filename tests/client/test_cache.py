@@ -178,3 +178,33 @@ async def test_a_restarted_informer_tells_the_difference(world: World) -> None:
             tasks.cancel_scope.cancel()
         await world.client.update(config_map("a", data={"v": value}))
     assert told == [(None, "0"), ("0", "1")]
+
+
+@in_world
+async def test_whoever_waits_for_a_revision_is_called_once_it_is_seen_after_the_handlers(world: World) -> None:
+    calls: list[str] = []
+    informer = Informer(world.client, world.environment, ConfigMap)
+    async with started(world, informer):
+        informer.add_handler(lambda changes: calls.append("handler"))
+        first = await world.client.create(config_map("a"))
+        second = await world.client.create(config_map("b"))
+        informer.when_seen(second.metadata.resourceVersion, lambda: calls.append("second"))
+        informer.when_seen(first.metadata.resourceVersion, lambda: calls.append("first"))
+        assert calls == []
+        await settled(world)
+        assert calls == ["handler", "first", "second"]
+        informer.when_seen(first.metadata.resourceVersion, lambda: calls.append("at once"))
+        assert calls[-1] == "at once"
+
+
+@in_world
+async def test_a_refresh_returns_after_a_list_that_began_later(world: World) -> None:
+    informer = Informer(world.client, world.environment, ConfigMap)
+    async with started(world, informer):
+        made = await world.client.create(config_map("a"))
+        await informer.refresh()
+        assert informer.get("a", "default") is made
+        assert informer.statistics()["lists"] == 2
+        await world.client.delete(ConfigMap, "a", namespace="default")
+        await settled(world)
+        assert informer.list() == []
