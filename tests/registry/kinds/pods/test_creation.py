@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from kubelet_lite.api.core_v1 import Container, Pod, PodSchedulingGate, PodSpec, PodStatus, ResourceRequirements, TopologySpreadConstraint
+from kubelet_lite.api.core_v1 import (
+    Container,
+    Pod,
+    PodSchedulingGate,
+    PodSpec,
+    PodStatus,
+    ResourceRequirements,
+    TopologySpreadConstraint,
+)
 from kubelet_lite.api.meta_v1 import LabelSelector, LabelSelectorRequirement, ObjectMeta
 from kubelet_lite.registry.kinds.pods import RULES
 from kubelet_lite.registry.kinds.pods.creation import qos_class
