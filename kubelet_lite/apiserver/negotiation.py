@@ -77,9 +77,7 @@ def accepts(accept: str, produced: tuple[str, ...]) -> bool:
 
 def not_acceptable(produced: tuple[str, ...] = OFFERED) -> NotAcceptable:
     """The answer when `accepts` is false."""
-    error = NotAcceptable(f"406: Not Acceptable\n\nAvailable representations: {', '.join(produced)}")
-    error.details_shown = True
-    return error
+    return NotAcceptable(f"406: Not Acceptable\n\nAvailable representations: {', '.join(produced)}", details={})
 
 
 @lru_cache(maxsize=1024)

@@ -1,0 +1,233 @@
+"""The API server: HTTPS on a loopback address, for every kind of client that speaks to a Kubernetes API server.
+
+It adds only authentication and the wire; what may happen to an object is the registry's business.
+https://kubernetes.io/docs/concepts/security/controlling-access/
+"""
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Coroutine, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from kubelet_lite.actors.actor import Actor
+from kubelet_lite.api.errors import ApiError, InternalError
+from kubelet_lite.api.identity import Identity
+from kubelet_lite.api.resources import RESOURCES
+from kubelet_lite.apiserver.authentication import Authenticator
+from kubelet_lite.apiserver.discovery import Discovery
+from kubelet_lite.apiserver.exchange import Exchange
+from kubelet_lite.apiserver.flow_control import FlowControl
+from kubelet_lite.apiserver.handlers import Handlers
+from kubelet_lite.apiserver.http_connection import HttpConnection, Request, date_line
+from kubelet_lite.apiserver.metrics import Requests
+from kubelet_lite.apiserver.openapi.documents import OpenApi
+from kubelet_lite.apiserver.paths import Paths, Statistics
+from kubelet_lite.apiserver.request_info import RequestInfo, request_info
+from kubelet_lite.registry.authorization.authorizer import ClusterAuthorizer
+from kubelet_lite.registry.authorization.reviews import Reviewer
+from kubelet_lite.registry.authorization.tokens import ServiceAccountTokens
+from kubelet_lite.registry.registry import Registry
+from kubelet_lite.wire.certificates import SERVER_NAMES, CertificateAuthority, KeyPair, server_context
+from kubelet_lite.wire.service_account_key import ServiceAccountKey
+
+ADDRESS: Final = "127.0.0.1"
+MAX_CONNECTIONS: Final = 4096
+"""Open at once; those beyond it are closed at once."""
+BACKLOG: Final = 1024
+IDLE_SECONDS: Final = 90.0
+"""A connection without a request for so long is closed, as by kube-apiserver; a head that does not end counts as none."""
+SWEEP_SECONDS: Final = 30.0
+CACHED_REQUESTS: Final = 8192
+"""Methods and paths whose info is remembered; when full, all are forgotten at once."""
+CERTIFICATE_NAMES: Final = frozenset(SERVER_NAMES)
+
+_log = structlog.get_logger()
+
+
+class ApiServer(Actor):
+    """`authority` signs its certificate and the clients'; `tokens` are the cluster's own bearer tokens. Without `authority` it speaks
+    plain HTTP, which is for simulated networks. `port` 0: a free one; after the start `port` and `url` say which."""
+
+    def __init__(
+        self, registry: Registry, authorizer: ClusterAuthorizer, *, authority: CertificateAuthority | None, tokens: Mapping[str, Identity],
+        key: ServiceAccountKey, port: int = 0, statistics: Statistics = dict,
+    ) -> None:
+        super().__init__("apiserver")
+        environment = registry.environment
+        self.port = port
+        self.ready = anyio.Event()
+        """Set when it listens."""
+        self._registry = registry
+        self._environment = environment
+        self._authorizer = authorizer
+        self._authority = authority
+        accounts = ServiceAccountTokens(key, registry.view, environment)
+        self._authenticator = Authenticator(tokens, accounts, authorizer, environment)
+        registry.tokens = accounts
+        registry.reviewer = Reviewer(authorizer, environment, self._authenticator.authenticate_token)
+        self._flow_control = FlowControl(registry.view)
+        self._handlers = Handlers(registry)
+        self._requests = Requests()
+        self._discovery = Discovery(lambda: RESOURCES, f"{ADDRESS}:{port}")
+        self._openapi = OpenApi()
+        self._paths = Paths(self._discovery, self._openapi, key, self._checks(), self._requests, statistics, lambda: environment.sleep(0))
+        self._infos: dict[tuple[str, str], RequestInfo] = {}
+        self._connections: set[HttpConnection] = set()
+        self._group: TaskGroup | None = None
+        self._date = (-1, b"")
+
+    @property
+    def url(self) -> str:
+        """Where it is reached."""
+        return f"{'https' if self._authority is not None else 'http'}://{ADDRESS}:{self.port}"
+
+    async def run(self) -> None:
+        pair = self._authority.issue_server(self._environment.now()) if self._authority is not None else None
+        try:
+            async with anyio.create_task_group() as self._group:
+                await self._listen(pair)
+                self.ready.set()
+                await self._sweep()
+        finally:
+            self._group = None
+            self._connections.clear()
+
+    async def _listen(self, pair: KeyPair | None) -> None:
+        import asyncio
+
+        context = server_context(pair, self._authority.certificate) if pair is not None and self._authority is not None else None
+        server = await asyncio.get_running_loop().create_server(
+            lambda: HttpConnection(self), ADDRESS, self.port, ssl=context, backlog=BACKLOG, reuse_address=True,
+        )
+        self.port = server.sockets[0].getsockname()[1]
+        self._discovery.moved(f"{ADDRESS}:{self.port}")
+        assert self._group is not None
+        self._group.start_soon(self._close_at_end, server)
+
+    async def _close_at_end(self, server: Any) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            server.close()
+            for connection in list(self._connections):
+                connection.shut()
+
+    async def _sweep(self) -> None:
+        """Closes connections that nobody uses."""
+        while True:
+            await self._environment.sleep(SWEEP_SECONDS)
+            oldest = self._environment.monotonic() - IDLE_SECONDS
+            for connection in list(self._connections):
+                if not connection.busy and connection.last_activity < oldest:
+                    connection.shut()
+
+    def statistics(self) -> Mapping[str, float]:
+        return {"connections": len(self._connections), "requests_total": sum(self._requests.counts.values())}
+
+    def _checks(self) -> dict[str, Callable[[], str]]:
+        return {
+            "ping": lambda: "",
+            "log": lambda: "",
+            "etcd": lambda: "" if self._registry.store.revision >= 0 else "the store is not there",
+            "poststarthook/rbac/bootstrap-roles": lambda: "" if self._registry.view.get("namespaces", "", "default") is not None else "not finished",
+        }
+
+    # ---- what connections need
+
+    def opened(self, connection: HttpConnection) -> None:
+        if len(self._connections) >= MAX_CONNECTIONS:
+            connection.shut()
+        self._connections.add(connection)
+
+    def closed(self, connection: HttpConnection) -> None:
+        self._connections.discard(connection)
+
+    def spawn(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        if self._group is not None:
+            self._group.start_soon(run)
+
+    def monotonic(self) -> float:
+        return self._environment.monotonic()
+
+    def http_date(self) -> bytes:
+        second = int(self._environment.now())
+        if self._date[0] != second:
+            self._date = (second, date_line(second))
+        return self._date[1]
+
+    async def handle(self, connection: HttpConnection, request: Request) -> None:
+        exchange = Exchange(connection, request, request.header(b"audit-id") or self._environment.uid())
+        try:
+            await self._serve(exchange)
+        except ApiError as error:
+            self._fail(exchange, error)
+        except Exception as error:  # what goes wrong in one request must not take the connection's others with it
+            _log.error("request_failed", method=request.method, path=request.path, audit_id=exchange.audit_id, error=repr(error), exc_info=error)
+            self._fail(exchange, InternalError("This request caused apiserver to panic. Look in the logs for details."))
+
+    def _fail(self, exchange: Exchange, error: ApiError) -> None:
+        if exchange.started:  # an answer that has begun can only be broken off
+            exchange.connection.transport.abort()
+        else:
+            exchange.fail(error)
+
+    async def _serve(self, exchange: Exchange) -> None:
+        request = exchange.request
+        refusal = refused_origin(request.headers.get(b"host", b""), request.headers.get(b"origin", b""))
+        if refusal:
+            exchange.plain(403, refusal)
+            return
+        exchange.identity = identity = self._authenticator.identify(exchange.connection, request)
+        info = self._info(request)
+        attributes = info.attributes
+        exchange.classified(self._flow_control.headers(identity, attributes))
+        self._authorizer.check(identity, attributes)
+        if info.path is None:
+            await self._paths.serve(exchange)
+        elif info.route is None and info.path.group and not self._discovery.is_group(info.path.group):
+            exchange.plain(404, "404 page not found\n")
+        else:
+            await self._handlers.serve(exchange, info)
+
+    def _info(self, request: Request) -> RequestInfo:
+        key = (request.method, request.path)
+        info = self._infos.get(key)
+        if info is None:
+            if len(self._infos) >= CACHED_REQUESTS:
+                self._infos.clear()
+            info = self._infos[key] = request_info(request.method, request.path, self._registry.find)
+        return info.asked(request.query) if info.selects and request.query else info
+
+
+@lru_cache(maxsize=256)
+def refused_origin(host: bytes, origin: bytes) -> str:
+    """Why a browser's request from elsewhere is refused, or "": the host must be an address or a name of the certificate (no name that
+    somebody rebinds to this machine), and a page may ask only the server it came from."""
+    name = _host_name(host)
+    if name and name not in CERTIFICATE_NAMES and not _is_address(name):
+        return "the Host header names another server\n"
+    if origin and origin.partition(b"://")[2] != host:
+        return "cross-origin requests are not allowed\n"
+    return ""
+
+
+def _host_name(host: bytes) -> str:
+    text = host.decode("latin-1").lower()
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0]
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
