@@ -45,20 +45,23 @@ def check_options(options: DeleteOptions) -> None:
         raise Invalid.of("meta.k8s.io", "DeleteOptions", "", wrong)
 
 
-def check_preconditions(resource: Resource, meta: ObjectMeta, options: DeleteOptions) -> None:
+def check_preconditions(resource: Resource, meta: ObjectMeta, options: DeleteOptions, rules: KindRules) -> None:
     """Raises Conflict when the object is not the one that was meant."""
     conditions = options.preconditions
     if conditions is None:
         return
-    if conditions.uid is not None and conditions.uid != meta.uid:
+    for name, wanted, found, else_ in (
+        ("UID", conditions.uid, meta.uid, "deleted and then recreated"),
+        ("ResourceVersion", conditions.resourceVersion, meta.resourceVersion, "modified"),
+    ):
+        if wanted is None or wanted == found:
+            continue
+        if rules.begin_deletion is not None:
+            why = f"Precondition failed: {name} in precondition: {wanted}, {name} in object meta: {found}"
+            raise Conflict.of(resource.group, resource.plural, meta.name, why)
         raise Conflict.of(
-            resource.group, resource.kind, meta.name, f"the UID in the precondition ({conditions.uid}) does not match the UID in record "
-            f"({meta.uid}). The object might have been deleted and then recreated",
-        )
-    if conditions.resourceVersion is not None and conditions.resourceVersion != meta.resourceVersion:
-        raise Conflict.of(
-            resource.group, resource.kind, meta.name, f"the ResourceVersion in the precondition ({conditions.resourceVersion}) does not match "
-            f"the ResourceVersion in record ({meta.resourceVersion}). The object might have been modified",
+            resource.group, resource.kind, meta.name,
+            f"the {name} in the precondition ({wanted}) does not match the {name} in record ({found}). The object might have been {else_}",
         )
 
 

@@ -58,8 +58,8 @@ class Change(msgspec.Struct, kw_only=True):
 
     make: Callable[[Any | None], Any]
     part: Part
-    replaces: bool = False
-    """Whether the whole new object was sent: then its uid is a precondition."""
+    uid: str = ""
+    """Of the object that is meant, where the whole new object was sent and names it."""
     may_create: bool = False
     applies: bool = False
     """Whether this is server-side apply: then `make` has seen to managedFields."""
@@ -187,15 +187,19 @@ class Pipeline:
         served, resource, rules, admission = target.served, target.resource, target.rules, self._admission()
         key = Key(resource.qualified, namespace, name)
         live = self._store.get(key)
+        if change.uid:
+            self._check_uid(target, key, live, change.uid)
         if live is None:
             if not change.may_create:
                 raise NotFound.of(served.group, served.plural, name)
             obj = change.make(None)
+            if obj.metadata.resourceVersion:
+                obj = replace(obj, metadata=replace(obj.metadata, resourceVersion=""))
             return self.create(ctx, target, namespace, obj, owned=obj.metadata.managedFields if change.applies else None), True
         part = change.part
         new = change.make(live)
         old_meta: ObjectMeta = live.metadata
-        new = replace(new, metadata=self._carried(ctx, target, new.metadata, old_meta, change))
+        new = replace(new, metadata=self._carried(ctx, target, new.metadata, old_meta))
         new = part.prepare(new, live, self._environment.now())
         if not change.applies:
             owned = managed_fields.updated(
@@ -238,16 +242,21 @@ class Pipeline:
             return new, False
         return self._written(target, key, live, new), False
 
-    def _carried(self, ctx: RequestContext, target: Stored, meta: ObjectMeta, old: ObjectMeta, change: Change) -> ObjectMeta:
-        """The new metadata with what an update cannot change, after the checks of who is meant and of when it was read."""
-        served = target.served
-        if change.replaces and meta.uid and meta.uid != old.uid:
-            path = target.rules.storage_path or f"/{served.plural}"
-            where = f"{path}/{old.namespace}/{old.name}" if old.namespace else f"{path}/{old.name}"
+    @staticmethod
+    def _check_uid(target: Stored, key: Key, live: Any | None, uid: str) -> None:
+        """Raises Conflict when another object, or none, has the name."""
+        found = live.metadata.uid if live is not None else ""
+        if found != uid:
+            path = target.rules.storage_path or f"/{target.served.plural}"
+            where = f"{path}/{key.namespace}/{key.name}" if key.namespace else f"{path}/{key.name}"
             raise Conflict.of(
-                served.group, served.plural, old.name, f"StorageError: invalid object, Code: 4, Key: {where}, ResourceVersion: 0, "
-                f"AdditionalErrorMsg: Precondition failed: UID in precondition: {meta.uid}, UID in object meta: {old.uid}",
+                target.served.group, target.served.plural, key.name, f"StorageError: invalid object, Code: 4, Key: {where}, ResourceVersion: 0, "
+                f"AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {found}",
             )
+
+    def _carried(self, ctx: RequestContext, target: Stored, meta: ObjectMeta, old: ObjectMeta) -> ObjectMeta:
+        """The new metadata with what an update cannot change, after the check of when it was read."""
+        served = target.served
         if meta.resourceVersion != old.resourceVersion:
             if meta.resourceVersion not in ("", "0"):
                 raise Conflict.of(served.group, served.plural, old.name, STALE)
@@ -292,7 +301,7 @@ class Pipeline:
     def check_deletable(self, target: Stored, live: Any, options: DeleteOptions) -> None:
         """Raises Invalid or Conflict when these options cannot delete this object."""
         deletion.check_options(options)
-        deletion.check_preconditions(target.resource, live.metadata, options)
+        deletion.check_preconditions(target.resource, live.metadata, options, target.rules)
 
     def _remove(self, target: Stored, key: Key, live: Any, last: Any) -> Any:
         final = stamped(last, self._store.next_revision)

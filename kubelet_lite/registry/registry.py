@@ -21,7 +21,7 @@ from kubelet_lite.api.identity import Identity
 from kubelet_lite.api.meta_v1 import DeleteOptions, Status
 from kubelet_lite.api.meta_v1 import Preconditions as DeletePreconditions
 from kubelet_lite.api.policy_v1 import Eviction
-from kubelet_lite.api.requests import APPLY_PATCH, ListOptions, ListResult, RequestContext, WatchEvent
+from kubelet_lite.api.requests import APPLY_PATCH, Body, ListOptions, ListResult, RequestContext, WatchEvent
 from kubelet_lite.api.resources import Resource
 from kubelet_lite.registry import bodies
 from kubelet_lite.registry.admission.plugin import Review
@@ -148,15 +148,17 @@ class Registry:
         if subresource == "scale":
             wanted = bodies.typed(ctx, Scale, body)
             _check_name(wanted, name, namespace)
-            return self._rescale(ctx, target, namespace, name, lambda shown: wanted, replaces=True)
+            return self._rescale(ctx, target, namespace, name, lambda shown: wanted, uid=wanted.metadata.uid)
         part = self._part(target, subresource)
         sent = bodies.decoded(ctx, resource.type, body)
         _check_name(sent, name, namespace)
 
         def make(live: Any | None) -> Any:
-            return self._pipeline.received(target, bodies.canonical(sent, live if target.to_served is None else None))
+            return self._pipeline.received(target, sent if isinstance(body, Body) else bodies.canonical(sent, live if target.to_served is None else None))
 
-        change = Change(make=make, part=part, replaces=True, may_create=target.rules.create_on_update and not subresource)
+        change = Change(
+            make=make, part=part, uid=sent.metadata.uid, may_create=target.rules.create_on_update and not subresource,
+        )
         new, created = self._pipeline.update(ctx, target, namespace, name, change)
         return target.view(new), created
 
@@ -202,10 +204,10 @@ class Registry:
         return scale.show(new) if subresource == "scale" else target.view(new), created
 
     def _rescale(
-        self, ctx: RequestContext, target: Stored, namespace: str, name: str, wanted: Callable[[Scale], Scale], *, replaces: bool = False,
+        self, ctx: RequestContext, target: Stored, namespace: str, name: str, wanted: Callable[[Scale], Scale], *, uid: str = "",
     ) -> tuple[Scale, bool]:
         change = Change(
-            make=lambda live: scale.scaled(live, wanted(scale.show(live))), part=self._part(target, "scale"), replaces=replaces,
+            make=lambda live: scale.scaled(live, wanted(scale.show(live))), part=self._part(target, "scale"), uid=uid,
         )
         new, _ = self._pipeline.update(ctx, target, namespace, name, change)
         return scale.show(new), False

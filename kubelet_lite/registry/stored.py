@@ -80,11 +80,11 @@ class StoredResources:
         defaults = {field.name: field for field in msgspec.structs.fields(resource.type)}
         has_status = resource.subresource("status") is not None and "status" in defaults
         fields: dict[str, Callable[[Any], str]] = {"metadata.name": _name}
-        if resource.namespaced:
-            fields["metadata.namespace"] = _namespace
         own = {selectable.label: selectable.value for selectable in rules.selectable}
         if conversion is not None:
             own = {label: own[name] for label, name in conversion.fields.items() if name in own}
+        if resource.namespaced or not own:
+            fields["metadata.namespace"] = _namespace
         return Stored(
             served=served, resource=resource, rules=rules, has_status=has_status,
             status=_default_of(defaults["status"]) if has_status else None,

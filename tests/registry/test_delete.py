@@ -1,6 +1,8 @@
 """Deletes: at once, with grace, held by finalizers; and what they leave to the garbage collector."""
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -16,13 +18,13 @@ from tests.registry.world import World, config_map, in_world, names, pod, refuse
 NOW = 1_767_225_600.0
 GRACEFUL = KindRules(
     resource="pods", grace_period_seconds=lambda pod: pod.spec.terminationGracePeriodSeconds,
-    prepare_graceful_delete=lambda pod, grace: grace if pod.spec.nodeName else 0,
+    prepare_graceful_delete=lambda pod, grace: (grace or 0) if pod.spec.nodeName else 0,
 )
 PLAIN = KindRules(resource="configmaps")
 ORPHANING = KindRules(resource="jobs.batch", default_propagation="orphan")
 
 
-def scheduled(**metadata: object) -> Pod:
+def scheduled(**metadata: Any) -> Pod:
     made = pod(node="n", uid="u", generation=1, **metadata)
     return replace(made, spec=replace(made.spec, terminationGracePeriodSeconds=30))
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -40,11 +41,11 @@ def replica_set(replicas: int = 1) -> ReplicaSet:
     )
 
 
-def binding(name: str, node: str = "n", **metadata: str) -> Binding:
+def binding(name: str, node: str = "n", **metadata: Any) -> Binding:
     return Binding(metadata=ObjectMeta(name=name, namespace="default", **metadata), target=ObjectReference(kind="Node", name=node))
 
 
-def eviction(name: str = "p", **options: int) -> Eviction:
+def eviction(name: str = "p", **options: Any) -> Eviction:
     return Eviction(metadata=ObjectMeta(name=name, namespace="default"), deleteOptions=DeleteOptions(**options))
 
 
@@ -54,7 +55,7 @@ async def running(world: World, name: str = "p", *, ready: bool = True) -> Pod:
     return await world.client.update(replace(made, status=PodStatus(phase="Running", conditions=conditions)), subresource="status")
 
 
-async def budget(world: World, **status: int) -> None:
+async def budget(world: World, **status: Any) -> None:
     made = await world.client.create(PodDisruptionBudget(
         metadata=ObjectMeta(name="b", namespace="default"),
         spec=PodDisruptionBudgetSpec(minAvailable=1, selector=LabelSelector(matchLabels={"app": "p"})),
@@ -72,7 +73,7 @@ async def test_a_scale_is_read_and_written(world: World) -> None:
         ADMINISTRATOR, REPLICA_SETS, "default", "d", replace(shown, spec=ScaleSpec(replicas=3)), subresource="scale",
     )
     assert scaled.spec.replicas == 3
-    patched: Scale = await world.client.patch(
+    patched: Any = await world.client.patch(
         ReplicaSet, "d", {"spec": {"replicas": 4}}, namespace="default", content_type=MERGE_PATCH, subresource="scale",
     )
     assert patched.spec.replicas == 4

@@ -134,3 +134,16 @@ async def test_a_lease_is_renewed(world: World) -> None:
         lease = await world.client.update(replace(lease, spec=replace(lease.spec, renewTime=f"2026-01-01T00:00:0{second}.000000Z")))
     assert lease.spec.renewTime == "2026-01-01T00:00:02.000000Z"
     assert len(lease.metadata.managedFields) == 1
+
+
+@in_world
+async def test_a_put_that_means_an_object_of_another_uid_is_a_conflict_even_when_there_is_none(world: World) -> None:
+    error = await refused(world.client.update(config_map(uid="gone")))
+    assert isinstance(error, Conflict)
+    assert error.message.endswith("Precondition failed: UID in precondition: gone, UID in object meta: ")
+
+
+@in_world
+async def test_a_put_that_creates_forgets_the_revision(world: World) -> None:
+    lease = Lease(metadata=ObjectMeta(name="n", namespace="default", resourceVersion="7"), spec=LeaseSpec(holderIdentity="a"))
+    assert (await world.client.update(lease)).metadata.resourceVersion == str(world.store.revision)

@@ -36,7 +36,7 @@ def in_world(test: Callable[[World], Awaitable[None]]) -> Callable[[], None]:
 
         simulate(SEED, main)
 
-    run.__name__, run.__doc__, run.__module__ = test.__name__, test.__doc__, test.__module__  # type: ignore[attr-defined]
+    run.__name__, run.__doc__, run.__module__ = test.__name__, test.__doc__, test.__module__
     return run
 
 
