@@ -23,7 +23,7 @@ from kubelet_lite.api.meta_v1 import Preconditions as DeletePreconditions
 from kubelet_lite.api.policy_v1 import Eviction
 from kubelet_lite.api.requests import APPLY_PATCH, Body, ListOptions, ListResult, RequestContext, WatchEvent
 from kubelet_lite.api.resources import Resource
-from kubelet_lite.registry import bodies
+from kubelet_lite.registry import bodies, component_statuses
 from kubelet_lite.registry.admission.plugin import Review
 from kubelet_lite.registry.authorization.attributes import Attributes
 from kubelet_lite.registry.part import Part, main_part, status_part
@@ -64,12 +64,13 @@ class Reviewer(Protocol):
 
 
 class Registry:
-    """One cluster's API. `rules`: the table of kinds, keyed by Resource.qualified. `connections`: node name → its kubelet, if it is there."""
+    """One cluster's API. `rules`: the table of kinds, keyed by Resource.qualified. `connections`: node name → its kubelet, if it is there.
+    `health`: what is wrong with each component of the control plane, by name."""
 
     def __init__(
         self, store: Store, environment: Environment, *, rules: Mapping[str, KindRules] | None = None, authorizer: Authorizer | None = None,
         admission: Admission | None = None, tokens: Tokens | None = None, reviewer: Reviewer | None = None,
-        connections: Callable[[str], NodeConnection | None] = lambda node: None,
+        connections: Callable[[str], NodeConnection | None] = lambda node: None, health: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         if rules is None:
             from kubelet_lite.registry.kinds import RULES
@@ -82,6 +83,7 @@ class Registry:
         self.tokens = tokens
         self.reviewer = reviewer
         self.connections = connections
+        self.health = health
         self._resources = StoredResources(rules)
         self._pipeline = Pipeline(store, environment, self.view, lambda: self.admission)
         self._reader = Reader(store, environment, lambda resource: _INDEXED.get(resource, ()))
@@ -96,6 +98,8 @@ class Registry:
         self, ctx: RequestContext, resource: Resource, namespace: str, name: str, *, subresource: str = "", resource_version: str = "",
     ) -> Any:
         self._begin(ctx, "get", resource, namespace, name, subresource)
+        if resource.qualified == component_statuses.NAME:
+            return component_statuses.status_of(name, self.health())
         target = self._target(resource)
         obj = self._reader.get(target, namespace, name, resource_version)
         if subresource == "scale":
@@ -105,6 +109,8 @@ class Registry:
 
     async def list(self, ctx: RequestContext, resource: Resource, namespace: str, options: ListOptions) -> ListResult:
         self._begin(ctx, "list", resource, namespace, "", "", options.field_selector)
+        if resource.qualified == component_statuses.NAME:
+            return component_statuses.all_of(self.health())
         target = self._target(resource)
         result = await self._reader.list(target, namespace, options)
         return result if target.to_served is None else replace(result, items=tuple(map(target.view, result.items)))
@@ -374,6 +380,8 @@ class Registry:
         target = self._resources.get(resource)
         if target is not None and target.rules.deprecation:
             ctx.warnings.append(target.rules.deprecation)
+        elif resource.qualified == component_statuses.NAME:
+            ctx.warnings.append(component_statuses.DEPRECATION)
         if self.authorizer is not None and not ctx.authorized:
             self.authorizer.check(ctx.identity, Attributes(
                 verb=verb, group=resource.group, version=resource.version, resource=resource.plural, subresource=subresource,
@@ -382,6 +390,8 @@ class Registry:
         target = self._resources.get(resource)
         if target is not None and target.rules.deprecation:
             ctx.warnings.append(target.rules.deprecation)
+        elif resource.qualified == component_statuses.NAME:
+            ctx.warnings.append(component_statuses.DEPRECATION)
 
 
 def _check_name(obj: Any, name: str, namespace: str) -> None:

@@ -1,0 +1,29 @@
+"""ComponentStatuses: the health of the control plane as an API of old, made up at each read.
+
+https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/component-status-v1/
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from kubelet_lite.api.core_v1 import ComponentCondition, ComponentStatus
+from kubelet_lite.api.errors import NotFound
+from kubelet_lite.api.meta_v1 import ObjectMeta
+from kubelet_lite.api.requests import ListResult
+
+NAME: Final = "componentstatuses"
+DEPRECATION: Final = "v1 ComponentStatus is deprecated in v1.19+"
+
+
+def status_of(name: str, health: Mapping[str, str]) -> ComponentStatus:
+    """`health`: what is wrong with each component, empty when nothing is. Raises NotFound."""
+    wrong = health.get(name)
+    if wrong is None:
+        raise NotFound.of("", NAME, name)
+    condition = ComponentCondition(type="Healthy", status="False" if wrong else "True", message="" if wrong else "ok", error=wrong)
+    return ComponentStatus(metadata=ObjectMeta(name=name), conditions=(condition,))
+
+
+def all_of(health: Mapping[str, str]) -> ListResult:
+    return ListResult(items=tuple(status_of(name, health) for name in health), resource_version="")
