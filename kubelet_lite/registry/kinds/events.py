@@ -76,5 +76,5 @@ SELECTABLE: Final = (
     Selectable("type", lambda event: event.type),
 )
 RULES: Final = KindRules(
-    resource="events", validate=_validate, name_errors=names.path_segment_name_or_prefix, create_on_update=True, default_propagation="unsupported", selectable=SELECTABLE, row=row,
+    resource="events", validate=_validate, validate_on_update="instead", name_errors=names.path_segment_name_or_prefix, create_on_update=True, default_propagation="unsupported", selectable=SELECTABLE, row=row,
 )

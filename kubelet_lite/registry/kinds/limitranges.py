@@ -132,5 +132,5 @@ def _wrong(path: str, field: str, name: str, shown: str | None, why: str) -> Fie
 
 
 RULES: Final = KindRules(
-    resource="limitranges", default=_default, prepare_create=_prepare_create, validate=_validate, create_on_update=True, row=name_and_creation,
+    resource="limitranges", default=_default, prepare_create=_prepare_create, validate=_validate, validate_on_update="instead", create_on_update=True, row=name_and_creation,
 )

@@ -43,6 +43,7 @@ def _row(obj: PodDisruptionBudget, now: float) -> Sequence[Any]:
 RULES: Final = KindRules(
     resource="poddisruptionbudgets.policy",
     validate=lambda obj: tuple(_errors(obj)),
+    validate_on_update="instead",
     validate_status_update=lambda new, old: tuple(_status_errors(new, old)),
     name_errors=names.path_segment_name_or_prefix,
     generation=True,

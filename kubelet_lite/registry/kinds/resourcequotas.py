@@ -116,5 +116,6 @@ def _row(quota: ResourceQuota, now: float) -> Sequence[Any]:
 
 
 RULES: Final = KindRules(
-    resource="resourcequotas", validate=_validate, validate_update=_validate_update, validate_status_update=_validate_status_update, row=_row,
+    resource="resourcequotas", validate=_validate, validate_update=_validate_update, validate_status_update=_validate_status_update, returns_deleted=True,
+    row=_row,
 )

@@ -54,6 +54,6 @@ def _row(attachment: VolumeAttachment, now: float) -> Sequence[Any]:
 
 
 RULES: Final = KindRules(
-    resource="volumeattachments.storage.k8s.io", validate=_validate, validate_update=_validate_update, unconditional_update=False,
-    returns_deleted=True, row=_row,
+    resource="volumeattachments.storage.k8s.io", validate=_validate, validate_update=_validate_update, validate_on_update="instead",
+    unconditional_update=False, returns_deleted=True, row=_row,
 )

@@ -157,7 +157,7 @@ def _external(service: Service) -> str:
 RULES: Final = KindRules(
     resource="services", default=_default, prepare_update=_prepare_update, validate=validate, validate_update=validate_update,
     validate_on_update="after", validate_status_update=validate_status_update, warnings=_warnings,
-    name_errors=names.masked_prefix(names.dns1123_label), create_on_update=True, allocator=ServiceAllocator, storage_path="/services/specs",
+    name_errors=names.masked_prefix(names.dns1123_label), create_on_update=True, returns_deleted=True, allocator=ServiceAllocator, storage_path="/services/specs",
     selectable=(
         Selectable("spec.clusterIP", lambda service: service.spec.clusterIP), Selectable("spec.type", lambda service: service.spec.type),
     ),
