@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from kubelet_lite.runtimes.base import Runtime
     from kubelet_lite.runtimes.fake import BehaviourOf
     from kubelet_lite.runtimes.network.base import Network
+    from kubelet_lite.wire.certificates import CertificateAuthority
 
 RuntimeName = Literal["fake", "subprocess"]
 Component = Literal["apiserver", "controllers", "scheduler", "kubelet", "proxy"]
@@ -75,6 +76,8 @@ class Cluster:
         self._on_ready = on_ready
         self._proxy_in_child = proxy_in_child
         self._stack = AsyncExitStack()
+        self._authorizer: ClusterAuthorizer
+        self._authority: CertificateAuthority
         self.store: Store
         self.registry: Registry
         self.client: Client
@@ -103,7 +106,7 @@ class Cluster:
             raise RuntimeError("the cluster does not listen: Cluster(serve=True)")
         from kubelet_lite.client.kubeconfig import admin_kubeconfig
 
-        return admin_kubeconfig(self.url, self.token, self._authority().certificate)
+        return admin_kubeconfig(self.url, self.token, self._authority.certificate)
 
     # ---- its life
 
@@ -129,8 +132,6 @@ class Cluster:
         if self._serve:
             await self._start_server()
         ready: list[tuple[str, anyio.Event]] = []
-        if "controllers" in self._components:
-            ready += self._start_controllers()
         if "scheduler" in self._components:
             ready.append(self._start_scheduler())
         if "kubelet" in self._components:
@@ -147,13 +148,31 @@ class Cluster:
         from kubelet_lite.registry.bootstrap import bootstrap
 
         self.registry = Registry(self.store, self.environment, connections=self.kubelets.get)
-        authorizer = ClusterAuthorizer(self.registry.view)
-        self.registry.authorizer = authorizer
+        self._authorizer = self.registry.authorizer = ClusterAuthorizer(self.registry.view)
         bootstrap(self.registry, service_cidr=service_cidr)
         self.registry.admission = Admission(
-            World(view=self.registry.view, environment=self.environment, authorizer=authorizer, write=self.registry.write)
+            World(view=self.registry.view, environment=self.environment, authorizer=self._authorizer, write=self.registry.write)
         )
         self.client = LocalClient(self.registry, ADMIN, field_manager="kubelet-lite")
+
+    async def _start_server(self) -> None:
+        from kubelet_lite.apiserver.server import ApiServer
+        from kubelet_lite.registry.bootstrap import publish_endpoint
+        from kubelet_lite.wire.certificates import CertificateAuthority
+        from kubelet_lite.wire.service_account_key import ServiceAccountKey
+
+        environment = self.environment
+        self._authority = CertificateAuthority.create(environment.now(), secret_bits=environment.secret_bits)
+        self.token = environment.token()
+        server = ApiServer(
+            self.registry, self._authorizer, authority=self._authority, tokens={self.token: ADMIN},
+            key=ServiceAccountKey(secret_bits=environment.secret_bits), port=self._port, statistics=self.supervisor.statistics,
+        )
+        self.supervisor.start(server)
+        with anyio.fail_after(READY_SECONDS):
+            await server.ready.wait()
+        self.url = server.url
+        publish_endpoint(self.registry, server.url.rpartition("/")[2].partition(":")[0], server.port)
 
     def _open_network(self) -> Network:
         from kubelet_lite.runtimes.network.loopback import LoopbackNetwork, PretendNetwork

@@ -269,7 +269,7 @@ class Generator:
                     )
                     if any(fact):
                         lists.setdefault(key, {})[name] = fact
-                numbers = {name: tuple(fact["protobuf"]) for name, fact, _ in self.flat_fields(definition) if "protobuf" in fact}
+                numbers = dict(self.numbers_of(definition))
                 if numbers:
                     protobuf[key] = numbers
                 facts = self.openapi.get(definition, {})
@@ -282,13 +282,24 @@ class Generator:
                         enums.setdefault(key, {})[name] = tuple(fact["enum"])
         for name, annotation, comment, value in (
             ("LISTS", "dict[str, dict[str, tuple[str, tuple[str, ...], str, str, str]]]", "module.Type → field → (list type, list map keys, patch strategy, patch merge key, map type); \"\" is the type itself.", lists),
-            ("PROTOBUF", "dict[str, dict[str, tuple[int, str]]]", "module.Type → field → (number, wire type).", protobuf),
+            ("PROTOBUF", "dict[str, dict[str, tuple[int, str]]]", "module.Type → field → (number, wire type); `+module.Type`: a message whose fields JSON has in place.", protobuf),
             ("DEFAULTS", "dict[str, dict[str, Any]]", "module.Type → field → default as the server's OpenAPI states it.", defaults),
             ("ENUMS", "dict[str, dict[str, tuple[str, ...]]]", "module.Type → field → allowed values.", enums),
             ("REQUIRED", "dict[str, tuple[str, ...]]", "module.Type → required fields.", required),
         ):
             head = HEAD.format(version=VERSION) + ("\nfrom typing import Any\n" if "Any" in annotation else "")
             yield name.lower(), f'{head}\n{name}: {annotation} = {pprint.pformat(value, width=160, compact=True)}\n"""{comment}"""\n'
+
+    def numbers_of(self, definition: str) -> Iterator[tuple[str, tuple[int, str]]]:
+        """Protobuf lays no struct flat: one that JSON inlines is a message of its own, named `+module.Type`."""
+        package = definition.rpartition(".")[0]
+        for name, fact in self.fields[definition].items():
+            if "protobuf" not in fact:
+                continue
+            if fact.get("inline"):
+                other, _, short = self.resolve(fact["go"], package).rpartition(".")
+                name = f"+{MODULES[other]}.{short}"
+            yield name, tuple(fact["protobuf"])
 
     def canonical(self) -> str:
         """The fields on the way to a quantity, a time or a number: all that api/canonical.py must look at."""

@@ -28,6 +28,7 @@ from kubelet_lite.apiserver.http_connection import MAX_BODY_BYTES
 from kubelet_lite.apiserver.negotiation import (
     JSON,
     PLAIN,
+    PROTOBUF,
     Representation,
     accepts,
     body_type,
@@ -245,7 +246,7 @@ class Handlers:
             return tables.partial(obj, representation.meta_version)
         form = TableForm(
             registry=self._registry, resource=resource, version=representation.meta_version, include=include_object(exchange.values),
-            subresource=type(obj) is not resource.type,
+            kind=None if type(obj) is resource.type else type(obj),
         )
         return form.table(obj, self._now())
 
@@ -283,5 +284,9 @@ def _body(exchange: Exchange) -> Body:
     content_type = exchange.request.headers.get(b"content-type")
     media_type = JSON if content_type is None or content_type == b"application/json" else body_type(content_type.decode("latin-1"))
     data = exchange.request.body
+    if media_type == PROTOBUF:
+        from kubelet_lite.apiserver import protobuf
+
+        return Body(encoding.encode_value(protobuf.to_json(data)), JSON)
     check_nesting(data)
     return Body(data, media_type)

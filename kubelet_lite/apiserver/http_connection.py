@@ -10,7 +10,7 @@ import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from email.utils import formatdate
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 from urllib.parse import unquote
 
 import anyio
@@ -112,9 +112,8 @@ class HttpConnection(asyncio.Protocol):
     # ---- transport events
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass
+        self.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self._owner.opened(self)
         self._owner.spawn(self._serve)
 

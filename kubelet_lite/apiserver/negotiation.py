@@ -16,7 +16,7 @@ JSON: Final = "application/json"
 YAML: Final = "application/yaml"
 PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
 OFFERED: Final = (JSON, YAML, PROTOBUF)
-"""What messages name; Protobuf is offered by Kubernetes and refused here."""
+"""What messages name. Protobuf is read (apiserver/protobuf.py); answers are JSON or YAML."""
 META_VERSIONS: Final = ("v1", "v1beta1")
 TRANSFORMS: Final = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
 MAX_NESTING: Final = 1000
@@ -109,7 +109,7 @@ def negotiate(accept: str, *, transforms: bool) -> Representation:
     return found
 
 
-_BODY_TYPES: Final = {"application/json": JSON, "application/yaml": YAML}
+_BODY_TYPES: Final = {JSON: JSON, YAML: YAML, PROTOBUF: PROTOBUF}
 
 
 @lru_cache(maxsize=256)

@@ -11,17 +11,20 @@ from typing import Any, Final, Literal
 import msgspec
 
 from kubelet_lite.api import encoding
+from kubelet_lite.api.autoscaling_v1 import Scale
 from kubelet_lite.api.core_v1 import Pod
 from kubelet_lite.api.errors import ApiError, BadRequest, NotAcceptable
 from kubelet_lite.api.meta_v1 import ListMeta
-from kubelet_lite.api.resources import Resource
-from kubelet_lite.api.timestamps import format_time
+from kubelet_lite.api.resources import Column, Resource
 from kubelet_lite.apiserver import query
+from kubelet_lite.registry.kinds.ages import age, name_and_creation
 from kubelet_lite.registry.registry import Registry
 
 IncludeObject = Literal["Metadata", "Object", "None"]
-_CREATED_AT: Final = "Created At"
-_DEFAULT_COLUMNS: Final = (("Name", "string", "name", 0), (_CREATED_AT, "date", "", 0))
+DEFAULT_COLUMNS: Final = (Column("Name", "string", "name", 0), Column("Created At", "date", "", 0))
+SCALE_COLUMNS: Final = (
+    Column("Name", "string", "", 0), Column("Desired", "integer", "", 0), Column("Available", "integer", "", 0), Column("Age", "string", "", 0),
+)
 
 
 def include_object(values: Mapping[str, Sequence[str]]) -> IncludeObject:
@@ -47,12 +50,12 @@ class TableForm(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     """Of the group meta.k8s.io."""
     include: IncludeObject
-    subresource: bool = False
-    """Whether the objects are of a kind that has no columns of its own (a Scale)."""
+    kind: Any = None
+    """The type of the objects where they are of another kind than the resource (a Scale)."""
 
     def head(self, metadata: bytes, *, columns: bool = True) -> bytes:
         """A Table up to its first row."""
-        definitions = _column_definitions(None if self.subresource else self.resource) if columns else b"null"
+        definitions = _column_definitions(self._columns()) if columns else b"null"
         return b'{"kind":"Table","apiVersion":"meta.k8s.io/%b","metadata":%b,"columnDefinitions":%b,"rows":[' % (
             self.version.encode(), metadata, definitions,
         )
@@ -73,20 +76,24 @@ class TableForm(msgspec.Struct, frozen=True, kw_only=True):
         metadata = encoding.encode_value(ListMeta(resourceVersion=obj.metadata.resourceVersion))
         return b"%b%b]}" % (self.head(metadata, columns=columns), self.row(obj, now))
 
+    def _columns(self) -> tuple[Column, ...]:
+        if self.kind is Scale:
+            return SCALE_COLUMNS
+        return (self.resource.columns if self.kind is None else ()) or DEFAULT_COLUMNS
+
     def _cells(self, obj: Any, now: float) -> Sequence[Any]:
-        if self.subresource:
-            return obj.metadata.name, obj.metadata.creationTimestamp
-        make = self.registry.rules_of(self.resource).row
+        if isinstance(obj, Scale):
+            return obj.metadata.name, obj.spec.replicas, obj.status.replicas, age(obj, now)
+        make = self.registry.rules_of(self.resource).row if self.kind is None else None
         if make is not None:
             return make(self.registry.stored(self.resource, obj), now)
-        return obj.metadata.name, obj.metadata.creationTimestamp or format_time(now)
+        return name_and_creation(obj, now)
 
 
 @lru_cache(maxsize=512)
-def _column_definitions(resource: Resource | None) -> bytes:
-    columns = _DEFAULT_COLUMNS if resource is None or not resource.columns else tuple((c.name, c.type, c.format, c.priority) for c in resource.columns)
+def _column_definitions(columns: tuple[Column, ...]) -> bytes:
     return msgspec.json.encode([
-        {"name": name, "type": kind, "format": form, "description": "", "priority": priority} for name, kind, form, priority in columns
+        {"name": c.name, "type": c.type, "format": c.format, "description": "", "priority": c.priority} for c in columns
     ])
 
 

@@ -112,8 +112,8 @@ def test_protobuf_numbers_defaults_enumerations_and_required_fields_are_those_of
             if isinstance(fact, dict):
                 assert defaults.DEFAULTS.get(key, {}).get(name) == fact.get("default")
                 assert enums.ENUMS.get(key, {}).get(name, ()) == tuple(fact.get("enum", ()))
-        for name, fact, _ in generator.flat_fields(definition):
-            if "protobuf" in fact:
+        for name, fact in generator.fields[definition].items():
+            if "protobuf" in fact and not fact.get("inline"):
                 assert protobuf.PROTOBUF[key][name] == tuple(fact["protobuf"])
 
 
