@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from kubelet_lite.api._generated.base import NIL
 from kubelet_lite.registry.patch import field_set
 from kubelet_lite.registry.patch.field_set import EMPTY, FieldSet
 from kubelet_lite.registry.patch.schema import Node
@@ -73,7 +74,12 @@ def _compare(old: Any, new: Any, node: Node) -> tuple[int, Comparison]:
 
 
 def _leaf(old: Any, new: Any) -> int:
-    return ADDED if old is ABSENT else REMOVED if new is ABSENT else SAME if old == new else MODIFIED
+    return ADDED if old is ABSENT else REMOVED if new is ABSENT else SAME if _equal(old, new) else MODIFIED
+
+
+def _equal(old: Any, new: Any) -> bool:
+    """An empty list is not null, though it is stored as that: who sends it, owns it."""
+    return bool(old == new) and (old is NIL) == (new is NIL)
 
 
 def _is_empty(value: Any) -> bool:
@@ -101,14 +107,14 @@ def _changed_members(old: Any, new: Any, node: Node) -> Iterator[_Item]:
         layout = layout_of(type(old))
         pairs = enumerate(zip(msgspec.structs.astuple(old), msgspec.structs.astuple(new), strict=True))
         changed = [
-            (layout.names[i], layout.present(i, a), layout.present(i, b)) for i, (a, b) in pairs if a is not b and a != b
+            (layout.names[i], layout.present(i, a), layout.present(i, b)) for i, (a, b) in pairs if a is not b and not _equal(a, b)
         ]
     else:
         before, after = members_of(old), members_of(new)
         changed = [(name, a, after.get(name, ABSENT)) for name, a in before.items()]
         changed += [(name, ABSENT, b) for name, b in after.items() if name not in before]
     for name, a, b in changed:
-        if a is b or (a == b and a is not ABSENT and b is not ABSENT):
+        if a is b or (a is not ABSENT and b is not ABSENT and _equal(a, b)):
             continue
         child = node.child(name)
         if child is None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kubelet_lite.api._generated.base import NIL
 from kubelet_lite.registry.patch.comparison import element_of
 from kubelet_lite.registry.patch.schema import Node, node_of
 from kubelet_lite.registry.sharing import by_identity
@@ -71,7 +72,8 @@ class _Struct(Shaper):
         node, zero = node_of(kind), kind()
         found = {f.name: shapers.get(f.encode_name) or _shaper(node.fields[f.encode_name]) for f in fields}
         leaves = [f.name for f in fields if found[f.name] is None]
-        self._truths = _getter([name for name in leaves if getattr(zero, name) is not None])
+        self._truths = _getter([name for name in leaves if getattr(zero, name) is not None and getattr(zero, name) is not NIL])
+        self._lists = _getter([name for name in leaves if getattr(zero, name) is NIL])
         self._pointers = _getter([name for name in leaves if getattr(zero, name) is None])
         deep = [(name, shaper) for name, shaper in found.items() if shaper is not None]
         self._deep = _getter([name for name, _ in deep])
@@ -83,14 +85,16 @@ class _Struct(Shaper):
 
     def shape(self, value: Any) -> Any:
         found = [None if v is zero or v is None else shaper.shape(v) for v, (zero, shaper) in zip(self._deep(value), self._deep_shapers, strict=True)]
-        return (tuple(map(truth, self._truths(value))), tuple(map(_is_there, self._pointers(value))), tuple(found))
+        return (
+            tuple(map(truth, self._truths(value))), tuple(map(_is_there, self._pointers(value))), tuple(map(_is_list, self._lists(value))), tuple(found),
+        )
 
     def inner_change(self, old: Any, new: Any) -> Any:
         before, after = self._all(old), self._all(new)
         found = []
         for i in compress(self._positions, map(is_not, before, after)):
             a, b = before[i], after[i]
-            if a == b:
+            if a == b and (a is NIL) == (b is NIL):
                 continue
             shaper = self._shapers[i]
             if shaper is not None:
@@ -98,7 +102,7 @@ class _Struct(Shaper):
             elif self._is_pointer[i]:
                 found.append((i, (a is not None, b is not None)))
             else:
-                found.append((i, (not a, not b)))
+                found.append((i, (not a, a is NIL, not b, b is NIL)))
         return tuple(found)
 
 
@@ -165,6 +169,10 @@ def _by_element(elements: Iterable[str], items: Iterable[Any]) -> dict[str, list
     for element, item in zip(elements, items, strict=True):
         found.setdefault(element, []).append(item)
     return found
+
+
+def _is_list(value: Any) -> bool:
+    return value is not NIL
 
 
 def _is_there(value: Any) -> bool:
