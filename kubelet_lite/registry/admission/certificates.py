@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from kubelet_lite.api.certificates_v1 import CertificateSigningRequest
 from kubelet_lite.api.identity import MASTERS
 from kubelet_lite.registry.admission.plugin import Plugin, Review, World, on
@@ -24,6 +26,12 @@ def _may(review: Review, world: World, verb: str, signer: str) -> bool:
         )).allowed
         for name in (signer, f"{domain}/*")
     )
+
+
+def _requester(new: CertificateSigningRequest, review: Review, world: World) -> CertificateSigningRequest:
+    """A request says who made it, whatever it said before."""
+    who = review.identity
+    return replace(new, spec=replace(new.spec, username=who.name, uid=who.uid, groups=who.groups, extra=dict(who.extra)))
 
 
 def _approval(new: CertificateSigningRequest, review: Review, world: World) -> None:
@@ -52,6 +60,8 @@ def _subject(new: CertificateSigningRequest, review: Review, world: World) -> No
         raise review.forbidden(f"use of {CLIENT_SIGNER} signer with {MASTERS} group is not allowed", new)
 
 
+REQUESTER: Final = Plugin(name="CertificateRequester", handles=on(REQUESTS, "CREATE"), mutate=_requester)
+"""No plug-in in Kubernetes, but part of how a request is created."""
 APPROVAL: Final = Plugin(name="CertificateApproval", handles=on(REQUESTS, "UPDATE", subresources=("approval",)), validate=_approval)
 SIGNING: Final = Plugin(name="CertificateSigning", handles=on(REQUESTS, "UPDATE", subresources=("status",)), validate=_signing)
 SUBJECT: Final = Plugin(name="CertificateSubjectRestriction", handles=on(REQUESTS, "CREATE"), validate=_subject)

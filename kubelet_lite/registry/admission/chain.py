@@ -41,6 +41,7 @@ PLUGINS: Final[tuple[Plugin, ...]] = (
     storage_object_in_use_protection.PLUGIN,
     persistent_volume_claim_resize.PLUGIN,
     runtime_class.PLUGIN,
+    certificates.REQUESTER,
     certificates.APPROVAL,
     certificates.SIGNING,
     certificates.SUBJECT,

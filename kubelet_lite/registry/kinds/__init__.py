@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from kubelet_lite.registry.kinds import (
+    apiservices,
+    certificatesigningrequests,
     clusterrolebindings,
     clusterroles,
     configmaps,
@@ -19,6 +21,7 @@ from kubelet_lite.registry.kinds import (
     endpointslices,
     events,
     events_v1,
+    flowschemas,
     horizontalpodautoscalers,
     ingressclasses,
     ingresses,
@@ -26,6 +29,9 @@ from kubelet_lite.registry.kinds import (
     jobs,
     leases,
     limitranges,
+    mutatingadmissionpolicies,
+    mutatingadmissionpolicybindings,
+    mutatingwebhookconfigurations,
     namespaces,
     networkpolicies,
     nodes,
@@ -35,6 +41,7 @@ from kubelet_lite.registry.kinds import (
     pods,
     podtemplates,
     priorityclasses,
+    prioritylevelconfigurations,
     replicasets,
     replicationcontrollers,
     resourcequotas,
@@ -47,12 +54,17 @@ from kubelet_lite.registry.kinds import (
     services,
     statefulsets,
     storageclasses,
+    validatingadmissionpolicies,
+    validatingadmissionpolicybindings,
+    validatingwebhookconfigurations,
     volumeattachments,
     volumeattributesclasses,
 )
 from kubelet_lite.registry.rules import KindRules
 
 _KINDS: Final = (
+    apiservices,
+    certificatesigningrequests,
     clusterrolebindings,
     clusterroles,
     configmaps,
@@ -67,6 +79,7 @@ _KINDS: Final = (
     endpointslices,
     events,
     events_v1,
+    flowschemas,
     horizontalpodautoscalers,
     ingressclasses,
     ingresses,
@@ -74,6 +87,9 @@ _KINDS: Final = (
     jobs,
     leases,
     limitranges,
+    mutatingadmissionpolicies,
+    mutatingadmissionpolicybindings,
+    mutatingwebhookconfigurations,
     namespaces,
     networkpolicies,
     nodes,
@@ -83,6 +99,7 @@ _KINDS: Final = (
     pods,
     podtemplates,
     priorityclasses,
+    prioritylevelconfigurations,
     replicasets,
     replicationcontrollers,
     resourcequotas,
@@ -95,6 +112,9 @@ _KINDS: Final = (
     services,
     statefulsets,
     storageclasses,
+    validatingadmissionpolicies,
+    validatingadmissionpolicybindings,
+    validatingwebhookconfigurations,
     volumeattachments,
     volumeattributesclasses,
 )

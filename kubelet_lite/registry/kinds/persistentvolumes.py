@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from kubelet_lite.api.core_v1 import PersistentVolume, PersistentVolumeSpec, PersistentVolumeStatus
+from kubelet_lite.api.core_v1 import PersistentVolume, PersistentVolumeSpec, PersistentVolumeStatus, VolumeNodeAffinity
 from kubelet_lite.api.errors import FieldError, forbidden, invalid
 from kubelet_lite.registry.kinds.ages import age
 from kubelet_lite.registry.rules import KindRules
@@ -18,6 +18,12 @@ from kubelet_lite.registry.validation.volume_specs import SOURCES, volume_spec
 
 CLASS_ANNOTATION: Final = "volume.beta.kubernetes.io/storage-class"
 UNSET: Final = "<unset>"
+_SUCCESSORS: Final = {
+    "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
+    "failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
+    "beta.kubernetes.io/instance-type": "node.kubernetes.io/instance-type",
+    "beta.kubernetes.io/os": "kubernetes.io/os", "beta.kubernetes.io/arch": "kubernetes.io/arch",
+}
 _MODES: Final = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
 
 
@@ -53,7 +59,7 @@ def _validate_update(new: PersistentVolume, old: PersistentVolume) -> Iterator[F
         yield forbidden("spec.persistentvolumesource", why)
     if new.spec.volumeMode != old.spec.volumeMode:
         yield invalid("volumeMode", new.spec.volumeMode, IMMUTABLE)
-    if old.spec.nodeAffinity is not None and new.spec.nodeAffinity != old.spec.nodeAffinity:
+    if old.spec.nodeAffinity is not None and not _same_affinity(new.spec.nodeAffinity, old.spec.nodeAffinity):
         yield invalid("nodeAffinity", go_value(new.spec.nodeAffinity), f"{IMMUTABLE}, except for updating from beta label to GA")
     now, was = new.spec.volumeAttributesClassName, old.spec.volumeAttributesClassName
     if was is not None and now is None:
@@ -64,6 +70,22 @@ def _same_source(new: PersistentVolumeSpec, old: PersistentVolumeSpec) -> bool:
     if new.csi is not None and old.csi is not None and old.csi.controllerExpandSecretRef is None:
         new = replace(new, csi=replace(new.csi, controllerExpandSecretRef=None))
     return all(getattr(new, kind) == getattr(old, kind) for kind in SOURCES)
+
+
+def _same_affinity(new: VolumeNodeAffinity | None, old: VolumeNodeAffinity) -> bool:
+    """Keys may change from a beta label to its successor (and, as in Kubernetes, to nothing at all: validation refuses that)."""
+    if new is None or new.required is None or old.required is None:
+        return new == old
+    now, was = new.required.nodeSelectorTerms, old.required.nodeSelectorTerms
+    if len(now) != len(was):
+        return False
+    for term, before in zip(now, was, strict=True):
+        if term.matchFields != before.matchFields or len(term.matchExpressions) != len(before.matchExpressions):
+            return False
+        for one, other in zip(term.matchExpressions, before.matchExpressions, strict=True):
+            if one.key not in (other.key, _SUCCESSORS.get(other.key, "")) or replace(one, key="") != replace(other, key=""):
+                return False
+    return True
 
 
 def _sources(spec: PersistentVolumeSpec) -> Mapping[str, Any]:

@@ -1,0 +1,96 @@
+"""ValidatingAdmissionPolicies. Their expressions are not compiled here.
+
+https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
+"""
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from kubelet_lite.api import names
+from kubelet_lite.api.admissionregistration_v1 import AuditAnnotation, ValidatingAdmissionPolicy, Validation
+from kubelet_lite.api.errors import FieldError, duplicate, invalid, not_supported, required
+from kubelet_lite.registry.kinds.ages import age
+from kubelet_lite.registry.rules import KindRules
+from kubelet_lite.registry.validation import admission_rules
+from kubelet_lite.registry.validation.collected import collected
+
+REASONS: Final = ("Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized")
+MAX_AUDIT_ANNOTATIONS: Final = 20
+_NOTHING: Final = "validations or auditAnnotations must contain at least one item"
+
+
+def _default(policy: ValidatingAdmissionPolicy) -> ValidatingAdmissionPolicy:
+    spec = policy.spec
+    constraints = spec.matchConstraints
+    return replace(policy, spec=replace(
+        spec, failurePolicy="Fail" if spec.failurePolicy is None else spec.failurePolicy,
+        matchConstraints=constraints if constraints is None else admission_rules.default_match_resources(constraints),
+    ))
+
+
+@collected
+def _validate(policy: ValidatingAdmissionPolicy) -> Iterator[FieldError]:
+    spec = policy.spec
+    yield from admission_rules.failure_policy("spec.failurePolicy", spec.failurePolicy)
+    if spec.paramKind is not None:
+        yield from admission_rules.param_kind("spec.paramKind", spec.paramKind)
+    if spec.matchConstraints is None:
+        yield required("spec.matchConstraints")
+    else:
+        yield from admission_rules.match_resources("spec.matchConstraints", spec.matchConstraints)
+        if not spec.matchConstraints.resourceRules:
+            yield required("spec.matchConstraints.resourceRules")
+    yield from admission_rules.match_conditions("spec.matchConditions", spec.matchConditions)
+    yield from admission_rules.variables("spec.variables", spec.variables)
+    if not spec.validations and not spec.auditAnnotations:
+        yield required("spec.validations", _NOTHING)
+        yield required("spec.auditAnnotations", _NOTHING)
+    for i, validation in enumerate(spec.validations):
+        yield from _validation(f"spec.validations[{i}]", validation)
+    yield from _audit_annotations("spec.auditAnnotations", policy.metadata.name, spec.auditAnnotations)
+
+
+def _validation(path: str, validation: Validation) -> Iterator[FieldError]:
+    expression, message = validation.expression.strip(), validation.message.strip()
+    if not expression:
+        yield required(f"{path}.expression", "expression is not specified")
+    if validation.messageExpression and not validation.messageExpression.strip():
+        yield invalid(f"{path}.messageExpression", validation.messageExpression, "must be non-empty if specified")
+    if validation.message and not message:
+        yield invalid(f"{path}.message", validation.message, "message must be non-empty if specified")
+    elif "\n" in message:
+        yield invalid(f"{path}.message", validation.message, "message must not contain line breaks")
+    elif "\n" in expression and not message:
+        yield required(f"{path}.message", "message must be specified if expression contains line breaks")
+    if validation.reason is not None and validation.reason not in REASONS:
+        yield not_supported(f"{path}.reason", validation.reason, REASONS)
+
+
+def _audit_annotations(path: str, name: str, annotations: Sequence[AuditAnnotation]) -> Iterator[FieldError]:
+    if len(annotations) > MAX_AUDIT_ANNOTATIONS:
+        yield invalid(path, [{"Key": a.key, "ValueExpression": a.valueExpression} for a in annotations],
+                      f"must not have more than {MAX_AUDIT_ANNOTATIONS} auditAnnotations")
+    for i, annotation in enumerate(annotations):
+        at, key = f"{path}[{i}]", annotation.key
+        if not name:
+            yield invalid(f"{at}.key", key, "requires metadata.name be non-empty")
+        else:
+            for message in names.qualified_name(f"{name}/{key}"):
+                yield invalid(f"{at}.key", f"{name}/{key}", message)
+        if not annotation.valueExpression.strip():
+            yield required(f"{at}.valueExpression", "valueExpression is not specified")
+        if any(other.key == key for other in annotations[:i]):
+            yield duplicate(f"{at}.key", key)
+
+
+def _row(policy: ValidatingAdmissionPolicy, now: float) -> Sequence[Any]:
+    return policy.metadata.name, len(policy.spec.validations), admission_rules.param_kind_text(policy.spec.paramKind), age(policy, now)
+
+
+RULES: Final = KindRules(
+    resource="validatingadmissionpolicies.admissionregistration.k8s.io", default=_default, validate=_validate, generation=True,
+    unconditional_update=False, row=_row,
+)
