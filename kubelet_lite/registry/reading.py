@@ -40,7 +40,7 @@ LAST_BOOKMARK_SECONDS: Final = 2.0
 """A bookmark comes so long before a watch ends by its timeout."""
 INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
 SCANNED_AT_ONCE: Final = 2_000
-"""Objects that a filtered page looks at between two awaits."""
+"""Objects looked at, or sent as initial events, between two awaits."""
 INCONSISTENT: Final = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue "
     "parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token "
@@ -218,21 +218,23 @@ class WatchStream:
         self._channel = channel
         self._not_before = not_before
         """Set where a revision was asked for that had not happened yet: events up to it are nobody's."""
+        self._environment = environment
         self._now = environment.monotonic
         self._bookmarks = options.allow_watch_bookmarks
         self._ends = self._now() + options.timeout_seconds if options.timeout_seconds else None
-        self._first: list[WatchEvent] = [WatchEvent("ADDED", target.view(obj)) for obj in initial]
-        if options.send_initial_events and self._bookmarks:
-            self._first.append(_bookmark(target, channel.progress, initial_end=True))
+        self._initial = initial
+        self._sent = 0
+        """How many of `initial` have been."""
+        self._ends_initial = bool(options.send_initial_events and self._bookmarks)
+        """Whether a bookmark is due when they all have."""
         self._marks_at = self._next_mark() if self._bookmarks else None
 
     def __aiter__(self) -> AsyncIterator[Sequence[WatchEvent]]:
         return self
 
     async def __anext__(self) -> Sequence[WatchEvent]:
-        if self._first:
-            first, self._first = self._first, []
-            return first
+        if self._sent < len(self._initial) or self._ends_initial:
+            return await self._next_initial()
         while True:
             events = self._selected(await self._next_batch())
             if events:
@@ -242,6 +244,20 @@ class WatchStream:
                 return [_bookmark(self._target, self._channel.progress)]
             if self._ends is not None and self._now() >= self._ends:
                 raise StopAsyncIteration
+
+    async def _next_initial(self) -> Sequence[WatchEvent]:
+        """What was there when the watch began, a part at a time."""
+        if self._sent:
+            await self._environment.sleep(0)
+        part = self._initial[self._sent:self._sent + SCANNED_AT_ONCE]
+        self._sent += len(part)
+        events = [WatchEvent("ADDED", self._target.view(obj)) for obj in part]
+        if self._sent == len(self._initial):
+            self._initial, self._sent = (), 0
+            if self._ends_initial:
+                self._ends_initial = False
+                events.append(_bookmark(self._target, self._channel.progress, initial_end=True))
+        return events
 
     async def _next_batch(self) -> Sequence[Event]:
         """What has happened; nothing when it is time for something else."""

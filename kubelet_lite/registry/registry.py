@@ -6,7 +6,7 @@ without storage. Methods raise ApiError. Objects are typed, immutable and shared
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Final, Protocol
 
 from msgspec.structs import replace
@@ -16,7 +16,7 @@ from kubelet_lite.api import resources
 from kubelet_lite.api.authentication_v1 import TokenRequest
 from kubelet_lite.api.autoscaling_v1 import Scale
 from kubelet_lite.api.core_v1 import Binding, Pod, PodLogOptions
-from kubelet_lite.api.errors import ApiError, BadRequest, InternalError, MethodNotAllowed, NotImplementedHere
+from kubelet_lite.api.errors import ApiError, BadRequest, InternalError, MethodNotAllowed, NotFound, NotImplementedHere
 from kubelet_lite.api.identity import Identity
 from kubelet_lite.api.meta_v1 import DeleteOptions, Status
 from kubelet_lite.api.meta_v1 import Preconditions as DeletePreconditions
@@ -39,6 +39,8 @@ from kubelet_lite.registry.subresources.parts import part_of
 from kubelet_lite.store import Key, Store, stamped
 from kubelet_lite.wire.node_connection import NodeConnection
 
+DELETED_AT_ONCE: Final = 200
+"""Objects that a deletecollection deletes between two awaits: some milliseconds."""
 SUCCESS: Final = Status(status="Success", code=201)
 _NOT_ALLOWED: Final = "the server does not allow this method on the requested resource"
 _INDEXED: Final[Mapping[str, Sequence[str]]] = {"pods": ("spec.nodeName",)}
@@ -232,8 +234,11 @@ class Registry:
         self._begin(ctx, "deletecollection", resource, namespace)
         target = self._target(resource)
         found = await self._reader.list(target, namespace, list_options)
-        for obj in found.items:
-            self._pipeline.delete(ctx, target, obj.metadata.namespace, obj.metadata.name, options)
+        for number, obj in enumerate(found.items, 1):
+            with suppress(NotFound):
+                self._pipeline.delete(ctx, target, obj.metadata.namespace, obj.metadata.name, options)
+            if number % DELETED_AT_ONCE == 0:
+                await self.environment.sleep(0)
         return replace(found, items=tuple(map(target.view, found.items)))
 
     # Subresources and resources without storage
