@@ -10,12 +10,14 @@ import base64
 import cProfile
 import json
 import pstats
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import anyio
+import structlog
 
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.actors.supervisor import Supervisor
@@ -85,6 +87,8 @@ async def main() -> None:
     parser.add_argument("--uvloop", action="store_true")
     parser.add_argument("--profile", type=float, help="prints a profile after so many seconds")
     arguments = parser.parse_args()
+    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], renderer], logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     async with serving(arguments.port) as served:
         print(served.url, served.token, flush=True)
         if arguments.kubeconfig:
@@ -100,8 +104,6 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    import sys
-
     if "--uvloop" in sys.argv:
         import uvloop
 
