@@ -1,3 +1,45 @@
-"""The controllers of the control plane: one file each, a pure plan and the shared loop."""
+"""The controllers of the control plane: one file each, a pure plan and the shared loop. `base.py` explains all of them.
+
+`start` starts them; `_makers` is the table.
+"""
+from __future__ import annotations
+
 if not __name__.startswith("kubelet_lite."):
     raise ImportError("import this package as kubelet_lite.controllers")
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kubelet_lite.api import identity
+
+if TYPE_CHECKING:
+    import anyio
+
+    from kubelet_lite.actors.environment import Environment
+    from kubelet_lite.actors.supervisor import Supervisor
+    from kubelet_lite.client.base import Client
+    from kubelet_lite.controllers.base import Controller
+
+
+def _table() -> Sequence[type[Controller]]:
+    """Every controller, in the order in which they start."""
+    from kubelet_lite.controllers.deployment import DeploymentController
+    from kubelet_lite.controllers.replicaset import ReplicaSetController
+
+    return (
+        DeploymentController,
+        ReplicaSetController,
+    )
+
+
+def start(supervisor: Supervisor, client: Client, environment: Environment) -> Sequence[tuple[str, anyio.Event]]:
+    """Starts all controllers; each one's name and what is set when it is ready. `client`: of one who may act as everybody."""
+    from kubelet_lite.client.cache import Informers
+    from kubelet_lite.controllers.loop import ControllerActor, InformersActor
+
+    informers = Informers(client.acting_as(identity.component("kube-controller-manager")), environment)
+    actors = [ControllerActor(controller(informers), client, environment) for controller in _table()]
+    supervisor.start(InformersActor(informers))
+    for actor in actors:
+        supervisor.start(actor)
+    return [(actor.name, actor.ready) for actor in actors]

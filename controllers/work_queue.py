@@ -1,0 +1,115 @@
+"""Keys that wait to be worked on: each once, none by two workers at a time, later ones in one heap of timers.
+
+The semantics of client-go's work queues: a key that is added while it is worked on comes back when that is done.
+https://pkg.go.dev/k8s.io/client-go/util/workqueue
+"""
+from __future__ import annotations
+
+import heapq
+from collections.abc import Hashable, Mapping
+from typing import Final, Generic, TypeVar
+
+import anyio
+import anyio.lowlevel
+
+from kubelet_lite.actors.environment import Environment
+
+FIRST_BACK_OFF_SECONDS: Final = 0.005
+LONGEST_BACK_OFF_SECONDS: Final = 1000.0
+"""Each failure in a row doubles a key's back-off, from the first to the longest, as kube-controller-manager waits."""
+STALE_TIMERS: Final = 1000
+"""So many entries of the heap whose key has another time by now may stay until they are due."""
+
+K = TypeVar("K", bound=Hashable)
+
+
+class WorkQueue(Generic[K]):
+    """`take` and `done` by workers, `run_timers` by one task. Times are the environment's monotonic seconds."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._ready: dict[K, None] = {}
+        """Keys that a worker may take, first come first served. None of them is being worked on."""
+        self._busy: set[K] = set()
+        self._again: dict[K, None] = {}
+        """Keys that were added while they were busy."""
+        self._due: dict[K, float] = {}
+        """When a key is to be added; its entry in the heap is the one with this time, others are stale."""
+        self._heap: list[tuple[float, int, K]] = []
+        self._pushed = 0
+        self._failures: dict[K, int] = {}
+        self._takers = anyio.Event()
+        self._timers = anyio.Event()
+
+    def add(self, key: K, after_seconds: float = 0.0) -> None:
+        """Has a key worked on, once that time has passed."""
+        if after_seconds > 0:
+            self._add_at(key, self._environment.monotonic() + after_seconds)
+        elif key in self._busy:
+            self._again[key] = None
+        elif key not in self._ready:
+            self._ready[key] = None
+            self._takers.set()
+
+    async def take(self) -> K:
+        """The next key; it is busy until `done`. Always lets other tasks run first."""
+        await anyio.lowlevel.checkpoint()
+        while not self._ready:
+            if self._takers.is_set():
+                self._takers = anyio.Event()
+            await self._takers.wait()
+        key = next(iter(self._ready))
+        del self._ready[key]
+        self._busy.add(key)
+        self._due.pop(key, None)
+        return key
+
+    def done(self, key: K) -> None:
+        """A key that was taken may be taken again."""
+        self._busy.remove(key)
+        if key in self._again:
+            del self._again[key]
+            self.add(key)
+
+    def retry(self, key: K) -> float:
+        """Has a key that failed worked on again after its back-off; how long that is."""
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        seconds = min(LONGEST_BACK_OFF_SECONDS, FIRST_BACK_OFF_SECONDS * 2.0 ** min(failures, 60))
+        self._add_at(key, self._environment.monotonic() + seconds)
+        return seconds
+
+    def forget(self, key: K) -> None:
+        """The key did not fail: its next back-off is the first."""
+        self._failures.pop(key, None)
+
+    async def run_timers(self) -> None:
+        """Adds keys when they are due, until cancelled."""
+        while True:
+            self._timers = anyio.Event()
+            now = self._environment.monotonic()
+            while self._heap and self._heap[0][0] <= now:
+                due, _, key = heapq.heappop(self._heap)
+                if self._due.get(key) == due:
+                    del self._due[key]
+                    self.add(key)
+            if self._heap:
+                with anyio.move_on_after(self._heap[0][0] - now):
+                    await self._timers.wait()
+            else:
+                await self._timers.wait()
+
+    def statistics(self) -> Mapping[str, float]:
+        return {"ready": len(self._ready), "busy": len(self._busy), "later": len(self._due), "failing": len(self._failures)}
+
+    def _add_at(self, key: K, due: float) -> None:
+        if key in self._due and self._due[key] <= due:
+            return
+        self._due[key] = due
+        self._pushed += 1
+        if len(self._heap) > len(self._due) + STALE_TIMERS:
+            self._heap = [entry for entry in self._heap if self._due.get(entry[2]) == entry[0]]
+            heapq.heapify(self._heap)
+        heapq.heappush(self._heap, (due, self._pushed, key))
+        if self._heap[0][0] == due:
+            self._timers.set()
