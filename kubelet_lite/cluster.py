@@ -28,9 +28,12 @@ from kubelet_lite.client.local import LocalClient
 from kubelet_lite.registry.admission.chain import Admission
 from kubelet_lite.registry.admission.plugin import World
 from kubelet_lite.registry.authorization.authorizer import ClusterAuthorizer
+from kubelet_lite.registry.authorization.reviews import Reviewer
+from kubelet_lite.registry.authorization.tokens import ServiceAccountTokens
 from kubelet_lite.registry.registry import Registry
 from kubelet_lite.store import Store
 from kubelet_lite.store.actor import StoreActor
+from kubelet_lite.wire.service_account_key import ServiceAccountKey
 
 if TYPE_CHECKING:
     from kubelet_lite.kubelet.kubelet import Kubelet
@@ -78,6 +81,7 @@ class Cluster:
         self._stack = AsyncExitStack()
         self._authorizer: ClusterAuthorizer
         self._authority: CertificateAuthority
+        self._key: ServiceAccountKey
         self.store: Store
         self.registry: Registry
         self.client: Client
@@ -153,20 +157,22 @@ class Cluster:
         self.registry.admission = Admission(
             World(view=self.registry.view, environment=self.environment, authorizer=self._authorizer, write=self.registry.write)
         )
+        self._key = ServiceAccountKey(secret_bits=self.environment.secret_bits)
+        self.registry.tokens = accounts = ServiceAccountTokens(self._key, self.registry.view, self.environment)
+        self.registry.reviewer = Reviewer(self._authorizer, self.environment, accounts.authenticate)
         self.client = LocalClient(self.registry, ADMIN, field_manager="kubelet-lite")
 
     async def _start_server(self) -> None:
         from kubelet_lite.apiserver.server import ApiServer
         from kubelet_lite.registry.bootstrap import publish_endpoint
         from kubelet_lite.wire.certificates import CertificateAuthority
-        from kubelet_lite.wire.service_account_key import ServiceAccountKey
 
         environment = self.environment
         self._authority = CertificateAuthority.create(environment.now(), secret_bits=environment.secret_bits)
         self.token = environment.token()
         server = ApiServer(
             self.registry, self._authorizer, authority=self._authority, tokens={self.token: ADMIN},
-            key=ServiceAccountKey(secret_bits=environment.secret_bits), port=self._port, statistics=self.supervisor.statistics,
+            key=self._key, port=self._port, statistics=self.supervisor.statistics,
         )
         self.supervisor.start(server)
         with anyio.fail_after(READY_SECONDS):
