@@ -22,7 +22,7 @@ GO_NAMES: Final = {
     "iscsi": "ISCSI", "rbd": "RBD", "fc": "FC", "gcePersistentDisk": "GCEPersistentDisk", "awsElasticBlockStore": "AWSElasticBlockStore",
     "cephfs": "CephFS", "storageos": "StorageOS", "apiVersion": "APIVersion", "apiGroup": "APIGroup", "iqn": "IQN", "fsType": "FSType",
     "pdName": "PDName", "wwids": "WWIDs", "gmsaCredentialSpec": "GMSACredentialSpec", "gmsaCredentialSpecName": "GMSACredentialSpecName",
-    "ttlSecondsAfterFinished": "TTLSecondsAfterFinished", "exec": "Exec",
+    "ttlSecondsAfterFinished": "TTLSecondsAfterFinished", "exec": "Exec", "cel": "CEL",
 }
 """Where Go's name is not the wire's with a capital."""
 
