@@ -61,6 +61,7 @@ def _row(node: CSINode, now: float) -> Sequence[Any]:
 
 
 RULES: Final = KindRules(
-    resource="csinodes.storage.k8s.io", validate=_validate, validate_update=_validate_update, unconditional_update=False, returns_deleted=True,
+    resource="csinodes.storage.k8s.io", validate=_validate, validate_update=_validate_update, validate_on_update="instead",
+    unconditional_update=False, returns_deleted=True,
     row=_row,
 )

@@ -152,6 +152,7 @@ def _row(found: EndpointSlice, now: float) -> Sequence[Any]:
 
 
 RULES: Final = KindRules(
-    resource="endpointslices.discovery.k8s.io", default=_default, validate=_validate, validate_update=_validate_update, warnings=_warnings,
+    resource="endpointslices.discovery.k8s.io", default=_default, validate=_validate, validate_update=_validate_update, validate_on_update="instead",
+    warnings=_warnings,
     generation=True, generation_moves=_generation_moves, row=_row,
 )

@@ -156,5 +156,6 @@ def _row(schema: FlowSchema, now: float) -> Sequence[Any]:
 
 
 RULES: Final = KindRules(
-    resource="flowschemas.flowcontrol.apiserver.k8s.io", default=_default, validate=_validate, generation=True, row=_row,
+    resource="flowschemas.flowcontrol.apiserver.k8s.io", default=_default, validate=_validate, validate_on_update="instead",
+    generation=True, row=_row,
 )

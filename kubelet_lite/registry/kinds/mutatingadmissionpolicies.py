@@ -76,6 +76,7 @@ def _row(policy: MutatingAdmissionPolicy, now: float) -> Sequence[Any]:
 
 
 RULES: Final = KindRules(
-    resource="mutatingadmissionpolicies.admissionregistration.k8s.io", default=_default, validate=_validate, generation=True,
+    resource="mutatingadmissionpolicies.admissionregistration.k8s.io", default=_default, validate=_validate, validate_on_update="instead",
+    generation=True,
     unconditional_update=False, row=_row,
 )

@@ -40,6 +40,7 @@ def _row(binding: MutatingAdmissionPolicyBinding, now: float) -> Sequence[Any]:
 
 
 RULES: Final = KindRules(
-    resource="mutatingadmissionpolicybindings.admissionregistration.k8s.io", default=_default, validate=_validate, generation=True,
+    resource="mutatingadmissionpolicybindings.admissionregistration.k8s.io", default=_default, validate=_validate, validate_on_update="instead",
+    generation=True,
     unconditional_update=False, row=_row,
 )

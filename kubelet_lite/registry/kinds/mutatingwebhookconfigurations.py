@@ -28,6 +28,7 @@ def _validate(configuration: MutatingWebhookConfiguration) -> Iterator[FieldErro
 
 
 RULES: Final = KindRules(
-    resource="mutatingwebhookconfigurations.admissionregistration.k8s.io", default=_default, validate=_validate, generation=True,
+    resource="mutatingwebhookconfigurations.admissionregistration.k8s.io", default=_default, validate=_validate, validate_on_update="instead",
+    generation=True,
     generation_moves=webhooks_changed, unconditional_update=False, row=webhooks_row,
 )

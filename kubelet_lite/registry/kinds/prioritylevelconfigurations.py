@@ -124,5 +124,6 @@ def _row(level: PriorityLevelConfiguration, now: float) -> Sequence[Any]:
 
 
 RULES: Final = KindRules(
-    resource="prioritylevelconfigurations.flowcontrol.apiserver.k8s.io", default=_default, validate=_validate, generation=True, row=_row,
+    resource="prioritylevelconfigurations.flowcontrol.apiserver.k8s.io", default=_default, validate=_validate, validate_on_update="instead",
+    generation=True, row=_row,
 )

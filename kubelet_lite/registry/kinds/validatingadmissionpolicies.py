@@ -91,6 +91,7 @@ def _row(policy: ValidatingAdmissionPolicy, now: float) -> Sequence[Any]:
 
 
 RULES: Final = KindRules(
-    resource="validatingadmissionpolicies.admissionregistration.k8s.io", default=_default, validate=_validate, generation=True,
+    resource="validatingadmissionpolicies.admissionregistration.k8s.io", default=_default, validate=_validate, validate_on_update="instead",
+    generation=True,
     unconditional_update=False, row=_row,
 )

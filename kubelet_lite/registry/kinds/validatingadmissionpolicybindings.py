@@ -56,6 +56,7 @@ def _row(binding: ValidatingAdmissionPolicyBinding, now: float) -> Sequence[Any]
 
 
 RULES: Final = KindRules(
-    resource="validatingadmissionpolicybindings.admissionregistration.k8s.io", default=_default, validate=_validate, generation=True,
+    resource="validatingadmissionpolicybindings.admissionregistration.k8s.io", default=_default, validate=_validate, validate_on_update="instead",
+    generation=True,
     unconditional_update=False, row=_row,
 )

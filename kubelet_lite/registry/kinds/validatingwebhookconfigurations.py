@@ -23,6 +23,7 @@ def _validate(configuration: ValidatingWebhookConfiguration) -> Iterator[FieldEr
 
 
 RULES: Final = KindRules(
-    resource="validatingwebhookconfigurations.admissionregistration.k8s.io", default=_default, validate=_validate, generation=True,
+    resource="validatingwebhookconfigurations.admissionregistration.k8s.io", default=_default, validate=_validate, validate_on_update="instead",
+    generation=True,
     generation_moves=webhooks_changed, unconditional_update=False, row=webhooks_row,
 )
