@@ -124,8 +124,6 @@ class Pipeline:
         if allocator is not None:
             obj = allocator.allocate(obj, None, ctx.dry_run)
         obj = rules.prepare_create(obj)
-        if rules.note_creator is not None:
-            obj = rules.note_creator(obj, ctx.identity)
         meta = obj.metadata
         wrong = [*metadata.errors(meta, resource.namespaced, rules.name_errors or metadata.default_name_errors), *metadata.core_errors(meta)]
         wrong += rules.validate(obj)

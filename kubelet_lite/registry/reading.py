@@ -5,7 +5,8 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection
 from __future__ import annotations
 
 import base64
-import binascii
+import posixpath
+import string
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -49,6 +50,7 @@ INCONSISTENT: Final = (
 )
 TOO_OLD_LIST: Final = "The resourceVersion for the provided list is too old."
 
+_ALPHABET: Final = frozenset(string.ascii_letters + string.digits + "-_")
 Matches = Callable[[Any], bool]
 
 
@@ -102,7 +104,7 @@ class Reader:
         if options.resource_version == "0" and not options.resource_version_match:
             options = replace(options, limit=0)  # the watch cache answers whole lists
         try:
-            return await self._page(target, chosen, options.limit, after, revision)
+            return await self._page(target, chosen, max(options.limit, 0), after, revision)
         except Compacted as error:
             if after is None:
                 raise Expired(TOO_OLD_LIST) from error
@@ -312,7 +314,7 @@ def _check_list(options: ListOptions) -> None:
         if options.continue_:
             wrong.append(forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"))
         if match not in ("Exact", "NotOlderThan"):
-            wrong.append(not_supported("resourceVersionMatch", match, ("", "Exact", "NotOlderThan")))
+            wrong.append(not_supported("resourceVersionMatch", match, ("Exact", "NotOlderThan", "")))
         if match == "Exact" and options.resource_version == "0":
             wrong.append(forbidden("resourceVersionMatch", 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'))
     if options.send_initial_events is not None:
@@ -394,19 +396,31 @@ def _continue(revision: int, place: tuple[str, str], namespaced: bool, namespace
 def _parse_continue(text: str, namespace: str, namespaced: bool) -> tuple[int, tuple[str, str]]:
     """(revision, the place behind which to go on). Raises BadRequest."""
     try:
-        token = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=_Token)
-    except (ValueError, binascii.Error, msgspec.MsgspecError) as error:
-        raise BadRequest(f"continue key is not valid: {error}") from error
+        token = msgspec.json.decode(_base64(text), type=_Token)
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise _bad_token(f": {error}") from error
     if token.v != "meta.k8s.io/v1":
-        raise BadRequest(f'continue key is not valid: server does not recognize this encoded version "{token.v}"')
+        raise _bad_token(f": server does not recognize this encoded version {token.v}")
     if token.rv == 0:
-        raise BadRequest("continue key is not valid: incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
-    start = token.start.rstrip("\0")
-    if not start:
-        raise BadRequest("continue key is not valid: encoded start key empty (version meta.k8s.io/v1)")
+        raise _bad_token(": incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
+    if not token.start:
+        raise _bad_token(": encoded start key empty (version meta.k8s.io/v1)")
+    start = token.start.rstrip("\0").removeprefix("/")
+    if posixpath.normpath(f"/{start}") != f"/{start}":
+        raise _bad_token(f": {token.start}")
     if namespace or not namespaced:
         return token.rv, (namespace, start)
     head, _, tail = start.partition("/")
     return token.rv, (head, tail)
 
 
+def _bad_token(why: str) -> BadRequest:
+    return BadRequest(f"invalid continue token: continue key is not valid{why}")
+
+
+def _base64(text: str) -> bytes:
+    """As Go reads it: URL alphabet, no padding."""
+    wrong = next((i for i, letter in enumerate(text) if letter not in _ALPHABET), len(text) - 1 if len(text) % 4 == 1 else -1)
+    if wrong >= 0:
+        raise ValueError(f"illegal base64 data at input byte {wrong}")
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -16,7 +16,15 @@ from kubelet_lite.api import resources
 from kubelet_lite.api.authentication_v1 import TokenRequest
 from kubelet_lite.api.autoscaling_v1 import Scale
 from kubelet_lite.api.core_v1 import Binding, Pod, PodLogOptions
-from kubelet_lite.api.errors import ApiError, BadRequest, InternalError, MethodNotAllowed, NotFound, NotImplementedHere
+from kubelet_lite.api.errors import (
+    ApiError,
+    BadRequest,
+    Conflict,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    NotImplementedHere,
+)
 from kubelet_lite.api.identity import Identity
 from kubelet_lite.api.meta_v1 import DeleteOptions, Status
 from kubelet_lite.api.meta_v1 import Preconditions as DeletePreconditions
@@ -203,6 +211,9 @@ class Registry:
             )
             obj: Any = shown if applied.value is None else bodies.merged(ctx, served.type, applied.value, patch)
             _check_name(obj, name, namespace)
+            if live is None and obj.metadata.uid:
+                why = f"uid mismatch: the provided object specified uid {obj.metadata.uid}, and no existing object was found"
+                raise Conflict.of(served.group, served.plural, name, why)
             obj = replace(obj, metadata=replace(obj.metadata, managedFields=applied.managed_fields))
             return self._pipeline.received(target, obj)
 

@@ -12,7 +12,6 @@ import msgspec
 
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api.errors import FieldError
-from kubelet_lite.api.identity import Identity
 from kubelet_lite.api.meta_v1 import DeleteOptions
 from kubelet_lite.registry.view import View
 
@@ -70,8 +69,6 @@ class KindRules(msgspec.Struct, frozen=True, kw_only=True):
     prepare_create: Callable[[Any], Any] = unchanged
     """After defaulting, before validation: drops what a creator may not set (status), sets initial values. The pipeline itself
     handles metadata (uid, creationTimestamp, generateName, generation) and drops `status` where a status subresource exists."""
-    note_creator: Callable[[Any, Identity], Any] | None = None
-    """(object, who creates it) -> the object, for kinds that say who asked (certificate signing requests)."""
     prepare_update: Callable[[Any, Any], Any] = keep_new
     """(new, old) -> new, after the pipeline has put the old status back: e.g. a deletion-only field kept from old."""
     validate: Callable[[Any], Sequence[FieldError]] = no_errors
