@@ -22,7 +22,7 @@ from kubelet_lite.api.requests import (
     RequestContext,
 )
 from kubelet_lite.api.resources import Resource
-from kubelet_lite.apiserver import lists, query, tables, watches
+from kubelet_lite.apiserver import lists, query, tables
 from kubelet_lite.apiserver.exchange import Exchange
 from kubelet_lite.apiserver.http_connection import MAX_BODY_BYTES
 from kubelet_lite.apiserver.negotiation import (
@@ -39,6 +39,7 @@ from kubelet_lite.apiserver.negotiation import (
 from kubelet_lite.apiserver.request_info import RequestInfo
 from kubelet_lite.apiserver.routes import ResourcePath
 from kubelet_lite.apiserver.tables import TableForm, include_object
+from kubelet_lite.apiserver.watches import Watches
 from kubelet_lite.registry import bodies, deletion
 from kubelet_lite.registry.registry import Registry
 
@@ -56,6 +57,7 @@ class Handlers:
     """Serves what a RequestInfo says. Every method raises ApiError before it has begun to answer."""
 
     def __init__(self, registry: Registry) -> None:
+        self.watches = Watches(registry)
         self._registry = registry
         self._now = registry.environment.now
         self._verbs: dict[str, Callable[[Exchange, RequestInfo], Awaitable[None]]] = {
@@ -119,9 +121,7 @@ class Handlers:
         if path.name:
             selector = f"metadata.name={path.name}"
             options = replace(options, field_selector=f"{selector},{options.field_selector}" if options.field_selector else selector)
-        await watches.serve(
-            self._registry, exchange, self._context(exchange), resource, path.namespace, options, self._representation(exchange),
-        )
+        await self.watches.serve(exchange, self._context(exchange), resource, path.namespace, options, self._representation(exchange))
 
     async def _logs(self, exchange: Exchange, path: ResourcePath) -> None:
         accept = exchange.request.header(b"accept")

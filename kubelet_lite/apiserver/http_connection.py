@@ -24,6 +24,8 @@ MAX_HEADER_BYTES: Final = 1024 * 1024
 """Go's limit on a request's head, and so Kubernetes'."""
 MAX_PIPELINED: Final = 16
 """Requests waiting on one connection; beyond it the socket is not read."""
+WHOLE_CHUNK_BYTES: Final = 32 * 1024
+"""Smaller chunks go out in one write with their frame."""
 WRITE_BUFFER_BYTES: Final = 512 * 1024
 """Bytes a transport may hold before a stream waits for its reader."""
 
@@ -281,7 +283,13 @@ class BodyStream:
         """Sends a piece and waits while the client is behind."""
         if not data:
             return
-        self._connection.transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+        transport = self._connection.transport
+        if not self._chunked:
+            transport.write(data)
+        elif len(data) < WHOLE_CHUNK_BYTES:
+            transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        else:  # not copied once more
+            transport.writelines((b"%x\r\n" % len(data), data, b"\r\n"))
         await self._connection.drain()
 
     def finish(self) -> None:

@@ -30,12 +30,11 @@ async def write(exchange: Exchange, listing: Listing, representation: Representa
     """Answers with a list. Short ones go out whole, with their length."""
     media_type = representation.media_type
     if media_type == YAML:
-        pieces = _yaml(listing)
+        slices = _slices(_yaml(listing))
     elif exchange.pretty():
-        pieces = _indented(listing)
+        slices = _slices(_indented(listing))
     else:
-        pieces = _compact(listing)
-    slices = _slices(pieces)
+        slices = _compact(listing)
     first = next(slices)
     second = next(slices, None)
     if second is None:
@@ -72,12 +71,19 @@ def _slices(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _compact(listing: Listing) -> Iterator[bytes]:
-    yield listing.head
-    comma = b""
+    """Slices at once: most lists are asked for like this."""
+    opening = listing.head
+    part: list[bytes] = []
+    size = 0
     for item in listing.items:
-        yield comma + item if comma else item
-        comma = b","
-    yield listing.tail + b"\n"
+        part.append(item)
+        size += len(item)
+        if size >= SLICE_BYTES:
+            yield opening + b",".join(part)
+            opening, part, size = b",", [], 0
+    if not part and opening is not listing.head:
+        opening = b""
+    yield b"%b%b%b\n" % (opening, b",".join(part), listing.tail)
 
 
 def _indented(listing: Listing) -> Iterator[bytes]:

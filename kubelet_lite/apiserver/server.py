@@ -127,7 +127,7 @@ class ApiServer(Actor):
                     connection.shut()
 
     def statistics(self) -> Mapping[str, float]:
-        return {"connections": len(self._connections), "requests_total": sum(self._requests.counts.values())}
+        return {"connections": len(self._connections), "watches": self._handlers.watches.open, "requests_total": sum(self._requests.counts.values())}
 
     def _checks(self) -> dict[str, Callable[[], str]]:
         return {

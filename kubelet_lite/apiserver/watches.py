@@ -23,6 +23,12 @@ from kubelet_lite.registry.registry import Registry
 
 SHORTEST_SECONDS: Final = 1800.0
 """A watch without a timeout ends after this time or up to twice as long, so that watchers do not all come back at once."""
+PAUSE_SECONDS: Final = 0.0001
+"""For each open stream, between two batches of one …"""
+SHORTEST_PAUSE_SECONDS: Final = 0.001
+"""… unless that is shorter than what a timer is good for …"""
+LONGEST_PAUSE_SECONDS: Final = 0.02
+"""… and never longer than nobody notices."""
 JSON_STREAM: Final = "application/json;stream=watch"
 Frame = Callable[[WatchEvent], bytes]
 
@@ -46,44 +52,62 @@ def _bookmark(obj: Any) -> bytes:
 _FRAMES: Final = {"ADDED": _added, "MODIFIED": _modified, "DELETED": _deleted, "BOOKMARK": _bookmark}
 
 
-async def serve(
-    registry: Registry, exchange: Exchange, context: RequestContext, resource: Resource, namespace: str, options: ListOptions,
-    representation: Representation,
-) -> None:
-    """Answers with a stream that ends by the timeout of the options."""
-    if options.timeout_seconds is None:
-        options = replace(options, timeout_seconds=int(SHORTEST_SECONDS * (1 + registry.environment.random.random())))
-    frame = _framer(registry, exchange, resource, representation)
-    media_type = JSON_STREAM if "stream=watch" in exchange.request.header(b"accept") else representation.media_type
-    stream: BodyStream | None = None
-    try:
-        async with registry.watch(context, resource, namespace, options) as events:
-            stream = exchange.start_stream(200, media_type)
-            async for batch in events:
-                await _send(registry, stream, batch, frame)
-    except Expired as error:
-        if stream is None:
-            stream = exchange.start_stream(200, media_type)
-        await stream.write(_error(error))
-    stream.finish()
+class Watches:
+    """All watch streams of one server.
 
+    After each batch a stream pauses for a time that grows with the number of streams: one event is sent at once, many that follow each
+    other share the cost of a record and a system call.
+    """
 
-async def _send(registry: Registry, stream: BodyStream, batch: Sequence[WatchEvent], frame: Frame) -> None:
-    """Writes a batch, in slices when it is large."""
-    if len(batch) == 1:
-        await stream.write(frame(batch[0]))
-        return
-    part: list[bytes] = []
-    size = 0
-    for event in batch:
-        line = frame(event)
-        part.append(line)
-        size += len(line)
-        if size >= SLICE_BYTES:
-            await stream.write(b"".join(part))
-            part, size = [], 0
-            await registry.environment.sleep(0)
-    await stream.write(b"".join(part))
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._sleep = registry.environment.sleep
+        self.open = 0
+        """Streams that are being served."""
+
+    async def serve(
+        self, exchange: Exchange, context: RequestContext, resource: Resource, namespace: str, options: ListOptions, representation: Representation,
+    ) -> None:
+        """Answers with a stream that ends by the timeout of the options."""
+        registry = self._registry
+        if options.timeout_seconds is None:
+            options = replace(options, timeout_seconds=int(SHORTEST_SECONDS * (1 + registry.environment.random.random())))
+        frame = _framer(registry, exchange, resource, representation)
+        media_type = JSON_STREAM if "stream=watch" in exchange.request.header(b"accept") else representation.media_type
+        stream: BodyStream | None = None
+        self.open += 1
+        try:
+            async with registry.watch(context, resource, namespace, options) as events:
+                stream = exchange.start_stream(200, media_type)
+                async for batch in events:
+                    await self._send(stream, batch, frame)
+                    pause = min(LONGEST_PAUSE_SECONDS, self.open * PAUSE_SECONDS)
+                    if pause >= SHORTEST_PAUSE_SECONDS:
+                        await self._sleep(pause)
+        except Expired as error:
+            if stream is None:
+                stream = exchange.start_stream(200, media_type)
+            await stream.write(_error(error))
+        finally:
+            self.open -= 1
+        stream.finish()
+
+    async def _send(self, stream: BodyStream, batch: Sequence[WatchEvent], frame: Frame) -> None:
+        """Writes a batch, in slices when it is large."""
+        if len(batch) == 1:
+            await stream.write(frame(batch[0]))
+            return
+        part: list[bytes] = []
+        size = 0
+        for event in batch:
+            line = frame(event)
+            part.append(line)
+            size += len(line)
+            if size >= SLICE_BYTES:
+                await stream.write(b"".join(part))
+                part, size = [], 0
+                await self._sleep(0)
+        await stream.write(b"".join(part))
 
 
 def _framer(registry: Registry, exchange: Exchange, resource: Resource, representation: Representation) -> Frame:
