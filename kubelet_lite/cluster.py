@@ -136,6 +136,8 @@ class Cluster:
         if self._serve:
             await self._start_server()
         ready: list[tuple[str, anyio.Event]] = []
+        if "controllers" in self._components:
+            ready += self._start_controllers()
         if "scheduler" in self._components:
             ready.append(self._start_scheduler())
         if "kubelet" in self._components:
@@ -186,6 +188,11 @@ class Cluster:
         network = PretendNetwork() if self._runtime == "fake" else LoopbackNetwork()
         self._stack.callback(network.close)
         return network
+
+    def _start_controllers(self) -> Sequence[tuple[str, anyio.Event]]:
+        from kubelet_lite import controllers
+
+        return controllers.start(self.supervisor, self.client, self.environment)
 
     def _start_proxy(self, network: Network) -> tuple[str, anyio.Event]:
         from kubelet_lite.proxy.child import ChildDataPath
