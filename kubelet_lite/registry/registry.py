@@ -282,7 +282,10 @@ class Registry:
 
     def _bind(self, ctx: RequestContext, namespace: str, name: str, wanted: Binding) -> Status:
         binding.check(wanted, name)
-        self._validate(ctx, wanted, _PODS, namespace, name, "binding")
+        if self.admission is not None:
+            review = Review(context=ctx, resource=_PODS, operation="CREATE", namespace=namespace, name=name, subresource="binding")
+            wanted = self.admission.mutate(wanted, review)
+            self.admission.validate(wanted, review)
         binding.bind(self.store, namespace, wanted, self._pipeline.now_text(), dry_run=ctx.dry_run)
         return SUCCESS
 

@@ -66,10 +66,9 @@ def bound_to(pod: Pod, binding: Binding, now_text: str) -> Pod:
     if binding.metadata.annotations:
         meta = replace(meta, annotations={**meta.annotations, **binding.metadata.annotations})
     if binding.metadata.labels:
-        meta = replace(meta, labels={**binding.metadata.labels, **meta.labels})
-    status = replace(
-        pod.status, nominatedNodeName="", conditions=with_condition(pod.status.conditions, PodCondition(type="PodScheduled", status="True"), now_text),
-    )
+        meta = replace(meta, labels={**meta.labels, **binding.metadata.labels})
+    condition = PodCondition(type="PodScheduled", status="True", observedGeneration=meta.generation)
+    status = replace(pod.status, nominatedNodeName="", conditions=with_condition(pod.status.conditions, condition, now_text))
     return replace(pod, metadata=meta, spec=replace(pod.spec, nodeName=binding.target.name), status=status)
 
 
