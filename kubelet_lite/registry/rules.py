@@ -15,6 +15,9 @@ from kubelet_lite.api.errors import FieldError
 from kubelet_lite.api.meta_v1 import DeleteOptions
 from kubelet_lite.registry.view import View
 
+ALL_OF_METADATA: Final = ("labels", "annotations", "finalizers", "ownerReferences")
+"""For `status_update_keeps`: some kinds let an update of status change nothing else at all."""
+
 
 def unchanged(obj: Any) -> Any:
     return obj

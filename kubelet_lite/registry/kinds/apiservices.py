@@ -10,7 +10,7 @@ from kubelet_lite.api import names
 from kubelet_lite.api.apiregistration_v1 import APIService
 from kubelet_lite.api.errors import FieldError, invalid, required
 from kubelet_lite.registry.kinds.ages import age
-from kubelet_lite.registry.rules import KindRules
+from kubelet_lite.registry.rules import ALL_OF_METADATA, KindRules
 from kubelet_lite.registry.validation import callouts
 from kubelet_lite.registry.validation.collected import collected
 from kubelet_lite.registry.validation.named import dns1035_label, dns_subdomain
@@ -64,6 +64,6 @@ def _row(found: APIService, now: float) -> Sequence[Any]:
 
 
 RULES: Final = KindRules(
-    resource="apiservices.apiregistration.k8s.io", default=_default, validate=_validate, name_errors=names.path_segment_name_or_prefix,
+    resource="apiservices.apiregistration.k8s.io", default=_default, status_update_keeps=ALL_OF_METADATA, validate=_validate, name_errors=names.path_segment_name_or_prefix,
     storage_path="/apiregistration.k8s.io/apiservices", row=_row,
 )

@@ -16,7 +16,7 @@ from kubelet_lite.api.flowcontrol_v1 import (
     Subject,
 )
 from kubelet_lite.registry.kinds.ages import NONE, age
-from kubelet_lite.registry.rules import KindRules
+from kubelet_lite.registry.rules import ALL_OF_METADATA, KindRules
 from kubelet_lite.registry.validation.collected import collected
 from kubelet_lite.registry.validation.named import dns_label, dns_subdomain
 
@@ -156,6 +156,6 @@ def _row(schema: FlowSchema, now: float) -> Sequence[Any]:
 
 
 RULES: Final = KindRules(
-    resource="flowschemas.flowcontrol.apiserver.k8s.io", default=_default, validate=_validate, validate_on_update="instead",
+    resource="flowschemas.flowcontrol.apiserver.k8s.io", default=_default, status_update_keeps=ALL_OF_METADATA, validate=_validate, validate_on_update="instead",
     generation=True, row=_row,
 )

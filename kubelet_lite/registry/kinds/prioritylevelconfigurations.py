@@ -15,7 +15,7 @@ from kubelet_lite.api.flowcontrol_v1 import (
     QueuingConfiguration,
 )
 from kubelet_lite.registry.kinds.ages import NONE, age
-from kubelet_lite.registry.rules import KindRules
+from kubelet_lite.registry.rules import ALL_OF_METADATA, KindRules
 from kubelet_lite.registry.validation.collected import collected
 from kubelet_lite.registry.validation.numbers import in_range
 
@@ -124,6 +124,6 @@ def _row(level: PriorityLevelConfiguration, now: float) -> Sequence[Any]:
 
 
 RULES: Final = KindRules(
-    resource="prioritylevelconfigurations.flowcontrol.apiserver.k8s.io", default=_default, validate=_validate, validate_on_update="instead",
+    resource="prioritylevelconfigurations.flowcontrol.apiserver.k8s.io", default=_default, status_update_keeps=ALL_OF_METADATA, validate=_validate, validate_on_update="instead",
     generation=True, row=_row,
 )

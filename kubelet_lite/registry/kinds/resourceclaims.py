@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from kubelet_lite.api.errors import FieldError, invalid
 from kubelet_lite.api.resource_v1 import ResourceClaim
 from kubelet_lite.registry.kinds.ages import age
-from kubelet_lite.registry.rules import KindRules
+from kubelet_lite.registry.rules import ALL_OF_METADATA, KindRules
 from kubelet_lite.registry.validation import devices
 from kubelet_lite.registry.validation.collected import collected
 from kubelet_lite.registry.validation.go_values import go_value
@@ -45,6 +45,6 @@ def _row(claim: ResourceClaim, now: float) -> Sequence[Any]:
 
 
 RULES: Final = KindRules(
-    resource="resourceclaims.resource.k8s.io", default=_default, validate=_validate, validate_update=_validate_update,
+    resource="resourceclaims.resource.k8s.io", default=_default, status_update_keeps=ALL_OF_METADATA, validate=_validate, validate_update=_validate_update,
     validate_on_update="never", row=_row,
 )

@@ -8,7 +8,7 @@ from kubelet_lite.api.errors import FieldError, forbidden, invalid, required
 from kubelet_lite.api.storage_v1 import VolumeAttachment, VolumeAttachmentSource
 from kubelet_lite.registry.kinds.ages import age
 from kubelet_lite.registry.kinds.pods.volumes import validate_csi_driver_name
-from kubelet_lite.registry.rules import KindRules
+from kubelet_lite.registry.rules import ALL_OF_METADATA, KindRules
 from kubelet_lite.registry.validation.collected import collected
 from kubelet_lite.registry.validation.go_values import go_value
 from kubelet_lite.registry.validation.named import dns_subdomain
@@ -54,6 +54,6 @@ def _row(attachment: VolumeAttachment, now: float) -> Sequence[Any]:
 
 
 RULES: Final = KindRules(
-    resource="volumeattachments.storage.k8s.io", validate=_validate, validate_update=_validate_update, validate_on_update="instead",
+    resource="volumeattachments.storage.k8s.io", status_update_keeps=ALL_OF_METADATA, validate=_validate, validate_update=_validate_update, validate_on_update="instead",
     unconditional_update=False, returns_deleted=True, row=_row,
 )
