@@ -1,0 +1,112 @@
+"""What kubectl shows: versions, discovery, get in all its forms, describe, explain, events, watch."""
+import json
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("e2e")]
+POD = """
+apiVersion: v1
+kind: Pod
+metadata: {name: web, labels: {app: web}}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - {name: c, image: busybox, command: [sleep, "600"]}
+"""
+
+
+@pytest.fixture
+def pod(kubectl):
+    kubectl("apply -f -", POD)
+    kubectl("wait --for=condition=Ready pod/web")
+    return kubectl
+
+
+def test_version_and_cluster_info(kubectl):
+    assert "Server Version: v1.36.0" in kubectl("version").lines
+    assert kubectl("version -o json").json["serverVersion"]["minor"] == "36"
+    assert "Kubernetes control plane" in kubectl("cluster-info").out
+
+
+def test_api_resources_and_versions(kubectl):
+    rows = {words[0]: words[1:] for words in kubectl("api-resources").words}
+    assert rows["deployments"] == ["deploy", "apps/v1", "true", "Deployment"]
+    assert rows["nodes"] == ["no", "v1", "false", "Node"]
+    versions = kubectl("api-versions").lines
+    assert {"v1", "apps/v1", "rbac.authorization.k8s.io/v1"} <= set(versions)
+    assert "pods" in kubectl("api-resources --namespaced=true -o name").lines
+
+
+def test_get_in_every_form(pod):
+    assert pod("get pods").words[0] == ["NAME", "READY", "STATUS", "RESTARTS", "AGE"]
+    assert pod("get pods").words[1][:4] == ["web", "1/1", "Running", "0"]
+    assert pod("get pods -o wide").words[0][5:] == ["IP", "NODE", "NOMINATED NODE", "READINESS GATES"]
+    assert pod("get pod web -o json").json["status"]["phase"] == "Running"
+    assert "phase: Running" in pod("get pod web -o yaml").out
+    assert pod("get pods -o name").lines == ["pod/web"]
+    assert pod("get pods -o jsonpath={.items[0].spec.containers[0].image}").out == "busybox"
+    assert pod("get pods -o custom-columns=N:.metadata.name,P:.status.phase").words == [["N", "P"], ["web", "Running"]]
+    assert pod("get pods -l app=web -o name").lines == ["pod/web"]
+    assert "No resources found" in pod("get pods -l app=other").err
+    assert pod("get pods --field-selector status.phase=Running -o name").lines == ["pod/web"]
+    assert "No resources found" in pod("get pods --field-selector status.phase=Failed").err
+    assert any(row[:2] == [pod.namespace, "web"] for row in pod("get pods -A").words)
+    assert pod("get pods --show-labels").words[1][-1] == "app=web"
+    assert pod.run("get pods nosuch").err.strip() == 'Error from server (NotFound): pods "nosuch" not found'
+
+
+def test_watch_shows_changes_as_they_come(pod):
+    watching = pod.start("get pods -w")
+    assert watching.stdout is not None
+    watching.stdout.readline()
+    assert watching.stdout.readline().split()[:3] == ["web", "1/1", "Running"]
+    pod("label pod web seen=yes")
+    pod("delete pod web --wait=false")
+    seen = []
+    while "Terminating" not in seen and "Completed" not in seen and "Error" not in seen:
+        seen.append(watching.stdout.readline().split()[2])
+    watching.terminate()
+    watching.communicate()
+    assert seen[0] == "Running"
+
+
+def test_describe_tells_the_story_of_a_pod(pod):
+    text = pod("describe pod web").out
+    for line in ("Name:             web", "Status:           Running", "    Image:         busybox", "  Normal  Scheduled", "  Normal  Started"):
+        assert line in text
+    assert "Container started" in text
+
+
+def test_describe_node_shows_what_runs_on_it(pod):
+    node = pod("get pod web -o jsonpath={.spec.nodeName}").out
+    text = pod(f"describe node {node}").out
+    assert "Ready" in text
+    assert pod.namespace in text
+    assert "Allocated resources" in text
+
+
+def test_explain_walks_the_types(kubectl):
+    text = kubectl("explain pod.spec.containers.image").out
+    assert "FIELD: image <string>" in text
+    assert "replicas\t<integer>" in kubectl("explain deployment.spec").out
+    assert "terminationGracePeriodSeconds" in kubectl("explain pod --recursive").out
+    assert kubectl.run("explain pod.spec.nosuch").code == 1
+
+
+def test_events_of_a_pod(pod):
+    rows = pod("events --for pod/web").words
+    assert rows[0] == ["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"]
+    assert {row[2] for row in rows[1:]} >= {"Scheduled", "Pulled", "Created", "Started"}
+
+
+def test_raw_paths_and_health(kubectl):
+    assert kubectl("get --raw /readyz").out == "ok"
+    assert json.loads(kubectl("get --raw /version").out)["gitVersion"] == "v1.36.0"
+    assert kubectl("get --raw /api/v1/namespaces/default").json["metadata"]["name"] == "default"
+
+
+def test_auth_questions(kubectl):
+    assert kubectl("auth can-i create pods").out.strip() == "yes"
+    denied = kubectl.run(f"auth can-i create pods --as system:serviceaccount:{kubectl.namespace}:default")
+    assert (denied.out.strip(), denied.code) == ("no", 1)
+    assert ["Username", "admin"] in kubectl("auth whoami").words
