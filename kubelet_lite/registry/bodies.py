@@ -5,7 +5,8 @@ What field validation forgives becomes a warning. https://kubernetes.io/docs/ref
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -103,14 +104,50 @@ def patch_of(body: Any, content_type: str) -> Patch:
 
 def patched(ctx: RequestContext, kind: type[Any], live: Any, patch: Patch) -> Any:
     """The live object with a patch applied, in canonical form; not for server-side apply."""
-    current = encoding.to_json(live)
+    names = _touched(kind, patch)
+    if names is not None:
+        new = _partly_patched(kind, live, patch, names)
+        if new is not None:
+            return new
+    return merged(ctx, kind, _applied(encoding.to_json(live), patch, kind), patch)
+
+
+def _applied(current: Any, patch: Patch, kind: type[Any]) -> Any:
     if patch.content_type == STRATEGIC_MERGE_PATCH:
-        new = apply_strategic(current, patch.value, kind)
-    elif patch.content_type == MERGE_PATCH:
-        new = apply_merge_patch(current, patch.value)
-    else:
-        new = apply_json_patch(current, patch.value)
-    return merged(ctx, kind, new, patch)
+        return apply_strategic(current, patch.value, kind)
+    if patch.content_type == MERGE_PATCH:
+        return apply_merge_patch(current, patch.value)
+    return apply_json_patch(current, patch.value)
+
+
+def _touched(kind: type[Any], patch: Patch) -> Mapping[str, str] | None:
+    """The fields of the object that a patch can change (name on the wire → attribute); None: any."""
+    if patch.content_type == JSON_PATCH or patch.problems or not isinstance(patch.value, dict):
+        return None
+    fields = _fields(kind)
+    names = {name: fields[name] for name in patch.value if name in fields}
+    return names if len(names) == len(patch.value) else None
+
+
+@cache
+def _fields(kind: Any) -> Mapping[str, str]:
+    return {field.encode_name: field.name for field in msgspec.structs.fields(kind) if field.name not in ("kind", "apiVersion")}
+
+
+def _partly_patched(kind: type[Any], live: Any, patch: Patch, names: Mapping[str, str]) -> Any | None:
+    """The object when nothing of it but these fields need be looked at; None when something is wrong with the result."""
+    current = {}
+    for name, attribute in names.items():
+        value = getattr(live, attribute)
+        if value is not None and (value or isinstance(value, (msgspec.Struct, bool, int))):
+            current[name] = encoding.to_json(value)
+    try:
+        found = from_value(kind, _applied(current, patch, kind))
+    except DecodingError:
+        return None
+    if found.problems:
+        return None
+    return replace(live, **{attribute: getattr(found.object, attribute) for attribute in names.values()})
 
 
 def merged(ctx: RequestContext, kind: type[Any], value: Any, patch: Patch) -> Any:
