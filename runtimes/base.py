@@ -227,6 +227,10 @@ class Runtime(ABC):
         """The answer of a container that nobody can connect to (`kind`: Startup, Readiness, Liveness); None: the kubelet asks itself."""
         return None
 
+    async def remarks(self, uid: str) -> Sequence[str]:
+        """What a pod's running containers do that cannot work here, one sentence each: asked a little after they have started."""
+        return ()
+
     def next_change(self) -> float | None:
         """When (Unix seconds) a container changes by itself, for runtimes that live in the kubelet's time."""
         return None

@@ -35,6 +35,8 @@ MAX_PASSES: Final = 20
 VOLUME_RETRY_SECONDS: Final = 2.0
 VOLUME_REFRESH_SECONDS: Final = 60.0
 """How often the files of ConfigMaps and Secrets follow their objects."""
+REMARK_SECONDS: Final = 3.0
+"""After a container's start its runtime is asked for remarks: time enough for a server to begin to listen."""
 FORCED_GRACE_SECONDS: Final = 1
 """What a container gets whose pod was deleted by force."""
 _log = structlog.get_logger()
@@ -76,6 +78,8 @@ class PodWorker:
         self._volumes_made_at = 0.0
         self._objects = ObjectSource(kubelet.client, lambda: kubelet.node, services=kubelet.runtime.has_files)
         self._prober = Prober(self, kubelet)
+        self._remark_at: float | None = None
+        """When to ask the runtime for remarks."""
 
     @property
     def counts(self) -> bool:
@@ -126,6 +130,10 @@ class PodWorker:
             kubelet.wake_at(self._uid, plan.wake_at)
         await self._refresh_volumes(pod, now)
         self._prober.schedule(pod, state, now)
+        if self._remark_at is not None and now >= self._remark_at:
+            self._remark_at = None
+            for remark in await kubelet.runtime.remarks(self._uid):
+                self.record("Warning", "WildcardAddress", remark)
         await self._carry_out(pod, plan.actions)
         return self._changes(plan.actions)
 
@@ -300,6 +308,9 @@ class PodWorker:
             self._kubelet.mark(self._uid)
             return
         self.record("Normal", "Started", "Container started", path)
+        if not runtime.immediate:
+            self._remark_at = self._kubelet.environment.now() + REMARK_SECONDS
+            self._kubelet.wake_at(self._uid, self._remark_at)
         self.memory = self.with_memory(reasons={name: reason for name, reason in self.memory.reasons.items() if name != container.name})
         self._kubelet.mark(self._uid)
         if hook is not None:

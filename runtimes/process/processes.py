@@ -19,6 +19,10 @@ OWNER_VARIABLE: Final = "KUBELET_LITE_OWNER"
 """`PID:START` of the process that runs the cluster; START in clock ticks since boot, so that a reused PID is told apart."""
 
 
+LISTEN: Final = "0A"
+"""The state of a listening socket in /proc/net/tcp."""
+
+
 class Exit(msgspec.Struct, frozen=True):
     """How a process ended: `code` as a shell reports it (128 + signal)."""
 
@@ -134,3 +138,51 @@ def _start_ticks(pid: int) -> str:
     except OSError:
         return ""
     return "" if fields[0] in (b"Z", b"X") else fields[19].decode()
+
+
+def wildcard_ports(leader: int) -> list[int]:
+    """The TCP ports on which a process group listens at every address of the machine at once."""
+    inodes = _listening_everywhere()
+    if not inodes:
+        return []
+    found: dict[int, None] = {}
+    for pid in _group(leader):
+        try:
+            links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        except OSError:
+            continue
+        for link in links:
+            if link.startswith("socket:[") and link[8:-1] in inodes:
+                found[inodes[link[8:-1]]] = None
+    return sorted(found)
+
+
+def _listening_everywhere() -> dict[str, int]:
+    """Inode → port of every listening socket that is bound to the wildcard address."""
+    found = {}
+    for name in ("tcp", "tcp6"):
+        try:
+            with open(f"/proc/net/{name}") as file:
+                lines = file.readlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            fields = line.split()
+            address, _, port = fields[1].partition(":")
+            if fields[3] == LISTEN and not address.strip("0"):
+                found[fields[9]] = int(port, 16)
+    return found
+
+
+def _group(leader: int) -> list[int]:
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    group = int(file.read().rpartition(b")")[2].split()[2])
+            except OSError:
+                continue
+            if group == leader:
+                found.append(int(name))
+    return found

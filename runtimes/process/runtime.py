@@ -37,6 +37,8 @@ from kubelet_lite.runtimes.network.base import Network
 from kubelet_lite.runtimes.process import logs, processes
 
 ROOT_VARIABLE: Final = "KUBELET_LITE_ROOT"
+ADDRESS_VARIABLE: Final = "POD_IP"
+"""The pod's address, which a server is to bind; the pod may say otherwise."""
 SCHEME: Final = "process://"
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 START_ERROR_EXIT_CODE: Final = 128
@@ -282,6 +284,17 @@ class ProcessRuntime(Runtime):
         container = self._find(container_id)
         return logs.read(container.log_path, container.writer, follow=follow)
 
+    async def remarks(self, uid: str) -> Sequence[str]:
+        found = []
+        for container in self._containers.values():
+            if container.sandbox.uid == uid and container.state == "running" and container.process is not None and container.sandbox.addresses:
+                for port in processes.wildcard_ports(container.process.pid):
+                    found.append(
+                        f"container {container.spec.name} listens on port {port} of every address of this machine, where it meets all other pods: "
+                        f"bind the pod's own address, {container.sandbox.addresses[0]}, which stands in {ADDRESS_VARIABLE}"
+                    )
+        return found
+
     async def usage(self, container_id: str) -> Usage:
         container = self._find(container_id)
         if container.process is None or container.state != "running":
@@ -312,8 +325,9 @@ class ProcessRuntime(Runtime):
 
     def _variables(self, container: _Container) -> Mapping[str, str]:
         own = container.spec.environment
+        address = {ADDRESS_VARIABLE: container.sandbox.addresses[0]} if container.sandbox.addresses else {}
         return {
-            "PATH": DEFAULT_PATH, "HOSTNAME": container.sandbox.name, "HOME": str(container.root), **own,
+            "PATH": DEFAULT_PATH, "HOSTNAME": container.sandbox.name, "HOME": str(container.root), **address, **own,
             ROOT_VARIABLE: str(container.root), processes.OWNER_VARIABLE: processes.owner(),
         }
 

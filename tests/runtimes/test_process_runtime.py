@@ -146,6 +146,17 @@ async def test_pods_have_addresses_of_their_own_and_clusters_do_not_meet(runtime
         other.close()
 
 
+async def test_a_server_on_the_wildcard_address_is_told_of_its_own(runtime):
+    code = "import socket, time\ns = socket.create_server(('', 0))\nprint('up', flush=True)\ntime.sleep(60)"
+    container = await run(runtime, sys.executable, "-c", code)
+    with anyio.fail_after(20):
+        async for chunk in runtime.logs(container, follow=True):
+            if chunk:
+                break
+    (remark,) = await runtime.remarks("uid")
+    assert "bind the pod's own address, 127." in remark
+
+
 def test_processes_of_a_dead_cluster_are_ended_and_those_of_a_living_one_are_not():
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
