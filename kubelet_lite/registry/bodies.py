@@ -120,7 +120,7 @@ def _applied(current: Any, patch: Patch, kind: type[Any]) -> Any:
     return apply_json_patch(current, patch.value)
 
 
-def _touched(kind: type[Any], patch: Patch) -> Mapping[str, str] | None:
+def _touched(kind: Any, patch: Patch) -> Mapping[str, str] | None:
     """The fields of the object that a patch can change (name on the wire → attribute); None: any."""
     if patch.content_type == JSON_PATCH or patch.problems or not isinstance(patch.value, dict):
         return None
