@@ -99,8 +99,9 @@ async def test_stop_asks_first_and_kills_what_does_not_listen(runtime):
         assert not chunk
     deaf = await run(runtime, "sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.02; done")
     with anyio.fail_after(20):
-        async for _ in runtime.logs(deaf, follow=True):
-            break
+        async for chunk in runtime.logs(deaf, follow=True):
+            if chunk:
+                break
         await runtime.stop_container(deaf, 0.1)
         await runtime.stop_container(polite, 10)
     codes = {c.id: c.exit_code for c in (await runtime.state("uid")).containers}
