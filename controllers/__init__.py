@@ -8,7 +8,7 @@ if not __name__.startswith("kubelet_lite."):
     raise ImportError("import this package as kubelet_lite.controllers")
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kubelet_lite.api import identity
 
@@ -21,24 +21,32 @@ if TYPE_CHECKING:
     from kubelet_lite.controllers.base import Controller
 
 
-def _table() -> Sequence[type[Controller]]:
+def _table() -> Sequence[type[Controller[Any]]]:
     """Every controller, in the order in which they start."""
     from kubelet_lite.controllers.deployment import DeploymentController
+    from kubelet_lite.controllers.node_lifecycle import NodeLifecycle
+    from kubelet_lite.controllers.pod_gc import PodGarbageCollector
     from kubelet_lite.controllers.replicaset import ReplicaSetController
+    from kubelet_lite.controllers.taint_eviction import TaintEviction
 
     return (
         DeploymentController,
         ReplicaSetController,
+        NodeLifecycle,
+        TaintEviction,
+        PodGarbageCollector,
     )
 
 
 def start(supervisor: Supervisor, client: Client, environment: Environment) -> Sequence[tuple[str, anyio.Event]]:
     """Starts all controllers; each one's name and what is set when it is ready. `client`: of one who may act as everybody."""
     from kubelet_lite.client.cache import Informers
+    from kubelet_lite.controllers.garbage_collector import GarbageCollector
     from kubelet_lite.controllers.loop import ControllerActor, InformersActor
 
     informers = Informers(client.acting_as(identity.component("kube-controller-manager")), environment)
-    actors = [ControllerActor(controller(informers), client, environment) for controller in _table()]
+    actors: list[ControllerActor | GarbageCollector] = [ControllerActor(controller(informers), client, environment) for controller in _table()]
+    actors.append(GarbageCollector(informers, client, environment))
     supervisor.start(InformersActor(informers))
     for actor in actors:
         supervisor.start(actor)

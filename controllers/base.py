@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -67,7 +67,10 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Create(msgspec.Struct, frozen=True, kw_only=True):
-    """Makes an object. In a namespace that is being deleted it does nothing, and that is no failure."""
+    """Makes an object. In a namespace that is being deleted it does nothing, and that is no failure.
+
+    One that exists already is a failure of which nobody is told: the next plan may see it.
+    """
 
     object: Any
     success: Record | None = None

@@ -9,7 +9,7 @@ import anyio
 import msgspec
 import structlog
 
-from kubelet_lite.api.errors import ApiError, Conflict, NotFound
+from kubelet_lite.api.errors import AlreadyExists, ApiError, Conflict, NotFound
 from kubelet_lite.api.requests import JSON_PATCH
 from kubelet_lite.client.base import Client, Preconditions
 from kubelet_lite.client.events import EventRecorder
@@ -134,7 +134,7 @@ class Executor:
             "action_failed", action=type(action).__name__, kind=type(action.object).__name__, object=str(key_of(action.object)),
             error=error.message,
         )
-        if action.failure is not None:
+        if action.failure is not None and not isinstance(error, AlreadyExists):
             self._record(action.failure, action.object.metadata.name, error.message)
 
     def _record(self, record: Record, name: str, error: str = "") -> None:

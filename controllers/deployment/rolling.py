@@ -1,0 +1,52 @@
+"""RollingUpdate: the new revision grows as the surge allows, the old ones shrink as availability allows.
+
+https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#rolling-update-deployment
+"""
+from __future__ import annotations
+
+from kubelet_lite.controllers.deployment import amounts
+from kubelet_lite.controllers.deployment.amounts import replicas_of
+from kubelet_lite.controllers.deployment.draft import Draft
+
+
+def roll(draft: Draft) -> bool:
+    """One step, if there is one to be made; the next follows when the ReplicaSets have answered it."""
+    if draft.new is None:
+        draft.create_new()
+    return _grow(draft) or _shrink(draft)
+
+
+def _grow(draft: Draft) -> bool:
+    new, deployment = draft.new, draft.deployment
+    if new is None:
+        return False
+    wanted = replicas_of(deployment)
+    if replicas_of(new) > wanted:
+        return draft.scale(new, wanted)
+    return draft.scale(new, amounts.new_size(deployment, draft.all, replicas_of(new)))
+
+
+def _shrink(draft: Draft) -> bool:
+    """Takes from old revisions what is not available first, then what is more than enough."""
+    new, deployment = draft.new, draft.deployment
+    before = len(draft.actions)
+    if new is None or not any(map(replicas_of, draft.old)):
+        return False
+    coming = replicas_of(new) - new.status.availableReplicas
+    spare = sum(map(replicas_of, draft.all)) - amounts.fewest_available(deployment) - coming
+    if spare <= 0:
+        return False
+    for rs in draft.old:
+        size = replicas_of(rs)
+        sick = min(spare, size - rs.status.availableReplicas)
+        if size and sick > 0:
+            draft.scale(rs, size - sick)
+            spare -= sick
+    spare = sum(rs.status.availableReplicas for rs in draft.all) - amounts.fewest_available(deployment)
+    for rs in draft.old:
+        size = replicas_of(rs)
+        fewer = min(spare, size)
+        if fewer > 0:
+            draft.scale(rs, size - fewer)
+            spare -= fewer
+    return len(draft.actions) > before
