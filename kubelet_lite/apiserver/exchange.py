@@ -16,6 +16,7 @@ from kubelet_lite.api.identity import Identity
 from kubelet_lite.apiserver import query
 from kubelet_lite.apiserver.http_connection import BodyStream, HttpConnection, Request
 from kubelet_lite.apiserver.negotiation import JSON, PLAIN, YAML, Representation
+from kubelet_lite.registry.authorization.attributes import Attributes
 
 GZIP_THRESHOLD_BYTES: Final = 128 * 1024
 """Answers larger than this are compressed for a client that accepts it: Kubernetes' own threshold."""
@@ -31,7 +32,7 @@ _PRETTY_AGENTS: Final = ("curl", "Wget", "Mozilla/5.0")
 class Exchange:
     """Made once for each request; `identity` is set by authentication."""
 
-    __slots__ = ("_flow", "_values", "audit_id", "cacheable", "connection", "identity", "request", "started", "warnings")
+    __slots__ = ("_flow", "_values", "attributes", "audit_id", "cacheable", "connection", "identity", "request", "started", "status", "warnings")
 
     def __init__(self, connection: HttpConnection, request: Request, audit_id: str) -> None:
         self.connection = connection
@@ -41,6 +42,9 @@ class Exchange:
         self.warnings: list[str] = []
         self.started = False
         """Whether an answer, or the head of one, has been written."""
+        self.status = 0
+        self.attributes: Attributes | None = None
+        """What is asked for, once that is known."""
         self.cacheable = False
         """Whether what the URL names never changes."""
         self._values: Mapping[str, Sequence[str]] | None = None
@@ -69,6 +73,7 @@ class Exchange:
     def respond(self, status: int, body: bytes, media_type: str, more: bytes = b"") -> None:
         """A whole answer."""
         self.started = True
+        self.status = status
         if len(body) > GZIP_THRESHOLD_BYTES and self.accepts_gzip():
             body = zlib.compress(body, GZIP_LEVEL, wbits=GZIP_WINDOW)
             more += b"Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
@@ -77,6 +82,7 @@ class Exchange:
     def start_stream(self, status: int, media_type: str, more: bytes = b"") -> BodyStream:
         """An answer in pieces."""
         self.started = True
+        self.status = status
         return self.connection.start_stream(self.request, status, self.head(media_type, more))
 
     def accepts_gzip(self) -> bool:

@@ -10,6 +10,8 @@ from typing import Final
 
 import msgspec
 
+from kubelet_lite.registry.authorization.attributes import Attributes
+
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 MAX_SERIES: Final = 2048
 """Different requests that are counted apart (verb, resource, code); what comes after is counted under no name."""
@@ -21,8 +23,8 @@ class Requests(msgspec.Struct):
 
     counts: dict[tuple[str, str, int], int] = msgspec.field(default_factory=dict)
 
-    def count(self, verb: str, resource: str, code: int) -> None:
-        key = (verb, resource, code)
+    def count(self, asked: Attributes | None, code: int) -> None:
+        key = (asked.verb, asked.resource, code) if asked is not None else ("", "", code)
         found = self.counts.get(key)
         if found is None and len(self.counts) >= MAX_SERIES:
             key = ("", "", 0)

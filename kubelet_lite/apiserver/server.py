@@ -169,6 +169,8 @@ class ApiServer(Actor):
         except Exception as error:  # what goes wrong in one request must not take the connection's others with it
             _log.error("request_failed", method=request.method, path=request.path, audit_id=exchange.audit_id, error=repr(error), exc_info=error)
             self._fail(exchange, InternalError("This request caused apiserver to panic. Look in the logs for details."))
+        finally:
+            self._requests.count(exchange.attributes, exchange.status)
 
     def _fail(self, exchange: Exchange, error: ApiError) -> None:
         if exchange.started:  # an answer that has begun can only be broken off
@@ -184,7 +186,7 @@ class ApiServer(Actor):
             return
         exchange.identity = identity = self._authenticator.identify(exchange.connection, request)
         info = self._info(request)
-        attributes = info.attributes
+        exchange.attributes = attributes = info.attributes
         exchange.classified(self._flow_control.headers(identity, attributes))
         self._authorizer.check(identity, attributes)
         if info.path is None:

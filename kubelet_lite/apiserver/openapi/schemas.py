@@ -159,6 +159,8 @@ def _schema_of(hint: Any, field: str, kind: Any) -> Schema:
     if origin is tuple:
         return {"type": "array", "items": _schema_of(arguments[0], field, kind)}
     if origin in (Union, types.UnionType):
+        if float in arguments:
+            return {"type": "number", "format": "double"}
         return _schema_of(next(a for a in arguments if a is not type(None)), field, kind)
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return {"type": "object", "additionalProperties": _schema_of(arguments[1], field, kind)}
