@@ -76,8 +76,8 @@ class Reader:
             self._await_revision(wanted)
             if options.resource_version_match == "Exact" or (options.limit and not options.resource_version_match):
                 revision = wanted
-        if options.resource_version == "0" and not options.resource_version_match:
-            options = replace(options, limit=0)  # the watch cache answers whole lists
+        if options.resource_version == "0":
+            options = replace(options, limit=0)  # Kubernetes' watch cache answers whole lists
         try:
             return await self._page(target, chosen, max(options.limit, 0), after, revision)
         except Compacted as error:
@@ -107,9 +107,10 @@ class Reader:
             for obj in page.items:
                 if matches(obj):
                     found.append(obj)
-                    if limit and len(found) > limit:
-                        token = continue_token.encode(at, _place(found[limit - 1]), target.resource.namespaced, chosen.namespace)
-                        return ListResult(items=tuple(found[:limit]), resource_version=str(at), continue_=token)
+                    if len(found) == limit:  # there may be no match among those that follow: Kubernetes does not look either
+                        more = page.more or obj is not page.items[-1]
+                        token = continue_token.encode(at, _place(obj), target.resource.namespaced, chosen.namespace) if more else ""
+                        return ListResult(items=tuple(found), resource_version=str(at), continue_=token)
             if not page.more:
                 return ListResult(items=tuple(found), resource_version=str(at))
             after = _place(page.items[-1])

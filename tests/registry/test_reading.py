@@ -152,6 +152,22 @@ async def test_pages_of_a_selection(world: World) -> None:
 
 
 @in_world
+async def test_a_full_page_goes_on_whether_or_not_more_are_selected(world: World) -> None:
+    for name, label in (("a", "x"), ("b", "y")):
+        await world.client.create(config_map(name, labels={"l": label}))
+    page = await world.client.list(ConfigMap, options=ListOptions(limit=1, label_selector="l=x"))
+    rest = await world.client.list(ConfigMap, options=ListOptions(limit=1, label_selector="l=x", continue_=page.continue_))
+    assert (names(page.items), bool(page.continue_), rest.items, rest.continue_) == (["a"], True, (), "")
+
+
+@in_world
+async def test_any_revision_means_all_objects_whatever_the_limit(world: World) -> None:
+    for name in ("a", "b"):
+        await world.client.create(config_map(name))
+    assert names((await world.client.list(ConfigMap, options=ListOptions(limit=1, resource_version="0"))).items) == ["a", "b"]
+
+
+@in_world
 async def test_fields_select(world: World) -> None:
     await world.client.create(pod("a", node="n1"))
     await world.client.create(pod("b"))
