@@ -7,6 +7,7 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -40,6 +41,8 @@ from kubelet_lite.store import Key, Store, stamped
 
 GENERATED_NAME_TRIES: Final = 8
 """Names tried for a generateName before the caller is told to try again."""
+MAX_MANAGER_BYTES: Final = 128
+MAX_USER_AGENTS: Final = 1024
 STALE: Final = "the object has been modified; please apply your changes to the latest version and try again"
 
 
@@ -60,7 +63,8 @@ class Change(msgspec.Struct, kw_only=True):
     part: Part
     uid: str = ""
     """Of the object that is meant, where the whole new object was sent and names it."""
-    may_create: bool = False
+    may_create: Callable[[], None] | None = None
+    """Called before an object that is not there is created; raises Forbidden. None: it is not created."""
     applies: bool = False
     """Whether this is server-side apply: then `make` has seen to managedFields."""
 
@@ -188,8 +192,9 @@ class Pipeline:
         if change.uid:
             self._check_uid(target, key, live, change.uid)
         if live is None:
-            if not change.may_create:
+            if change.may_create is None:
                 raise NotFound.of(served.group, served.plural, name)
+            change.may_create()
             obj = change.make(None)
             if obj.metadata.resourceVersion:
                 obj = replace(obj, metadata=replace(obj.metadata, resourceVersion=""))
@@ -348,4 +353,11 @@ def _joined(new: Any, live: Any) -> Any:
 
 def manager(ctx: RequestContext) -> str:
     """The name under which managedFields remember the caller."""
-    return ctx.field_manager or ctx.identity.user_agent.partition("/")[0]
+    return ctx.field_manager or _of_user_agent(ctx.identity.user_agent)
+
+
+@lru_cache(MAX_USER_AGENTS)
+def _of_user_agent(text: str) -> str:
+    """Its part before the first slash, as far as that can be printed and is not too long."""
+    name = "".join(letter for letter in text.partition("/")[0] if letter.isprintable())
+    return name.encode()[:MAX_MANAGER_BYTES].decode(errors="ignore")

@@ -173,7 +173,8 @@ class Registry:
             return self._pipeline.received(target, sent if isinstance(body, Body) else bodies.canonical(sent, live if target.to_served is None else None))
 
         change = Change(
-            make=make, part=part, uid=sent.metadata.uid, may_create=target.rules.create_on_update and not subresource,
+            make=make, part=part, uid=sent.metadata.uid,
+            may_create=self._creating(ctx, resource, namespace, name) if target.rules.create_on_update and not subresource else None,
         )
         new, created = self._pipeline.update(ctx, target, namespace, name, change)
         return target.view(new), created
@@ -218,7 +219,8 @@ class Registry:
             return self._pipeline.received(target, obj)
 
         part = self._part(target, subresource)
-        change = Change(make=make, part=part, applies=True, may_create=not subresource)
+        may_create = self._creating(ctx, served, namespace, name) if not subresource else None
+        change = Change(make=make, part=part, applies=True, may_create=may_create)
         new, created = self._pipeline.update(ctx, target, namespace, name, change)
         return scale.show(new) if subresource == "scale" else target.view(new), created
 
@@ -393,18 +395,24 @@ class Registry:
                 context=ctx, resource=resource, operation="CREATE", namespace=namespace, name=name, subresource=subresource, old=old,
             ))
 
+    def _creating(self, ctx: RequestContext, resource: Resource, namespace: str, name: str) -> Callable[[], None]:
+        """The check of who creates by an update or apply: that alone is what has been authorized."""
+
+        def check() -> None:
+            if self.authorizer is not None:
+                self.authorizer.check(ctx.identity, Attributes(
+                    verb="create", group=resource.group, version=resource.version, resource=resource.plural, namespace=namespace, name=name,
+                ))
+
+        return check
+
     def _begin(
         self, ctx: RequestContext, verb: str, resource: Resource, namespace: str, name: str = "", subresource: str = "", field_selector: str = "",
     ) -> None:
-        target = self._resources.get(resource)
-        if target is not None and target.rules.deprecation:
-            ctx.warnings.append(target.rules.deprecation)
-        elif resource.qualified == component_statuses.NAME:
-            ctx.warnings.append(component_statuses.DEPRECATION)
         if self.authorizer is not None and not ctx.authorized:
             self.authorizer.check(ctx.identity, Attributes(
                 verb=verb, group=resource.group, version=resource.version, resource=resource.plural, subresource=subresource,
-                namespace=namespace, name=name, field_selector=field_selector,
+                namespace=name if resource.qualified == "namespaces" else namespace, name=name, field_selector=field_selector,
             ))
         target = self._resources.get(resource)
         if target is not None and target.rules.deprecation:

@@ -3,9 +3,13 @@ from __future__ import annotations
 
 import anyio
 
+from kubelet_lite.api.coordination_v1 import Lease, LeaseSpec
 from kubelet_lite.api.core_v1 import ConfigMap
 from kubelet_lite.api.errors import Forbidden, NotFound
 from kubelet_lite.api.identity import Identity, component
+from kubelet_lite.api.meta_v1 import ObjectMeta
+from kubelet_lite.api.requests import APPLY_PATCH
+from kubelet_lite.registry.authorization.attributes import Attributes, forbidden
 from kubelet_lite.registry.authorization.authorizer import ClusterAuthorizer
 from tests.registry.world import World, config_map, in_world, refused
 
@@ -61,3 +65,21 @@ async def test_what_is_not_there_is_not_found(world: World) -> None:
     error = await refused(world.client.get(ConfigMap, "a", namespace="default"))
     assert isinstance(error, NotFound)
     assert error.to_status()["details"] == {"name": "a", "kind": "configmaps"}
+
+
+@in_world
+async def test_who_creates_by_an_update_must_be_allowed_to_create(world: World) -> None:
+    class Updater:
+        """Allows updates and patches alone."""
+
+        def check(self, identity: Identity, attributes: Attributes) -> None:
+            if attributes.verb not in ("update", "patch"):
+                raise forbidden(identity, attributes)
+
+    world.registry.authorizer = Updater()
+    lease = Lease(metadata=ObjectMeta(name="n", namespace="default"), spec=LeaseSpec(holderIdentity="a"))
+    applied = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"a": "1"}}
+    for call in (world.client.update(lease), world.client.patch(ConfigMap, "a", applied, namespace="default", content_type=APPLY_PATCH)):
+        error = await refused(call)
+        assert isinstance(error, Forbidden)
+        assert "cannot create resource" in error.message
