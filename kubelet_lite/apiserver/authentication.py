@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from kubelet_lite.actors.environment import Environment
-from kubelet_lite.api.errors import ApiError, Unauthorized
+from kubelet_lite.api.errors import BadRequest, Unauthorized
 from kubelet_lite.api.identity import ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, Identity
 from kubelet_lite.apiserver.http_connection import HttpConnection, Request
 from kubelet_lite.registry.authorization.attributes import Attributes
@@ -147,7 +147,7 @@ class _Impersonation(msgspec.Struct, frozen=True):
                 key = unquote(name[len("extra-"):])
                 extra[key] = (*extra.get(key, ()), text)
         if not user:
-            raise ApiError("requested impersonation without impersonating a user", code=500, reason="InternalError")
+            raise BadRequest("requested impersonation without impersonating a user")
         return cls(user, uid, tuple(groups), extra)
 
     def permissions(self) -> Iterator[Attributes]:

@@ -24,8 +24,10 @@ GZIP_LEVEL: Final = 1
 GZIP_WINDOW: Final = 31
 """zlib's number for the gzip format."""
 TEXT: Final = "text/plain; charset=utf-8"
-MAX_WARNING_BYTES: Final = 4096
-"""Of all warnings of one answer, as in Kubernetes; what comes after is left out."""
+MAX_WARNING_CHARACTERS: Final = 4096
+"""Of all warnings of one answer, as in Kubernetes …"""
+MAX_CUT_WARNING_CHARACTERS: Final = 256
+"""… and of each one when they are more."""
 _PRETTY_AGENTS: Final = ("curl", "Wget", "Mozilla/5.0")
 
 
@@ -118,8 +120,6 @@ class Exchange:
         retry = error.details.get("retryAfterSeconds")
         if retry:
             more = b"Retry-After: %d\r\n" % retry
-        if error.code == 401:
-            more += b'Www-Authenticate: Bearer realm="kubernetes"\r\n'
         self.value(error.code, error.to_status(), representation, more)
 
 
@@ -135,13 +135,13 @@ def to_yaml(item: bytes) -> bytes:
 
 
 def warning_lines(warnings: Iterable[str]) -> list[bytes]:
-    """Warning headers (RFC 2616, code 299), each text once."""
-    lines: list[bytes] = []
-    size = 0
-    for text in dict.fromkeys(warnings):
-        size += len(text)
-        if size > MAX_WARNING_BYTES:
-            break
-        clean = "".join(character if character.isprintable() else " " for character in text).replace("\\", "\\\\").replace('"', '\\"')
-        lines.append(f'Warning: 299 - "{clean}"\r\n'.encode())
-    return lines
+    """Warning headers (RFC 2616, code 299), each text once; when all are too long together, each is cut, and the last are left out."""
+    texts = list(dict.fromkeys(text for text in warnings if text))
+    if sum(map(len, texts)) > MAX_WARNING_CHARACTERS:
+        texts = [text[:MAX_CUT_WARNING_CHARACTERS] for text in texts[:MAX_WARNING_CHARACTERS // MAX_CUT_WARNING_CHARACTERS]]
+    return [f'Warning: 299 - "{_quotable(text)}"\r\n'.encode() for text in texts]
+
+
+def _quotable(text: str) -> str:
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return printable.replace("\\", "\\\\").replace('"', '\\"')

@@ -5,6 +5,7 @@ https://kubernetes.io/docs/concepts/security/controlling-access/
 """
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Callable, Coroutine, Mapping
 from functools import lru_cache
@@ -77,7 +78,8 @@ class ApiServer(Actor):
         self._openapi = OpenApi()
         self._paths = Paths(self._discovery, self._openapi, key, self._checks(), self._requests, statistics, lambda: environment.sleep(0))
         self._infos: dict[tuple[str, str], RequestInfo] = {}
-        self._connections: set[HttpConnection] = set()
+        self._connections: dict[HttpConnection, None] = {}
+        """In the order in which they were opened."""
         self._group: TaskGroup | None = None
         self._date = (-1, b"")
 
@@ -87,7 +89,7 @@ class ApiServer(Actor):
         return f"{'https' if self._authority is not None else 'http'}://{ADDRESS}:{self.port}"
 
     async def run(self) -> None:
-        pair = self._authority.issue_server(self._environment.now()) if self._authority is not None else None
+        pair = self._authority.issue_server(self._environment.now(), addresses=self._addresses()) if self._authority is not None else None
         try:
             async with anyio.create_task_group() as self._group:
                 await self._listen(pair)
@@ -97,9 +99,12 @@ class ApiServer(Actor):
             self._group = None
             self._connections.clear()
 
-    async def _listen(self, pair: KeyPair | None) -> None:
-        import asyncio
+    def _addresses(self) -> tuple[str, ...]:
+        """Under which addresses it is known: its own, and that of the Service which leads to it."""
+        service = self._registry.view.get("services", "default", "kubernetes")
+        return (ADDRESS, "::1", *(service.spec.clusterIPs if service is not None else ()))
 
+    async def _listen(self, pair: KeyPair | None) -> None:
         context = server_context(pair, self._authority.certificate) if pair is not None and self._authority is not None else None
         server = await asyncio.get_running_loop().create_server(
             lambda: HttpConnection(self), ADDRESS, self.port, ssl=context, backlog=BACKLOG, reuse_address=True,
@@ -142,10 +147,10 @@ class ApiServer(Actor):
     def opened(self, connection: HttpConnection) -> None:
         if len(self._connections) >= MAX_CONNECTIONS:
             connection.shut()
-        self._connections.add(connection)
+        self._connections[connection] = None
 
     def closed(self, connection: HttpConnection) -> None:
-        self._connections.discard(connection)
+        self._connections.pop(connection, None)
 
     def spawn(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
         if self._group is not None:
