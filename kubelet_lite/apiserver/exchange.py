@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import msgspec
 
-from kubelet_lite.api import encoding
 from kubelet_lite.api.errors import ApiError
 from kubelet_lite.api.identity import Identity
 from kubelet_lite.apiserver import query
@@ -104,8 +103,8 @@ class Exchange:
             self.respond(status, item + b"\n", JSON, more)
 
     def value(self, status: int, value: Any, representation: Representation = PLAIN, more: bytes = b"") -> None:
-        """Plain JSON values or typed parts."""
-        self.json(status, encoding.encode_value(value), representation, more)
+        """Plain JSON values, keys in their order."""
+        self.json(status, msgspec.json.encode(value), representation, more)
 
     def pretty(self) -> bool:
         """Whether a person reads the answer, who asked for it or uses a tool for people."""

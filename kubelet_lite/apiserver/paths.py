@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -16,9 +16,11 @@ from kubelet_lite.apiserver.discovery import Discovery, Document
 from kubelet_lite.apiserver.exchange import TEXT, Exchange
 from kubelet_lite.apiserver.metrics import CONTENT_TYPE, Requests, exposition
 from kubelet_lite.apiserver.negotiation import JSON, accepts, negotiate, not_acceptable
-from kubelet_lite.apiserver.openapi.documents import OpenApi
 from kubelet_lite.registry.authorization.tokens import ISSUER
 from kubelet_lite.wire.service_account_key import ServiceAccountKey
+
+if TYPE_CHECKING:
+    from kubelet_lite.apiserver.openapi.documents import OpenApi
 
 VERSION: Final = "1.36.0"
 GO_RESTFUL_ROOTS: Final = ("/api", "/version", "/.well-known", "/openid/v1/jwks")
@@ -42,11 +44,11 @@ class Paths:
     """Serves them. `key` signs service account tokens; `checks`: what health depends on."""
 
     def __init__(
-        self, discovery: Discovery, openapi: OpenApi, key: ServiceAccountKey, checks: Mapping[str, health.Check], requests: Requests,
+        self, discovery: Discovery, key: ServiceAccountKey, checks: Mapping[str, health.Check], requests: Requests,
         statistics: Statistics, yielding: Callable[[], Awaitable[None]],
     ) -> None:
         self._discovery = discovery
-        self._openapi = openapi
+        self._openapi: OpenApi | None = None
         self._key = key
         self._checks = checks
         self._requests = requests
@@ -122,7 +124,8 @@ class Paths:
         exchange.respond(200, found.body, found.media_type, more)
 
     async def _open_api_v3(self, exchange: Exchange, path: str) -> None:
-        found = self._openapi.v3(path) if path else await self._openapi.v3_index(self._yielding)
+        openapi = self._opened()
+        found = openapi.v3(path) if path else await openapi.v3_index(self._yielding)
         if found is None:
             exchange.plain(404, "404 page not found\n")
             return
@@ -138,7 +141,14 @@ class Paths:
         binary = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf" in accept
         if accept and not binary and not accepts(accept, (JSON,)):
             raise not_acceptable((JSON,))
-        self._document(exchange, self._openapi.v2(binary=binary))
+        self._document(exchange, self._opened().v2(binary=binary))
+
+    def _opened(self) -> OpenApi:
+        if self._openapi is None:
+            from kubelet_lite.apiserver.openapi.documents import OpenApi  # its tables are not needed to start
+
+            self._openapi = OpenApi()
+        return self._openapi
 
     @staticmethod
     def _document(exchange: Exchange, found: Document) -> None:

@@ -26,7 +26,6 @@ from kubelet_lite.apiserver.flow_control import FlowControl
 from kubelet_lite.apiserver.handlers import Handlers
 from kubelet_lite.apiserver.http_connection import HttpConnection, Request, date_line
 from kubelet_lite.apiserver.metrics import Requests
-from kubelet_lite.apiserver.openapi.documents import OpenApi
 from kubelet_lite.apiserver.paths import Paths, Statistics
 from kubelet_lite.apiserver.request_info import RequestInfo, request_info
 from kubelet_lite.registry.authorization.authorizer import ClusterAuthorizer
@@ -75,8 +74,7 @@ class ApiServer(Actor):
         self._handlers = Handlers(registry)
         self._requests = Requests()
         self._discovery = Discovery(lambda: RESOURCES, f"{ADDRESS}:{port}")
-        self._openapi = OpenApi()
-        self._paths = Paths(self._discovery, self._openapi, key, self._checks(), self._requests, statistics, lambda: environment.sleep(0))
+        self._paths = Paths(self._discovery, key, self._checks(), self._requests, statistics, lambda: environment.sleep(0))
         self._infos: dict[tuple[str, str], RequestInfo] = {}
         self._connections: dict[HttpConnection, None] = {}
         """In the order in which they were opened."""

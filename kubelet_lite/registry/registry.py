@@ -278,9 +278,9 @@ class Registry:
         if "create" not in resource.verbs or self.reviewer is None:
             raise MethodNotAllowed(_NOT_ALLOWED, details={})
         review = bodies.typed(ctx, resource.type, body)
-        answer = self.reviewer.answer(ctx.identity, namespace, review)
         owned = managed_fields.updated(None, review, manager=manager(ctx), now=self.environment.now(), resource=resource)
-        return replace(answer, metadata=replace(answer.metadata, managedFields=owned))
+        review = replace(review, metadata=replace(review.metadata, managedFields=owned))
+        return self.reviewer.answer(ctx.identity, namespace, review)
 
     def _bind(self, ctx: RequestContext, namespace: str, name: str, wanted: Binding) -> Status:
         binding.check(wanted, name)

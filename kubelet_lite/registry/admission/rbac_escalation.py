@@ -41,8 +41,7 @@ def _binding(new: Any, review: Review, world: World) -> Any:
     try:
         rules = world.authorizer.rbac.rules_of(reference, review.namespace)
     except rbac.RoleNotFound as error:
-        kind, _, group = error.qualified.partition(".")
-        raise NotFound.of(group, kind, error.name) from error
+        raise NotFound.of(rbac.GROUP, plural, error.name) from error
     _confirm(new, rules, review, world)
     return new
 
