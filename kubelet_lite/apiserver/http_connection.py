@@ -102,6 +102,10 @@ class HttpConnection(asyncio.Protocol):
         self._scope = anyio.CancelScope()
         self._parser = httptools.HttpRequestParser(self)
         self._unknown_method = ""
+        self._in_head = True
+        """Whether a head is being received, or none yet."""
+        self._fed_bytes = 0
+        """Received while that was so."""
         self.closed = False
         self.transport: asyncio.Transport
         self.peer_identities: dict[bytes, Any] = {}
@@ -154,6 +158,10 @@ class HttpConnection(asyncio.Protocol):
             pass  # the request itself is complete; what follows is refused with it
         except httptools.HttpParserError:
             return self._refuse(_BAD_REQUEST)
+        if self._in_head:  # the parser keeps a header until its end, however long it grows
+            self._fed_bytes += len(data)
+            if self._fed_bytes > MAX_HEADER_BYTES:
+                self._refuse(_HEAD_TOO_LARGE)
         return None
 
     # ---- parser events
@@ -182,6 +190,7 @@ class HttpConnection(asyncio.Protocol):
             self._refuse(_HEAD_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
+        self._in_head = False
         for name, value in self._headers:
             if name == b"expect" and value.lower() == b"100-continue":
                 self.transport.write(_CONTINUE)
@@ -194,6 +203,8 @@ class HttpConnection(asyncio.Protocol):
             self.transport.abort()
 
     def on_message_complete(self) -> None:
+        self._in_head = True
+        self._fed_bytes = 0
         body = self._body
         too_large = self._body_bytes > MAX_BODY_BYTES
         parser = self._parser
