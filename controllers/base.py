@@ -145,6 +145,8 @@ class Controller(ABC, Generic[V]):
 
     name: ClassVar[str]
     """Of its service account in kube-system and of its events: `deployment-controller`."""
+    account: ClassVar[str] = ""
+    """Of its service account, where that is another one's: `node-controller`."""
     workers: ClassVar[int] = 5
     """Keys that it works on at the same time: over HTTPS each waits for answers."""
     primary: Informer[Any]

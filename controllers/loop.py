@@ -29,7 +29,7 @@ class ControllerActor(Actor):
 
     def __init__(self, controller: Controller[Any], client: Client, environment: Environment) -> None:
         super().__init__(controller.name)
-        acting = client.acting_as(identity.controller(controller.name))
+        acting = client.acting_as(identity.controller(controller.account or controller.name))
         self.ready = anyio.Event()
         """Set once it has seen all there is."""
         self._controller = controller

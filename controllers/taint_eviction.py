@@ -38,6 +38,7 @@ class View(msgspec.Struct, frozen=True):
 
 class TaintEviction(Controller[View]):
     name = "taint-eviction-controller"
+    account = "node-controller"
 
     def __init__(self, informers: Informers) -> None:
         self.primary = informers.of(Pod, indexes={"node": by_node})
