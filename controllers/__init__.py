@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 def _table() -> Sequence[type[Controller[Any]]]:
     """Every controller, in the order in which they start."""
+    from kubelet_lite.controllers.clusterrole_aggregation import ClusterRoleAggregation
     from kubelet_lite.controllers.deployment import DeploymentController
     from kubelet_lite.controllers.node_lifecycle import NodeLifecycle
     from kubelet_lite.controllers.pod_gc import PodGarbageCollector
@@ -35,6 +36,7 @@ def _table() -> Sequence[type[Controller[Any]]]:
         NodeLifecycle,
         TaintEviction,
         PodGarbageCollector,
+        ClusterRoleAggregation,
     )
 
 

@@ -129,6 +129,9 @@ class Handlers:
             raise not_acceptable(LOG_MEDIA_TYPES)
         options = query.log_options(exchange.request.query)
         chunks = self._registry.logs(self._context(exchange), path.namespace, path.name, options)
+        if chunks is None:
+            exchange.respond(204, b"", "text/plain")
+            return
         first = await anext(chunks, b"")  # raises where there is no such log, while the answer can still say so
         stream = exchange.start_stream(200, "text/plain")
         await stream.write(first)

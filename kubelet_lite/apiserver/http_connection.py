@@ -30,7 +30,7 @@ WRITE_BUFFER_BYTES: Final = 512 * 1024
 """Bytes a transport may hold before a stream waits for its reader."""
 
 _REASONS: Final = {
-    100: "Continue", 200: "OK", 201: "Created", 202: "Accepted", 301: "Moved Permanently", 304: "Not Modified", 400: "Bad Request",
+    100: "Continue", 200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 301: "Moved Permanently", 304: "Not Modified", 400: "Bad Request",
     401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 406: "Not Acceptable", 409: "Conflict",
     410: "Gone", 411: "Length Required", 413: "Request Entity Too Large", 415: "Unsupported Media Type", 422: "Unprocessable Entity",
     429: "Too Many Requests", 431: "Request Header Fields Too Large", 500: "Internal Server Error", 501: "Not Implemented",

@@ -128,7 +128,8 @@ class EventRecorder:
             while len(self._known) > MAX_KNOWN:
                 self._known.popitem(last=False)
         except ApiError as error:
-            _log.warning("event_not_written", object=f"{about.namespace}/{about.name}", reason=pending.reason, error=error.message)
+            log = _log.debug if _is_ending(error) else _log.warning
+            log("event_not_written", object=f"{about.namespace}/{about.name}", reason=pending.reason, error=error.message)
 
     def _event(self, pending: _Pending, name: str, message: str) -> Event:
         about, second = pending.about, timestamps.format_time(pending.time)
@@ -193,3 +194,8 @@ class EventRecorder:
             return False
         bucket.tokens -= 1
         return True
+
+
+def _is_ending(error: ApiError) -> bool:
+    """Whether the namespace is being deleted: nobody will miss the event."""
+    return any(cause.reason == "NamespaceTerminating" for cause in error.causes) or isinstance(error, NotFound)

@@ -56,7 +56,7 @@ class RegistryLike(Protocol):
 
     async def bind(self, ctx: RequestContext, bindings: Sequence[Any]) -> Sequence[Exception | None]: ...
 
-    def logs(self, ctx: RequestContext, namespace: str, name: str, options: PodLogOptions) -> AsyncIterator[bytes]: ...
+    def logs(self, ctx: RequestContext, namespace: str, name: str, options: PodLogOptions) -> AsyncIterator[bytes] | None: ...
 
     def find_kind(self, api_version: str, kind: str) -> Resource | None: ...
 
@@ -132,10 +132,11 @@ class LocalClient(Client):
         await self._registry.delete_collection(self._context(), resource_of(kind), namespace, options, deletion)
 
     def logs(self, name: str, *, namespace: str, options: LogOptions = LogOptions()) -> AsyncIterator[bytes]:
-        return self._registry.logs(self._context(), namespace, name, PodLogOptions(
+        log = self._registry.logs(self._context(), namespace, name, PodLogOptions(
             container=options.container, follow=options.follow, previous=options.previous, timestamps=options.timestamps,
             sinceSeconds=options.since_seconds, tailLines=options.tail_lines, limitBytes=options.limit_bytes,
         ))
+        return log if log is not None else _nothing()
 
     def acting_as(self, identity: Identity, *, field_manager: str = "", field_validation: FieldValidation = "Ignore") -> LocalClient:
         return LocalClient(self._registry, identity, field_manager=field_manager, field_validation=field_validation)
@@ -181,3 +182,9 @@ _OWNERS_OF: Final = {
     for resource in resources.RESOURCES for subresource in resource.subresources if "create" in subresource.verbs and subresource.name != "proxy"
 }
 """Subresources that objects of another kind are posted to: pods/binding, pods/eviction, serviceaccounts/token."""
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    """The log of a pod that has no node yet."""
+    for chunk in ():
+        yield chunk

@@ -48,6 +48,8 @@ class PodMemory(msgspec.Struct, frozen=True, kw_only=True):
     starting: frozenset[str] = frozenset()
     """Ids of containers whose postStart hook still runs: to the API they do not run yet."""
     ending: Ending | None = None
+    was_over: bool = False
+    """The pod was over already when this kubelet first saw it: its status is history."""
     rejected: bool = False
     """The ending came at admission: nothing ever ran."""
     volumes_ready: bool = False

@@ -78,8 +78,6 @@ class PodWorker:
         self._volumes_made_at = 0.0
         self._objects = ObjectSource(kubelet.client, lambda: kubelet.node, services=kubelet.runtime.has_files)
         self._prober = Prober(self, kubelet)
-        self._remark_at: float | None = None
-        """When to ask the runtime for remarks."""
 
     @property
     def counts(self) -> bool:
@@ -122,7 +120,7 @@ class PodWorker:
         if write_first:
             await self._write(status)
         pod = msgspec.structs.replace(pod, status=status)
-        over = phase_of(pod, status.initContainerStatuses, status.containerStatuses, self.memory) in TERMINAL
+        over = self.memory.was_over or phase_of(pod, status.initContainerStatuses, status.containerStatuses, self.memory) in TERMINAL
         plan = actions.next_actions(pod, state, self.memory, now, over=over)
         if not write_first and not self._changes(plan.actions):
             await self._write(status)
@@ -130,10 +128,6 @@ class PodWorker:
             kubelet.wake_at(self._uid, plan.wake_at)
         await self._refresh_volumes(pod, now)
         self._prober.schedule(pod, state, now)
-        if self._remark_at is not None and now >= self._remark_at:
-            self._remark_at = None
-            for remark in await kubelet.runtime.remarks(self._uid):
-                self.record("Warning", "WildcardAddress", remark)
         await self._carry_out(pod, plan.actions)
         return self._changes(plan.actions)
 
@@ -146,6 +140,8 @@ class PodWorker:
         pod = self.pod
         if pod.status.startTime:
             self.memory = self.with_memory(started_at=timestamps.parse_time(pod.status.startTime))
+        if pod.status.phase in TERMINAL:
+            self.memory = self.with_memory(was_over=True)
         if state.sandboxes or pod.status.startTime or pod.metadata.deletionTimestamp is not None or pod.status.phase in TERMINAL:
             return
         ending = rejection(pod, self._kubelet.node, self._kubelet.other_pods(self._uid))
@@ -309,8 +305,7 @@ class PodWorker:
             return
         self.record("Normal", "Started", "Container started", path)
         if not runtime.immediate:
-            self._remark_at = self._kubelet.environment.now() + REMARK_SECONDS
-            self._kubelet.wake_at(self._uid, self._remark_at)
+            self._kubelet.spawn(self._remark)
         self.memory = self.with_memory(reasons={name: reason for name, reason in self.memory.reasons.items() if name != container.name})
         self._kubelet.mark(self._uid)
         if hook is not None:
@@ -319,6 +314,12 @@ class PodWorker:
                 self.record("Warning", "FailedPostStartHook", f"PostStartHook failed: {outcome.output}", path)
                 self.memory = self.with_memory(hook_failed=self.memory.hook_failed | {container_id})
             self.memory = self.with_memory(starting=self.memory.starting - {container_id})
+
+    async def _remark(self) -> None:
+        """Once, a little after a container has started."""
+        await self._kubelet.environment.sleep(REMARK_SECONDS)
+        for remark in await self._kubelet.runtime.remarks(self._uid):
+            self.record("Warning", "WildcardAddress", remark)
 
     def _failed(self, container: Container, path: str, reason: Reason, event: str) -> None:
         self.record("Warning", "Failed", event, path)

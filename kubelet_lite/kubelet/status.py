@@ -34,6 +34,8 @@ OWN_CONDITIONS: Final = ("PodReadyToStartContainers", "Initialized", "Ready", "C
 
 def pod_status(pod: Pod, state: base.PodState, memory: PodMemory, *, node_address: str, now: float) -> PodStatus:
     """The whole status. The phase becomes terminal only when nothing of the pod is left on the node."""
+    if memory.was_over:
+        return pod.status
     has_init = bool(pod.spec.initContainers)
     waiting = "PodInitializing" if has_init else "ContainerCreating"
     if memory.rejected:

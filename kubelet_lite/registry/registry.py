@@ -131,14 +131,14 @@ class Registry:
         self._begin(ctx, "watch", resource, namespace, "", "", options.field_selector)
         return self._reader.watch(self._target(resource), namespace, options)
 
-    def logs(self, ctx: RequestContext, namespace: str, name: str, options: PodLogOptions) -> AsyncIterator[bytes]:
-        """A container's log in chunks of whole lines."""
+    def logs(self, ctx: RequestContext, namespace: str, name: str, options: PodLogOptions) -> AsyncIterator[bytes] | None:
+        """A container's log in chunks of whole lines; None for a pod that has no node yet."""
         self._begin(ctx, "get", _PODS, namespace, name, "log")
         log.check(options, name)
         pod = self._reader.get(self._target(_PODS), namespace, name)
         query = log.query(pod, options, self.environment.now())
         if not pod.spec.nodeName:
-            return _nothing()
+            return None
         connection = self.connections(pod.spec.nodeName)
         if connection is None:
             raise InternalError(f"no connection to the kubelet of node {pod.spec.nodeName}")
@@ -429,12 +429,6 @@ def _check_name(obj: Any, name: str, namespace: str) -> None:
         raise BadRequest(f"the name of the object ({meta.name}) does not match the name on the URL ({name})")
     if meta.namespace != namespace and meta.namespace and namespace:
         raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    chunks: Sequence[bytes] = ()
-    for chunk in chunks:
-        yield chunk
 
 
 _PODS: Final = resources.resource_of(Pod)

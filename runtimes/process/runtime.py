@@ -145,7 +145,7 @@ class ProcessRuntime(Runtime):
         return sandbox
 
     async def stop_sandbox(self, sandbox_id: str) -> None:
-        for container in self._containers.values():
+        for container in list(self._containers.values()):
             if container.sandbox.id == sandbox_id and container.process is not None:
                 container.process.signal(signal.SIGKILL)
                 await container.exited.wait()
