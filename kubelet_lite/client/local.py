@@ -186,5 +186,6 @@ _OWNERS_OF: Final = {
 
 async def _nothing() -> AsyncIterator[bytes]:
     """The log of a pod that has no node yet."""
-    for chunk in ():
+    chunks: Sequence[bytes] = ()
+    for chunk in chunks:
         yield chunk

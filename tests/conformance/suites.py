@@ -15,11 +15,12 @@ from tests.conformance.servers import KUBECTL, up
 
 RECORDED = Path(__file__).resolve().parents[1] / "recorded"
 sys.path.insert(0, str(RECORDED))  # its programs import each other by their bare names
-import controllers as controllers_player  # noqa: E402
 import decisions  # noqa: E402
 import pods as pods_player  # noqa: E402
 import replay  # noqa: E402
 import transcripts  # noqa: E402
+
+import controllers as controllers_player  # noqa: E402
 
 SERVICE_CIDR = ("--service-cidr", "10.96.0.0/16")
 API = ("--components", "apiserver", *SERVICE_CIDR)
