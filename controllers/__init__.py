@@ -28,9 +28,11 @@ def _table() -> Sequence[type[Controller[Any]]]:
     from kubelet_lite.controllers.node_lifecycle import NodeLifecycle
     from kubelet_lite.controllers.pod_gc import PodGarbageCollector
     from kubelet_lite.controllers.replicaset import ReplicaSetController
+    from kubelet_lite.controllers.serviceaccount import ServiceAccountController
     from kubelet_lite.controllers.taint_eviction import TaintEviction
 
     return (
+        ServiceAccountController,
         DeploymentController,
         ReplicaSetController,
         NodeLifecycle,
@@ -40,14 +42,19 @@ def _table() -> Sequence[type[Controller[Any]]]:
     )
 
 
-def start(supervisor: Supervisor, client: Client, environment: Environment) -> Sequence[tuple[str, anyio.Event]]:
-    """Starts all controllers; each one's name and what is set when it is ready. `client`: of one who may act as everybody."""
+def start(
+    supervisor: Supervisor, client: Client, environment: Environment, *, root_certificate: str = "",
+) -> Sequence[tuple[str, anyio.Event]]:
+    """Starts all controllers; each one's name and what is set when it is ready. `client`: of one who may act as everybody;
+    `root_certificate`: PEM text of the authority that the API server's certificate comes from."""
     from kubelet_lite.client.cache import Informers
     from kubelet_lite.controllers.garbage_collector import GarbageCollector
     from kubelet_lite.controllers.loop import ControllerActor, InformersActor
+    from kubelet_lite.controllers.root_ca import RootCaPublisher
 
     informers = Informers(client.acting_as(identity.component("kube-controller-manager")), environment)
     actors: list[ControllerActor | GarbageCollector] = [ControllerActor(controller(informers), client, environment) for controller in _table()]
+    actors.append(ControllerActor(RootCaPublisher(informers, root_certificate), client, environment))
     actors.append(GarbageCollector(informers, client, environment))
     supervisor.start(InformersActor(informers))
     for actor in actors:

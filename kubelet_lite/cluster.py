@@ -196,7 +196,8 @@ class Cluster:
     def _start_controllers(self) -> Sequence[tuple[str, anyio.Event]]:
         from kubelet_lite import controllers
 
-        return controllers.start(self.supervisor, self.client, self.environment)
+        certificate = self._authority.certificate.decode() if self._serve else ""
+        return controllers.start(self.supervisor, self.client, self.environment, root_certificate=certificate)
 
     def _start_proxy(self, network: Network) -> tuple[str, anyio.Event]:
         from kubelet_lite.proxy.child import ChildDataPath
