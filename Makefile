@@ -32,6 +32,7 @@ check: install  ## linters, types, layering: before every commit
 
 generate: install  ## the API types and tables from scripts/facts and kubernetes-validate
 	$(BIN)/python scripts/generate.py
+	$(BIN)/python scripts/generate_template_layout.py
 
 bench: install  ## every benchmark; one alone: python -m benchmarks.NAME
 	$(BIN)/python -m benchmarks

@@ -27,7 +27,7 @@ def _table() -> Sequence[type[Controller[Any]]]:
     from kubelet_lite.controllers.deployment import DeploymentController
     from kubelet_lite.controllers.node_lifecycle import NodeLifecycle
     from kubelet_lite.controllers.pod_gc import PodGarbageCollector
-    from kubelet_lite.controllers.replicaset import ReplicaSetController
+    from kubelet_lite.controllers.replicaset import ReplicaSetController, ReplicationControllerController
     from kubelet_lite.controllers.serviceaccount import ServiceAccountController
     from kubelet_lite.controllers.taint_eviction import TaintEviction
 
@@ -35,6 +35,7 @@ def _table() -> Sequence[type[Controller[Any]]]:
         ServiceAccountController,
         DeploymentController,
         ReplicaSetController,
+        ReplicationControllerController,
         NodeLifecycle,
         TaintEviction,
         PodGarbageCollector,

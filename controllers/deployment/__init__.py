@@ -11,7 +11,6 @@ from kubelet_lite.api import selectors
 from kubelet_lite.api.apps_v1 import Deployment, ReplicaSet
 from kubelet_lite.api.core_v1 import Pod
 from kubelet_lite.api.errors import AlreadyExists
-from kubelet_lite.api.resources import resource_of
 from kubelet_lite.client.cache import Change, Informer, Informers
 from kubelet_lite.controllers.adoption import OWNERS, candidates_for, index_candidates
 from kubelet_lite.controllers.base import (

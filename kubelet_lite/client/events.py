@@ -30,9 +30,10 @@ BURST: Final = 25
 REFILL_SECONDS: Final = 300.0
 """One more every so often."""
 SIMILAR_LIMIT: Final = 10
-"""More than so many that differ in their message alone are combined into one …"""
+"""The one that is so many of those that differ in their message alone, and each after it, go into one combined event …"""
 SIMILAR_WINDOW_SECONDS: Final = 600.0
-"""… within this time."""
+"""… unless none came for so long."""
+COMBINED: Final = "(combined from similar events): "
 
 EventType = Literal["Normal", "Warning"]
 _log = structlog.get_logger()
@@ -81,7 +82,7 @@ class EventRecorder:
         self._pending: collections.deque[_Pending] = collections.deque()
         self._wake = anyio.Event()
         self._known: collections.OrderedDict[tuple[object, ...], _Known] = collections.OrderedDict()
-        self._similar: collections.OrderedDict[tuple[object, ...], tuple[float, set[str]]] = collections.OrderedDict()
+        self._similar: collections.OrderedDict[tuple[object, ...], tuple[float, dict[str, None]]] = collections.OrderedDict()
         self._buckets: collections.OrderedDict[str, _Bucket] = collections.OrderedDict()
         self.dropped = 0
 
@@ -106,9 +107,10 @@ class EventRecorder:
             await self._write(self._pending.popleft())
 
     async def _write(self, pending: _Pending) -> None:
-        message = self._combined(pending)
+        similarity = self._similarity(pending)
+        message = COMBINED + pending.message if similarity is COMBINED else pending.message
         about = pending.about
-        key = (about.kind, about.namespace, about.name, about.uid, about.fieldPath, pending.type, pending.reason, message)
+        key = (about.kind, about.namespace, about.name, about.uid, about.fieldPath, pending.type, pending.reason, similarity)
         known = self._known.get(key)
         if not self._modern and not self._has_token(pending):
             self.dropped += 1
@@ -118,7 +120,7 @@ class EventRecorder:
                 self._known.move_to_end(key)
                 known.count += 1
                 try:
-                    await self._repeat(pending, known)
+                    await self._repeat(pending, known, message)
                     return
                 except NotFound:
                     pass
@@ -146,40 +148,33 @@ class EventRecorder:
             reportingComponent=self._component, reportingInstance=self._host,
         )
 
-    async def _repeat(self, pending: _Pending, known: _Known) -> None:
+    async def _repeat(self, pending: _Pending, known: _Known, message: str) -> None:
         change: dict[str, Any]
         if self._modern:
             change = {"series": {"count": known.count, "lastObservedTime": timestamps.format_micro_time(pending.time)}}
         else:
-            change = {"count": known.count, "lastTimestamp": timestamps.format_time(pending.time)}
+            change = {"count": known.count, "message": message, "lastTimestamp": timestamps.format_time(pending.time)}
         namespace = pending.about.namespace or "default"
         await self._client.patch(Event, known.name, change, namespace=namespace, content_type=STRATEGIC_MERGE_PATCH)
 
-    def _combined(self, pending: _Pending) -> str:
-        """Many events that differ only in their message become one."""
+    def _similarity(self, pending: _Pending) -> str:
+        """What an event counts as a repetition by: its message, or that it is one of many that differ in nothing else."""
         if self._modern:
             return pending.message
         about = pending.about
         key = (about.kind, about.namespace, about.name, about.uid, pending.type, pending.reason)
-        since, messages = self._similar.get(key, (pending.time, set()))
-        if pending.time - since > SIMILAR_WINDOW_SECONDS:
-            since, messages = pending.time, set()
-        messages.add(pending.message)
-        self._similar[key] = (since, messages)
+        last, messages = self._similar.get(key, (pending.time, {}))
+        if pending.time - last > SIMILAR_WINDOW_SECONDS:
+            messages = {}
+        messages[pending.message] = None
+        combined = len(messages) >= SIMILAR_LIMIT
+        if combined:
+            del messages[next(iter(messages))]
+        self._similar[key] = (pending.time, messages)
         self._similar.move_to_end(key)
         while len(self._similar) > MAX_KNOWN:
             self._similar.popitem(last=False)
-        if len(messages) <= SIMILAR_LIMIT:
-            return pending.message
-        return f"(combined from similar events): {pending.message}" if len(messages) == SIMILAR_LIMIT + 1 else self._first_combined(key, pending)
-
-    def _first_combined(self, key: tuple[object, ...], pending: _Pending) -> str:
-        """The message of the combined event that exists, so that it is counted up."""
-        prefix = "(combined from similar events): "
-        for known in reversed(self._known):
-            if known[:4] == key[:4] and known[5:7] == key[4:] and str(known[7]).startswith(prefix):
-                return str(known[7])
-        return prefix + pending.message
+        return COMBINED if combined else pending.message
 
     def _has_token(self, pending: _Pending) -> bool:
         about = f"{pending.about.kind}/{pending.about.namespace}/{pending.about.name}/{pending.about.uid}"
