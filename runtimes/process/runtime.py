@@ -114,7 +114,7 @@ class ProcessRuntime(Runtime):
     def refusals(self, pod: Pod) -> Sequence[str]:
         found: dict[str, None] = {}
         for container in (*pod.spec.initContainers, *pod.spec.containers):
-            for sentence in _refused(container):
+            for sentence in _refused(pod, container):
                 found[sentence] = None
         if pod.spec.hostUsers is False:
             found["hostUsers: processes of the machine have no user namespace of their own"] = None
@@ -406,8 +406,9 @@ def _signal_number(name: str) -> int:
     return number
 
 
-def _refused(container: Container) -> Sequence[str]:
+def _refused(pod: Pod, container: Container) -> Sequence[str]:
     found = []
+    writable = {v.name for v in pod.spec.volumes if v.emptyDir is not None or v.hostPath is not None}
     where = f"container {container.name}"
     if container.resources.limits.get("cpu"):
         found.append(f"{where}: the cpu limit is not enforced on a process of the machine")
@@ -420,7 +421,7 @@ def _refused(container: Container) -> Sequence[str]:
         found.append(f"{where}: capabilities are not changed on a process of the machine")
     if container.tty or container.stdin:
         found.append(f"{where}: tty and stdin are not offered yet")
-    if any(mount.readOnly for mount in container.volumeMounts):
+    if any(mount.readOnly and mount.name in writable for mount in container.volumeMounts):
         found.append(f"{where}: readOnly of volumeMounts is not enforced on a process of the machine")
     return found
 

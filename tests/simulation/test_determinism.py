@@ -1,7 +1,6 @@
 """The same seed gives the same trace, byte for byte, whatever the process and its hash seed."""
 from __future__ import annotations
 
-import importlib.util
 import os
 import pathlib
 import subprocess
@@ -15,7 +14,7 @@ from tests.simulation.trace import SCENARIOS, trace
 SEEDS: Final = 20
 HASH_SEEDS: Final = ("1", "271828")
 ROOT: Final = pathlib.Path(__file__).parents[2]
-scenarios = pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name != "cluster" or importlib.util.find_spec("kubelet_lite.cluster")])
+scenarios = pytest.mark.parametrize("scenario", SCENARIOS)
 
 
 @scenarios

@@ -87,7 +87,7 @@ def test_log_records_go_where_they_went_before_after_the_block() -> None:
         with structlog.testing.capture_logs() as records:
             with trace.logs():
                 structlog.get_logger().info("inside")
-            structlog.get_logger().info("outside")
+            structlog.get_logger().warning("outside")
         assert [record["event"] for record in records] == ["outside"]
         return trace.text()
 
