@@ -1,0 +1,131 @@
+"""The queue of keys: once each, never two workers on one, later ones by timers."""
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kubelet_lite.controllers.work_queue import WorkQueue
+from kubelet_lite.simulation.environment import SimulatedEnvironment
+from kubelet_lite.simulation.run import simulate
+
+Queue = WorkQueue[str]
+
+
+def with_queue(test: Callable[[SimulatedEnvironment, Queue], Awaitable[None]]) -> Callable[[], None]:
+    def run() -> None:
+        async def main(environment: SimulatedEnvironment) -> None:
+            queue: Queue = WorkQueue(environment)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(queue.run_timers)
+                await test(environment, queue)
+                tasks.cancel_scope.cancel()
+
+        simulate(1, main)
+
+    run.__name__ = test.__name__  # type: ignore[attr-defined]
+    return run
+
+
+@with_queue
+async def test_keys_come_in_order_and_each_once(environment: SimulatedEnvironment, queue: Queue) -> None:
+    for key in "abab":
+        queue.add(key)
+    assert [await queue.take(), await queue.take()] == ["a", "b"]
+    assert queue.statistics()["ready"] == 0
+
+
+@with_queue
+async def test_a_key_that_is_added_while_it_is_worked_on_comes_back_when_that_is_done(environment: SimulatedEnvironment, queue: Queue) -> None:
+    queue.add("a")
+    await queue.take()
+    queue.add("a")
+    queue.add("a")
+    assert queue.statistics()["ready"] == 0
+    queue.done("a")
+    assert await queue.take() == "a"
+    queue.done("a")
+    assert queue.statistics() == {"ready": 0, "busy": 0, "later": 0, "failing": 0}
+
+
+@with_queue
+async def test_the_earliest_time_counts(environment: SimulatedEnvironment, queue: Queue) -> None:
+    queue.add("a", 10)
+    queue.add("a", 5)
+    queue.add("a", 7)
+    await queue.take()
+    assert environment.monotonic() == 5
+    queue.done("a")
+    await environment.sleep(20)
+    assert queue.statistics()["ready"] == 0
+
+
+@with_queue
+async def test_back_off_doubles_until_the_key_does_not_fail(environment: SimulatedEnvironment, queue: Queue) -> None:
+    assert [queue.retry("a") for _ in range(4)] == [0.005, 0.01, 0.02, 0.04]
+    assert [queue.retry("b") for _ in range(30)][-1] == 1000
+    queue.forget("a")
+    assert queue.retry("a") == 0.005
+
+
+@with_queue
+async def test_everybody_who_waits_is_served(environment: SimulatedEnvironment, queue: Queue) -> None:
+    taken: list[str] = []
+
+    async def worker() -> None:
+        while True:
+            key = await queue.take()
+            taken.append(key)
+            await environment.sleep(1)
+            queue.done(key)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(worker)
+        await environment.sleep(1)
+        for key in "abc":
+            queue.add(key)
+        await environment.sleep(0.5)
+        assert taken == ["a", "b", "c"]
+        queue.add("d")
+        queue.add("a")
+        await environment.sleep(2)
+        assert taken == ["a", "b", "c", "d", "a"]
+        tasks.cancel_scope.cancel()
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([0.0, 0.0, 0.1, 1.0, 3.0]), st.floats(0, 2)), max_size=40))
+def test_no_added_key_is_lost_and_none_is_worked_on_twice_at_a_time(steps: list[tuple[str, float, float]]) -> None:
+    async def main(environment: SimulatedEnvironment) -> None:
+        queue: Queue = WorkQueue(environment)
+        busy: set[str] = set()
+        served: dict[str, float] = {}
+        due: dict[str, float] = {}
+
+        async def worker() -> None:
+            while True:
+                key = await queue.take()
+                assert key not in busy
+                busy.add(key)
+                served[key] = environment.monotonic()
+                await environment.sleep(0.3)
+                busy.remove(key)
+                queue.done(key)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(queue.run_timers)
+            tasks.start_soon(worker)
+            tasks.start_soon(worker)
+            for key, after, pause in steps:
+                due[key] = max(due.get(key, 0.0), environment.monotonic()) if after == 0 else due.get(key, 0.0)
+                queue.add(key, after)
+                await environment.sleep(pause)
+            await environment.sleep(10)
+            assert queue.statistics() == {"ready": 0, "busy": 0, "later": 0, "failing": 0}
+            for key, _, _ in steps:
+                assert served[key] >= due[key]
+            tasks.cancel_scope.cancel()
+
+    simulate(1, main)
