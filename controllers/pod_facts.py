@@ -3,14 +3,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from kubelet_lite.api import names, timestamps
+from kubelet_lite.api import timestamps
 from kubelet_lite.api.core_v1 import Pod, PodTemplateSpec
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.resources import Resource
 from kubelet_lite.controllers.base import controller_reference
 
 FINISHED: Final = ("Succeeded", "Failed")
-_pod_name: Final = names.masked_prefix(names.dns1123_subdomain)
 
 
 def is_active(pod: Pod) -> bool:
@@ -43,13 +42,10 @@ def available_at(pod: Pod, min_ready_seconds: int) -> float | None:
 
 def from_template(template: PodTemplateSpec, owner: Any, resource: Resource) -> Pod:
     """A pod that its owner manages, whose name the server completes."""
-    prefix = f"{owner.metadata.name}-"
-    if _pod_name(prefix, True):
-        prefix = owner.metadata.name
     metadata = template.metadata
     return Pod(
         metadata=ObjectMeta(
-            namespace=owner.metadata.namespace, generateName=prefix, labels=metadata.labels, annotations=metadata.annotations,
+            namespace=owner.metadata.namespace, generateName=f"{owner.metadata.name}-", labels=metadata.labels, annotations=metadata.annotations,
             finalizers=metadata.finalizers, ownerReferences=(controller_reference(owner, resource),),
         ),
         spec=template.spec,
