@@ -25,6 +25,7 @@ def _table() -> Sequence[type[Controller[Any]]]:
     """Every controller, in the order in which they start."""
     from kubelet_lite.controllers.clusterrole_aggregation import ClusterRoleAggregation
     from kubelet_lite.controllers.deployment import DeploymentController
+    from kubelet_lite.controllers.endpoints import EndpointsController, EndpointSliceController, EndpointSliceMirroring
     from kubelet_lite.controllers.node_lifecycle import NodeLifecycle
     from kubelet_lite.controllers.pod_gc import PodGarbageCollector
     from kubelet_lite.controllers.replicaset import ReplicaSetController, ReplicationControllerController
@@ -36,6 +37,9 @@ def _table() -> Sequence[type[Controller[Any]]]:
         DeploymentController,
         ReplicaSetController,
         ReplicationControllerController,
+        EndpointSliceController,
+        EndpointSliceMirroring,
+        EndpointsController,
         NodeLifecycle,
         TaintEviction,
         PodGarbageCollector,
@@ -51,12 +55,13 @@ def start(
     from kubelet_lite.client.cache import Informers
     from kubelet_lite.controllers.garbage_collector import GarbageCollector
     from kubelet_lite.controllers.loop import ControllerActor, InformersActor
+    from kubelet_lite.controllers.namespace import NamespaceController
     from kubelet_lite.controllers.root_ca import RootCaPublisher
 
     informers = Informers(client.acting_as(identity.component("kube-controller-manager")), environment)
-    actors: list[ControllerActor | GarbageCollector] = [ControllerActor(controller(informers), client, environment) for controller in _table()]
+    actors: list[ControllerActor | GarbageCollector | NamespaceController] = [ControllerActor(controller(informers), client, environment) for controller in _table()]
     actors.append(ControllerActor(RootCaPublisher(informers, root_certificate), client, environment))
-    actors.append(GarbageCollector(informers, client, environment))
+    actors += [GarbageCollector(informers, client, environment), NamespaceController(informers, client, environment)]
     supervisor.start(InformersActor(informers))
     for actor in actors:
         supervisor.start(actor)
