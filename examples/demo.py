@@ -64,7 +64,7 @@ def table_of(pods: list[Pod]) -> Table:
 @asynccontextmanager
 async def live_table(cluster: Cluster) -> AsyncIterator[None]:
     """Shows the pods for as long as the block runs."""
-    with Live(Table(), console=console, refresh_per_second=10, transient=not console.is_terminal) as live:
+    with Live(Table(), console=console, refresh_per_second=10) as live:
         async def refresh() -> None:
             while True:
                 live.update(table_of(await pods_of(cluster)))
