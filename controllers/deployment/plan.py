@@ -80,9 +80,12 @@ def _say_what_failed(draft: Draft, error: ApiError) -> Plan:
 
 
 def _was_rescaled(draft: Draft) -> bool:
-    """Whether the Deployment has another size than when its ReplicaSets were scaled last."""
+    """Whether the Deployment has another size than when its ReplicaSets were scaled last. (To recreate ends all but one of them anyhow.)"""
     wanted = replicas_of(draft.deployment)
-    noted = (history.integer_annotation(rs, history.DESIRED_REPLICAS) for rs in draft.all if replicas_of(rs))
+    active = [rs for rs in draft.all if replicas_of(rs)]
+    if len(active) > 1 and not is_rolling(draft.deployment):
+        return False
+    noted = (history.integer_annotation(rs, history.DESIRED_REPLICAS) for rs in active)
     return any(size is not None and size != wanted for size in noted)
 
 
@@ -98,7 +101,7 @@ def _rescale(draft: Draft) -> None:
         for rs in draft.old:
             draft.scale(rs, 0)
     elif is_rolling(draft.deployment):
-        draft.share_out(active)
+        draft.share_out(active)  # one that is paused, and is to recreate its pods, keeps them as they are
 
 
 def _is_saturated(draft: Draft) -> bool:

@@ -4,6 +4,7 @@ https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#rolling-up
 """
 from __future__ import annotations
 
+from kubelet_lite.api.apps_v1 import ReplicaSet
 from kubelet_lite.controllers.deployment import amounts
 from kubelet_lite.controllers.deployment.amounts import replicas_of
 from kubelet_lite.controllers.deployment.draft import Draft
@@ -32,17 +33,17 @@ def _shrink(draft: Draft) -> bool:
     before = len(draft.actions)
     if new is None or not any(map(replicas_of, draft.old)):
         return False
-    coming = replicas_of(new) - new.status.availableReplicas
+    coming = replicas_of(new) - _available(new)
     spare = sum(map(replicas_of, draft.all)) - amounts.fewest_available(deployment) - coming
     if spare <= 0:
         return False
     for rs in draft.old:
         size = replicas_of(rs)
-        sick = min(spare, size - rs.status.availableReplicas)
-        if size and sick > 0:
+        sick = min(spare, size - _available(rs))
+        if sick > 0:
             draft.scale(rs, size - sick)
             spare -= sick
-    spare = sum(rs.status.availableReplicas for rs in draft.all) - amounts.fewest_available(deployment)
+    spare = sum(map(_available, draft.all)) - amounts.fewest_available(deployment)
     for rs in draft.old:
         size = replicas_of(rs)
         fewer = min(spare, size)
@@ -50,3 +51,8 @@ def _shrink(draft: Draft) -> bool:
             draft.scale(rs, size - fewer)
             spare -= fewer
     return len(draft.actions) > before
+
+
+def _available(rs: ReplicaSet) -> int:
+    """Not more than it is to have: what it reports may be from before it was made smaller."""
+    return min(rs.status.availableReplicas, replicas_of(rs))

@@ -1,6 +1,7 @@
 """The loop around every controller, tried with one that counts pods."""
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from kubelet_lite.api.core_v1 import ConfigMap, Event, Pod
@@ -108,7 +109,7 @@ async def test_a_failure_is_told_to_the_next_plan_and_tried_again_ever_later(wor
         await world.environment.sleep(10)
         assert len(await pods(world)) == 4
         assert actor.statistics()["failing"] == 0
-    waits = [round(later - earlier, 3) for (earlier, _), (later, _) in zip(seen, seen[1:], strict=False)][:8]
+    waits = [round(later - earlier, 3) for (earlier, _), (later, _) in itertools.pairwise(seen)][:8]
     assert waits == [0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64]
     assert [failure for _, failure in seen[:3]] == ["", "no pods today", "no pods today"]
     assert seen[-1][1] == ""
