@@ -18,9 +18,8 @@ from kubelet_lite.actors.actor import Actor
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api import identity, timestamps
 from kubelet_lite.api.core_v1 import Namespace, NamespaceCondition, Pod
-from kubelet_lite.api.encoding import to_json
 from kubelet_lite.api.errors import ApiError, Conflict, MethodNotAllowed, NotFound
-from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH, ListOptions
+from kubelet_lite.api.requests import ListOptions
 from kubelet_lite.api.resources import RESOURCES, Resource, resource_of
 from kubelet_lite.client.base import Client, ObjectList
 from kubelet_lite.client.cache import Change, Informer, Informers
@@ -186,5 +185,5 @@ class NamespaceController(Actor):
         wanted = conditions(namespace.status.conditions, remaining, failures, self._environment.now())
         if wanted == namespace.status.conditions:
             return
-        change = {"status": {"conditions": [to_json(c) for c in wanted]}}
-        await self._client.patch(Namespace, namespace.metadata.name, change, content_type=STRATEGIC_MERGE_PATCH, subresource="status")
+        status = msgspec.structs.replace(namespace.status, conditions=wanted)
+        await self._client.update(msgspec.structs.replace(namespace, status=status), subresource="status")

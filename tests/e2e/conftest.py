@@ -34,7 +34,7 @@ class Answer(NamedTuple):
     @property
     def words(self) -> list[list[str]]:
         """The lines of a table, split into cells."""
-        return [re.split(r"\s{2,}", line.strip()) for line in self.lines]
+        return [re.split(r"\s{2,}", line.strip()) for line in self.lines if line.strip()]
 
     @property
     def json(self) -> Any:

@@ -28,7 +28,7 @@ def test_create_with_a_generator(kubectl, command, name):
     assert kubectl(f"create {command}").out.strip() == f"{name} created"
     assert kubectl(f"get {name} -o name").out.strip() == name
     again = kubectl.run(f"create {command}")
-    assert "(AlreadyExists)" in again.err
+    assert "already exists" in again.err
     assert again.code == 1
 
 
