@@ -94,8 +94,13 @@ class Draft:
         """Whether anything is to be done for that."""
         if replicas_of(rs) == replicas:
             return False
-        self._resize(rs, replicas)
+        self.resize(rs, replicas)
         return True
+
+    def resize(self, rs: ReplicaSet, replicas: int) -> None:
+        """Writes a size, and the Deployment's size with it."""
+        success = self._scaled(rs.metadata.name, replicas_of(rs), replicas) if replicas != replicas_of(rs) else None
+        self._patch(replace(rs, spec=replace(rs.spec, replicas=replicas)), self._sizes(), {"replicas": replicas}, success)
 
     def share_out(self, active: Sequence[ReplicaSet]) -> None:
         """Shares a changed size out; also who keeps its size notes what the Deployment's is now."""
@@ -103,7 +108,7 @@ class Draft:
         for rs, replicas in amounts.proportional_sizes(self.deployment, active):
             known = rs.metadata.annotations
             if replicas_of(rs) != replicas or any(known.get(key) != value for key, value in annotations.items()):
-                self._resize(rs, replicas)
+                self.resize(rs, replicas)
 
     def create_new(self) -> None:
         """A ReplicaSet for the present template. Where its name is taken by another, one more collision: the next hash differs."""
@@ -150,10 +155,6 @@ class Draft:
             seen = rs.metadata.generation <= rs.status.observedGeneration
             if seen and not rs.status.replicas and not replicas_of(rs):
                 self.actions.append(Delete(object=rs))
-
-    def _resize(self, rs: ReplicaSet, replicas: int) -> None:
-        success = self._scaled(rs.metadata.name, replicas_of(rs), replicas) if replicas != replicas_of(rs) else None
-        self._patch(replace(rs, spec=replace(rs.spec, replicas=replicas)), self._sizes(), {"replicas": replicas}, success)
 
     def _patch(
         self, rs: ReplicaSet, annotations: Mapping[str, str], spec: Mapping[str, Any], success: Record | None = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from kubelet_lite.api import selectors
-from kubelet_lite.api.apps_v1 import Deployment, DeploymentStatus
+from kubelet_lite.api.apps_v1 import Deployment, DeploymentStatus, ReplicaSet
 from kubelet_lite.api.errors import AlreadyExists, ApiError
 from kubelet_lite.api.resources import resource_of
 from kubelet_lite.controllers.adoption import claim
@@ -85,8 +85,7 @@ def _was_rescaled(draft: Draft) -> bool:
     active = [rs for rs in draft.all if replicas_of(rs)]
     if len(active) > 1 and not is_rolling(draft.deployment):
         return False
-    noted = (history.integer_annotation(rs, history.DESIRED_REPLICAS) for rs in active)
-    return any(size is not None and size != wanted for size in noted)
+    return any(_noted_size(rs) not in (None, wanted) for rs in active)
 
 
 def _rescale(draft: Draft) -> None:
@@ -95,8 +94,8 @@ def _rescale(draft: Draft) -> None:
     active = [rs for rs in draft.all if replicas_of(rs)]
     if len(active) <= 1:
         only = active[0] if active else draft.new or (draft.old[-1] if draft.old else None)
-        if only is not None:
-            draft.scale(only, wanted)
+        if only is not None and (replicas_of(only) != wanted or _noted_size(only) not in (None, wanted)):
+            draft.resize(only, wanted)  # also one that keeps its size: until it notes the Deployment's, that is a new one
     elif _is_saturated(draft):
         for rs in draft.old:
             draft.scale(rs, 0)
@@ -109,5 +108,10 @@ def _is_saturated(draft: Draft) -> bool:
     new, wanted = draft.new, replicas_of(draft.deployment)
     return (
         new is not None and replicas_of(new) == wanted == new.status.availableReplicas
-        and history.integer_annotation(new, history.DESIRED_REPLICAS) == wanted
+        and _noted_size(new) == wanted
     )
+
+
+def _noted_size(rs: ReplicaSet) -> int | None:
+    """The Deployment's, when it scaled this ReplicaSet last."""
+    return history.integer_annotation(rs, history.DESIRED_REPLICAS)

@@ -38,10 +38,9 @@ def _shrink(draft: Draft) -> bool:
     if spare <= 0:
         return False
     for rs in draft.old:
-        size = replicas_of(rs)
-        sick = min(spare, size - _available(rs))
+        sick = min(spare, _not_available(rs))
         if sick > 0:
-            draft.scale(rs, size - sick)
+            draft.scale(rs, replicas_of(rs) - sick)
             spare -= sick
     spare = sum(map(_available, draft.all)) - amounts.fewest_available(deployment)
     for rs in draft.old:
@@ -54,5 +53,14 @@ def _shrink(draft: Draft) -> bool:
 
 
 def _available(rs: ReplicaSet) -> int:
-    """Not more than it is to have: what it reports may be from before it was made smaller."""
-    return min(rs.status.availableReplicas, replicas_of(rs))
+    """Its pods that are available for certain: of one that has not reported since it was changed, none."""
+    return rs.status.availableReplicas if _has_reported(rs) else 0
+
+
+def _not_available(rs: ReplicaSet) -> int:
+    """Its pods that are not available, for certain."""
+    return replicas_of(rs) - rs.status.availableReplicas if _has_reported(rs) else 0
+
+
+def _has_reported(rs: ReplicaSet) -> bool:
+    return rs.status.observedGeneration >= rs.metadata.generation

@@ -91,7 +91,8 @@ class ToyCluster:
 
     @property
     def available(self) -> int:
-        return sum(self.ready.values())
+        """Pods that are available, as far as anybody was told."""
+        return sum(min(self.ready[name], rs.status.availableReplicas) for name, rs in self.sets.items())
 
     @property
     def pods(self) -> int:

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from kubelet_lite.api.apps_v1 import Deployment, DeploymentCondition, DeploymentStatus, ReplicaSet, ReplicaSetCondition, ReplicaSetStatus
+from kubelet_lite.api.apps_v1 import (
+    Deployment,
+    DeploymentCondition,
+    DeploymentStatus,
+    ReplicaSet,
+    ReplicaSetCondition,
+    ReplicaSetStatus,
+)
 from kubelet_lite.api.core_v1 import Pod
 from kubelet_lite.api.errors import AlreadyExists, Forbidden
 from kubelet_lite.controllers.base import Create, Delete, Failure, Patch, Plan, Record, Update
@@ -174,11 +181,14 @@ def test_what_is_not_available_goes_first_and_in_a_step_of_its_own() -> None:
 
 
 def test_an_old_status_does_not_take_available_pods_twice() -> None:
-    """The old set was made smaller already, and has not reported that."""
+    """The old set was made smaller already: until it has reported that, nobody knows how many of its pods are available."""
     old = revision("a", 2, desired=3)
-    old = replace(old, status=replace(old.status, availableReplicas=3, replicas=3))
+    old = replace(old, metadata=replace(old.metadata, generation=2), status=replace(old.status, availableReplicas=3, replicas=3))
     new = revision("b", 1, image="x:2", number=2, age=1)
-    assert scalings(planned(settled(image="x:2", surge=0, unavailable=1), [old, new])) == [("a", 1, "Scaled down replica set a from 2 to 1")]
+    obj = settled(image="x:2", surge=0, unavailable=1)
+    assert scalings(planned(obj, [old, new])) == []
+    old = replace(old, status=replace(old.status, availableReplicas=2, replicas=2, observedGeneration=2))
+    assert scalings(planned(obj, [old, new])) == [("a", 1, "Scaled down replica set a from 2 to 1")]
 
 
 def test_a_finished_rollout_says_so_and_forgets_old_revisions() -> None:
