@@ -22,6 +22,10 @@ def is_terminating(pod: Pod) -> bool:
     return pod.status.phase not in FINISHED and pod.metadata.deletionTimestamp is not None
 
 
+def is_ready(pod: Pod) -> bool:
+    return any(condition.type == "Ready" and condition.status == "True" for condition in pod.status.conditions)
+
+
 def ready_since(pod: Pod) -> float | None:
     """Since when a pod is ready (Unix seconds; 0: nobody knows); None: it is not."""
     for condition in pod.status.conditions:

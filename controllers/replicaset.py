@@ -34,7 +34,7 @@ from kubelet_lite.controllers.base import (
     owner_key,
 )
 from kubelet_lite.controllers.deletion_order import pods_to_delete
-from kubelet_lite.controllers.pod_facts import available_at, from_template, is_active, is_terminating, ready_since
+from kubelet_lite.controllers.pod_facts import available_at, from_template, is_active, is_ready, is_terminating
 
 MOST_AT_ONCE: Final = 500
 """Pods made or deleted in one plan, as kube-controller-manager's burst: then it looks again."""
@@ -185,13 +185,16 @@ def _next_available(active: Sequence[Pod], min_ready_seconds: int, now: float) -
 
 def _status(view: ReplicaSetView, active: Sequence[Pod], leaving: int, now: float) -> Any:
     owner, template_labels = view.owner, selectors.from_labels(view.template.metadata.labels)
-    available = [available_at(pod, owner.spec.minReadySeconds) for pod in active]
+    ready = available = sum(map(is_ready, active))
+    if min_ready_seconds := owner.spec.minReadySeconds:
+        times = (available_at(pod, min_ready_seconds) for pod in active)
+        available = sum(time is not None and time <= now for time in times)
     status = replace(
         owner.status,
         replicas=len(active),
         fullyLabeledReplicas=sum(template_labels.matches(pod.metadata.labels) for pod in active),
-        readyReplicas=sum(ready_since(pod) is not None for pod in active),
-        availableReplicas=sum(time is not None and time <= now for time in available),
+        readyReplicas=ready,
+        availableReplicas=available,
         observedGeneration=owner.metadata.generation,
         conditions=_conditions(view, len(active), now),
     )
