@@ -6,6 +6,7 @@ as soon as two objects do.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any, Final
@@ -55,13 +56,18 @@ class Trace:
     @contextmanager
     def logs(self) -> Iterator[None]:
         """Within the block log records go into the trace instead of where they went."""
-        processors = structlog.get_config()["processors"]
-        before = list(processors)
-        processors[:] = [structlog.contextvars.merge_contextvars, self._add_record]
+        was_configured, before = structlog.is_configured(), structlog.get_config()
+        structlog.configure(
+            processors=[structlog.contextvars.merge_contextvars, self._add_record],
+            wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
+        )
         try:
             yield
         finally:
-            processors[:] = before
+            if was_configured:
+                structlog.configure(**before)
+            else:
+                structlog.reset_defaults()
 
     def text(self) -> str:
         """All lines."""

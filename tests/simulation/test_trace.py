@@ -84,9 +84,9 @@ def test_equal_objects_have_equal_digests_and_others_do_not() -> None:
 def test_log_records_go_where_they_went_before_after_the_block() -> None:
     async def main(environment: SimulatedEnvironment) -> str:
         trace = Trace(environment)
+        with trace.logs():
+            structlog.get_logger().info("inside")
         with structlog.testing.capture_logs() as records:
-            with trace.logs():
-                structlog.get_logger().info("inside")
             structlog.get_logger().warning("outside")
         assert [record["event"] for record in records] == ["outside"]
         return trace.text()
