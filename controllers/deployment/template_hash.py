@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Final
 
 from kubelet_lite.api import encoding
@@ -35,10 +36,16 @@ def _fnv(data: bytes) -> int:
     return value
 
 
-def _shown(value: Any, go: str, typed: bool = True) -> Iterator[str]:
-    """A value of a Go type. `typed`: with the type's name, as everywhere but in lists, in maps and behind pointers."""
+@cache
+def _layout() -> Mapping[str, tuple[tuple[str, str, str], ...]]:
+    """The fields of each Go type: its Go name, its JSON name ("" where it is inlined), its Go type. Read when it is first needed."""
     from kubelet_lite.controllers.deployment._generated.template_layout import LAYOUT
 
+    return LAYOUT
+
+
+def _shown(value: Any, go: str, typed: bool = True) -> Iterator[str]:
+    """A value of a Go type. `typed`: with the type's name, as everywhere but in lists, in maps and behind pointers."""
     if typed:
         yield f"({go})"
     if go == "v1.ResourceList":
@@ -50,8 +57,8 @@ def _shown(value: Any, go: str, typed: bool = True) -> Iterator[str]:
             yield from _shown(value, go[1:], False)
     elif go.startswith(("[]", "map[")):
         yield from _collection(value, go)
-    elif go in LAYOUT:
-        yield from _struct(value or {}, LAYOUT[go])
+    elif go in _layout():
+        yield from _struct(value or {}, _layout()[go])
     elif go == "bool":
         yield "true" if value else "false"
     elif go in ("int32", "int64"):
