@@ -12,7 +12,18 @@ import msgspec
 from kubelet_lite.api.core_v1 import ConfigMap, Namespace
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.client.cache import Change, Informers
-from kubelet_lite.controllers.base import NOTHING, Controller, Create, Enqueue, Failure, Key, Patch, Plan, itself, on_change
+from kubelet_lite.controllers.base import (
+    NOTHING,
+    Controller,
+    Create,
+    Enqueue,
+    Failure,
+    Key,
+    Patch,
+    Plan,
+    itself,
+    on_change,
+)
 
 NAME: Final = "kube-root-ca.crt"
 FILE: Final = "ca.crt"

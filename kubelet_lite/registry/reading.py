@@ -27,7 +27,7 @@ from kubelet_lite.api.requests import ListOptions, ListResult, WatchEvent
 from kubelet_lite.registry import continue_token
 from kubelet_lite.registry.selection import Filter, filter_of
 from kubelet_lite.registry.stored import Stored
-from kubelet_lite.registry.watching import WatchStream
+from kubelet_lite.registry.watching import Shown, WatchStream
 from kubelet_lite.store import Compacted, Key, Store
 from kubelet_lite.store.watch import WatchChannel
 
@@ -48,6 +48,7 @@ class Reader:
         self._store = store
         self._environment = environment
         self._indexed = indexed
+        self._shown: dict[Stored, Shown] = {}
 
     def get(self, target: Stored, namespace: str, name: str, resource_version: str = "") -> Any:
         """The stored object. Raises NotFound."""
@@ -133,8 +134,13 @@ class Reader:
             start = self._store.revision
             if send:
                 initial = (await self._page(target, chosen, 0, None, None)).items if not chosen.nothing else ()
-        with self._open(target, chosen, min(start, self._store.revision)) as channel:
-            yield WatchStream(target, chosen, options, channel, initial, after if start == after else 0, self._environment)
+        channel = self._open(target, chosen, min(start, self._store.revision))
+        not_before = after if start == after else 0
+        shown = self._shown.get(target)
+        if shown is None:
+            shown = self._shown[target] = Shown(target)
+        with WatchStream(target, chosen, options, channel, initial, not_before, self._environment, shown) as stream:
+            yield stream
 
     def _open(self, target: Stored, chosen: Filter, after: int) -> WatchChannel:
         try:

@@ -4,10 +4,12 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection
 """
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
-import anyio
+import anyio.lowlevel
 from msgspec.structs import replace
 
 from kubelet_lite.actors.environment import Environment
@@ -28,18 +30,42 @@ SENT_AT_ONCE: Final = 2_000
 """Initial events between two awaits."""
 
 
+class Shown:
+    """One resource's events as every watcher without selectors sees them: made once, whoever reads them first."""
+
+    def __init__(self, target: Stored) -> None:
+        self._view = target.view
+        self._newest: Event | None = None
+        self._events: Sequence[WatchEvent] = ()
+        """Of `newest` alone: mostly all watchers read it at the same time."""
+
+    def of(self, batch: Sequence[Event]) -> Sequence[WatchEvent]:
+        if len(batch) > 1:
+            return [self._one(event) for event in batch]
+        if batch[0] is not self._newest:
+            self._newest = batch[0]
+            self._events = (self._one(batch[0]),)
+        return self._events
+
+    def _one(self, event: Event) -> WatchEvent:
+        if event.object is None:
+            return WatchEvent("DELETED", self._view(_last(event)))
+        return WatchEvent("ADDED" if event.previous is None else "MODIFIED", self._view(event.object))
+
+
 class WatchStream:
     """The events of one watch, in batches; ends by the timeout of its options. (No generator: those end when the collector finds them.)"""
 
     def __init__(
         self, target: Stored, chosen: Filter, options: ListOptions, channel: WatchChannel, initial: Sequence[Any], not_before: int,
-        environment: Environment,
+        environment: Environment, shown: Shown,
     ) -> None:
         self._target = target
         self._chosen = chosen
         self._channel = channel
         self._not_before = not_before
         """Set where a revision was asked for that had not happened yet: events up to it are nobody's."""
+        self._shown = shown
         self._environment = environment
         self._now = environment.monotonic
         self._bookmarks = options.allow_watch_bookmarks
@@ -49,23 +75,53 @@ class WatchStream:
         """How many of `initial` have been."""
         self._ends_initial = bool(options.send_initial_events and self._bookmarks)
         """Whether a bookmark is due when they all have."""
+        self._begins = bool(initial) or self._ends_initial
+        """Whether there is anything to send before the first event."""
         self._marks_at = self._next_mark() if self._bookmarks else None
+        self._alarm: asyncio.TimerHandle | None = None
+        """Rouses the channel when a bookmark is due or the watch ends: a timer a minute, where one for each wait would cost more than it."""
+        self._set_alarm()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._channel.close()
 
     def __aiter__(self) -> AsyncIterator[Sequence[WatchEvent]]:
         return self
 
     async def __anext__(self) -> Sequence[WatchEvent]:
-        if self._sent < len(self._initial) or self._ends_initial:
+        if self._begins:
             return await self._next_initial()
+        channel = self._channel
+        if channel.has_news():
+            await anyio.lowlevel.checkpoint()
         while True:
-            events = self._selected(await self._next_batch())
-            if events:
-                return events
-            if self._marks_at is not None and self._now() >= self._marks_at:
+            try:
+                batch = channel.poll()
+            except Compacted as error:
+                raise Expired(f"too old resource version: {channel.progress} ({error.compacted})") from error
+            if batch:
+                if events := self._selected(batch):
+                    return events
+            elif not channel.was_roused():
+                await channel.news()
+            elif self._marks_at is not None and self._now() >= self._marks_at:
                 self._marks_at = self._next_mark()
-                return [_bookmark(self._target, self._channel.progress)]
-            if self._ends is not None and self._now() >= self._ends:
+                self._set_alarm()
+                return [_bookmark(self._target, channel.progress)]
+            elif self._ends is not None and self._now() >= self._ends:
                 raise StopAsyncIteration
+            else:
+                self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        at = self._ends if self._marks_at is None else self._marks_at
+        if at is not None:
+            self._alarm = asyncio.get_running_loop().call_later(at - self._now(), self._channel.rouse)
 
     async def _next_initial(self) -> Sequence[WatchEvent]:
         """What was there when the watch began, a part at a time."""
@@ -75,24 +131,11 @@ class WatchStream:
         self._sent += len(part)
         events = [WatchEvent("ADDED", self._target.view(obj)) for obj in part]
         if self._sent == len(self._initial):
-            self._initial, self._sent = (), 0
+            self._initial, self._sent, self._begins = (), 0, False
             if self._ends_initial:
                 self._ends_initial = False
                 events.append(_bookmark(self._target, self._channel.progress, initial_end=True))
         return events
-
-    async def _next_batch(self) -> Sequence[Event]:
-        """What has happened; nothing when it is time for something else."""
-        wakes_at = self._ends if self._marks_at is None else self._marks_at
-        batch: Sequence[Event] = ()
-        try:
-            if wakes_at is None:
-                return await self._channel.next_batch()
-            with anyio.move_on_after(wakes_at - self._now()):
-                batch = await self._channel.next_batch()
-        except Compacted as error:
-            raise Expired(f"too old resource version: {self._channel.progress} ({error.compacted})") from error
-        return batch
 
     def _next_mark(self) -> float | None:
         """When the next bookmark is due: never again when the watch is about to end."""
@@ -103,31 +146,32 @@ class WatchStream:
         return at if at > now else None
 
     def _selected(self, batch: Sequence[Event]) -> Sequence[WatchEvent]:
-        if not batch or self._chosen.nothing:
-            return ()
         if batch[0].revision <= self._not_before:
             batch = [event for event in batch if event.revision > self._not_before]
-        matches, view = self._chosen.matches, self._target.view
+        if self._chosen.nothing or not batch:
+            return ()
+        matches = self._chosen.matches
+        if matches is None:
+            return self._shown.of(batch)
+        view = self._target.view
         events = []
         for event in batch:
-            obj, previous = event.object, event.previous
-            if matches is not None:
-                if previous is not None and not matches(previous):
-                    previous = None
-                if obj is not None and not matches(obj):
-                    obj = None
-                if obj is None and previous is None:
-                    continue
-            if obj is None:
-                last = event.final if event.final is not None else _at(previous, event.revision)
-                events.append(WatchEvent("DELETED", view(last)))
-            else:
-                events.append(WatchEvent("ADDED" if previous is None else "MODIFIED", view(obj)))
+            new = event.object if event.object is not None and matches(event.object) else None
+            old = event.previous if event.previous is not None and matches(event.previous) else None
+            if new is not None:
+                events.append(WatchEvent("ADDED" if old is None else "MODIFIED", view(new)))
+            elif old is not None:
+                events.append(WatchEvent("DELETED", view(_last(event))))
         return events
 
 
-def _at(obj: Any, revision: int) -> Any:
-    return replace(obj, metadata=replace(obj.metadata, resourceVersion=str(revision)))
+def _last(event: Event) -> Any:
+    """What a DELETED shows: the object as last seen, or as it was before it left the selection, at the revision of the event."""
+    if event.final is not None:
+        return event.final
+    obj = event.previous
+    assert obj is not None
+    return replace(obj, metadata=replace(obj.metadata, resourceVersion=str(event.revision)))
 
 
 def _bookmark(target: Stored, revision: int, *, initial_end: bool = False) -> WatchEvent:

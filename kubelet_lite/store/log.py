@@ -119,8 +119,8 @@ class EventLog:
 
     def distribute(self) -> None:
         """Hands the streams what they have not seen and wakes who waits for it."""
-        start, self._distributed = self._distributed, self.all.end
-        if not self._watched or start == self._distributed:
+        start, self._distributed = self._distributed, self.all.base + len(self.all.events)
+        if start == self._distributed or not self._watched:
             return
         by_namespace, by_name = self._streams[NAMESPACE], self._streams[NAME]
         by_field = [(getter, self._streams[field]) for field, getter in self.getters.items() if self._streams[field]]

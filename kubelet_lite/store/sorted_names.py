@@ -12,7 +12,7 @@ CHUNK: Final = 512
 class SortedNames:
     """A set of names in code point order, as etcd orders its keys."""
 
-    __slots__ = ("_chunks", "_lasts", "_count")
+    __slots__ = ("_chunks", "_count", "_lasts")
 
     def __init__(self) -> None:
         self._chunks: list[list[str]] = []

@@ -44,38 +44,44 @@ class WatchChannel:
         """Where it is read, once it has had to wait."""
         self._waiter: asyncio.Future[None] | None = None
         """What its reader waits for."""
+        self._roused = False
+        """Whether the reader is to return without events."""
         self._closed = False
 
     async def next_batch(self, limit: int = BATCH) -> Sequence[Event]:
-        """Waits for events and returns those that are there. Always lets other tasks run first.
+        """Waits for events and returns those that are there; none when it is roused. Always lets other tasks run first.
 
         Raises Compacted when compaction has passed the cursor, ClosedResourceError when the channel is closed.
         """
-        if self._is_behind():
+        if self.has_news():
             await anyio.lowlevel.checkpoint()
-            if batch := self.poll(limit):
-                return batch
-        sleepers = self._stream.sleepers
-        while True:
-            if self._loop is None:
-                self._loop = asyncio.get_running_loop()
-                self._bell.hears(self._loop)
-            assert self._waiter is None, "one task reads a watch"
-            # A bare future: an anyio.Event costs ten times as much, and a thousand watchers wake at once.
-            waiter: asyncio.Future[None] = asyncio.Future(loop=self._loop)
-            self._waiter = waiter
-            sleepers.append(waiter)
-            self._log.attended = True
-            try:
-                await waiter
-            except BaseException:
-                if waiter in sleepers:
-                    sleepers.remove(waiter)
-                raise
-            finally:
-                self._waiter = None
-            if batch := self.poll(limit):
-                return batch
+        while not (batch := self.poll(limit)) and not self.was_roused():
+            await self.news()
+        return batch
+
+    def has_news(self) -> bool:
+        """Whether there is a reason not to wait."""
+        return self._roused or self._is_behind()
+
+    def news(self) -> asyncio.Future[None]:
+        """What a reader waits for after a `poll` that found nothing: done when it is worth another one."""
+        # A bare future: an anyio.Event costs ten times as much, and a thousand watchers wake at once.
+        sleepers, last = self._stream.sleepers, self._waiter
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._bell.hears(self._loop)
+        waiter: asyncio.Future[None] = asyncio.Future(loop=self._loop)
+        self._waiter = waiter
+        if last is not None and last.cancelled() and last in sleepers:
+            sleepers.remove(last)
+        sleepers.append(waiter)
+        self._log.attended = True
+        return waiter
+
+    def was_roused(self) -> bool:
+        """Whether it is to return without events, once."""
+        roused, self._roused = self._roused, False
+        return roused
 
     def poll(self, limit: int = BATCH) -> Sequence[Event]:
         """The same without waiting: what is there now, maybe nothing."""
@@ -106,20 +112,28 @@ class WatchChannel:
             self._progress = max(self._progress, self._seen if self._is_behind() else self._head.revision)
         return self._progress
 
+    def rouse(self) -> None:
+        """Lets whoever waits in `next_batch`, or waits there next, return without events: it is time for something else."""
+        self._roused = True
+        self._wake()
+
     def close(self) -> None:
         """Lets go; whoever waits in `next_batch` gets ClosedResourceError."""
         if self._closed:
             return
         self._closed = True
         self._log.close(self._selector, self._stream)
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._wake()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.close()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def _is_behind(self) -> bool:
         if self._selector is not ALL:

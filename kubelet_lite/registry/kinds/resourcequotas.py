@@ -108,7 +108,8 @@ def _validate_status_update(new: ResourceQuota, old: ResourceQuota) -> Iterator[
 
 
 def _row(quota: ResourceQuota, now: float) -> Sequence[Any]:
-    requests, limits = [], []
+    requests: list[str] = []
+    limits: list[str] = []
     for name in sorted(quota.status.hard):
         text = f"{name}: {quota.status.used.get(name, '0')}/{quota.status.hard[name]}"
         (limits if name.startswith("limits") else requests).append(text)

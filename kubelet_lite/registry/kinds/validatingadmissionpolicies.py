@@ -17,7 +17,7 @@ from kubelet_lite.registry.rules import KindRules
 from kubelet_lite.registry.validation import admission_rules
 from kubelet_lite.registry.validation.collected import collected
 
-REASONS: Final = ("Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized")
+REASONS: Final = ("Forbidden", "Invalid", "RequestEntityTooLarge")
 MAX_AUDIT_ANNOTATIONS: Final = 20
 _NOTHING: Final = "validations or auditAnnotations must contain at least one item"
 

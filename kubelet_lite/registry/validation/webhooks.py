@@ -45,7 +45,7 @@ def default_webhook(hook: Webhook) -> Webhook:
     )
 
 
-def webhooks(hooks: Sequence[ValidatingWebhook] | Sequence[MutatingWebhook]) -> Iterator[FieldError]:
+def webhooks(hooks: Sequence[ValidatingWebhook | MutatingWebhook]) -> Iterator[FieldError]:
     seen: list[str] = []
     for i, hook in enumerate(hooks):
         path = f"webhooks[{i}]"
