@@ -20,7 +20,7 @@ ROUNDS: Final = 3
 
 
 def leases(count: int) -> list[Lease]:
-    return [Lease(metadata=ObjectMeta(name=f"l{n}", namespace="ns", resourceVersion=str(n + 1)), spec=LeaseSpec(holderIdentity="n")) for n in range(count)]
+    return [Lease(metadata=ObjectMeta(name=f"l{n}", namespace="ns", resourceVersion=str(n + 2)), spec=LeaseSpec(holderIdentity="n")) for n in range(count)]
 
 
 def puts() -> Iterable[Row]:

@@ -5,13 +5,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import anyio
-from kubelet_lite.cluster import Cluster
 
 from kubelet_lite.api.apps_v1 import Deployment, DeploymentSpec, ReplicaSet
 from kubelet_lite.api.core_v1 import Container, Pod, PodSpec, PodTemplateSpec
 from kubelet_lite.api.meta_v1 import LabelSelector, ObjectMeta
 from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH
 from kubelet_lite.client.base import Client
+from kubelet_lite.cluster import Cluster
 from kubelet_lite.simulation.environment import SimulatedEnvironment
 from kubelet_lite.simulation.trace import Trace
 
