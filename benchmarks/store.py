@@ -49,7 +49,8 @@ async def _deliveries() -> float:
         nonlocal seen
         with store.watch("leases.coordination.k8s.io", after=0) as channel:
             while True:
-                seen += len(await channel.next_batch())
+                batch = await channel.next_batch()
+                seen += len(batch)
                 if seen % WATCHERS == 0:
                     everybody.set()
 
