@@ -131,7 +131,7 @@ class HttpClient(Client):
         await self._call("DELETE", path_of(resource_of(kind), namespace), query_of(options), body)
 
     async def logs(self, name: str, *, namespace: str, options: LogOptions = LogOptions()) -> AsyncGenerator[bytes]:
-        query = {_LOG_QUERY[field]: _text(value) for field, value in msgspec.structs.asdict(options).items() if value not in (None, "", False)}
+        query = _query(options, LogOptions(), _LOG_QUERY)
         path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(name, safe='')}/log"
         async with self._transport.stream("GET", path, query, headers=self._headers()) as response:
             async for chunk in self._transport.chunks(response):
@@ -180,9 +180,10 @@ class HttpClient(Client):
         built_in = resources.find_kind(obj.apiVersion, obj.kind)
         if built_in is not None:
             return built_in
-        for resource in (*self._discovered.get(obj.apiVersion, ()), *await self._discover(obj.apiVersion)):
-            if resource.kind == obj.kind:
-                return resource
+        for known in (self._discovered.get(obj.apiVersion, ()), None):
+            for resource in known if known is not None else await self._discover(obj.apiVersion):
+                if resource.kind == obj.kind:
+                    return resource
         raise NotFound(f'no matches for kind "{obj.kind}" in version "{obj.apiVersion}"')
 
     async def _discover(self, api_version: str) -> tuple[Resource, ...]:
@@ -214,10 +215,12 @@ def path_of(resource: Resource, namespace: str = "", name: str = "", subresource
 
 def query_of(options: ListOptions) -> dict[str, str]:
     """What differs from the default."""
-    default = ListOptions()
-    return {
-        wire: _text(value) for field, wire in _LIST_QUERY.items() if (value := getattr(options, field)) != getattr(default, field) and value is not None
-    }
+    return _query(options, ListOptions(), _LIST_QUERY)
+
+
+def _query(options: Any, default: Any, names: Mapping[str, str]) -> dict[str, str]:
+    values = ((wire, getattr(options, field), getattr(default, field)) for field, wire in names.items())
+    return {wire: _text(value) for wire, value, usual in values if value is not None and (value != usual or type(value) is not type(usual))}
 
 
 def _text(value: Any) -> str:
