@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import anyio
 import msgspec
-import structlog
 
+from kubelet_lite.actors import logs
 from kubelet_lite.api.errors import AlreadyExists, ApiError, Conflict, NotFound
 from kubelet_lite.api.requests import JSON_PATCH
 from kubelet_lite.client.base import Client, Preconditions
@@ -21,7 +21,7 @@ DELETES_AT_ONCE: Final = 500
 """As many as the most that a ReplicaSet deletes before it looks again."""
 NAMESPACE_TERMINATING: Final = "NamespaceTerminating"
 
-_log = structlog.get_logger()
+_log = logs.get_logger()
 
 
 class Outcome(msgspec.Struct):

@@ -12,8 +12,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 import anyio
 import msgspec
-import structlog
 
+from kubelet_lite.actors import logs
 from kubelet_lite.actors.actor import Actor
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api import identity
@@ -32,7 +32,7 @@ ORPHAN: Final = "orphan"
 WORKERS: Final = 5
 IGNORED: Final = frozenset({"events", "events.events.k8s.io"})
 """Kinds that Kubernetes' collector leaves alone too."""
-_log = structlog.get_logger()
+_log = logs.get_logger()
 
 OwnerState = Literal["solid", "waiting", "absent"]
 """There; there, and waiting in foreground deletion for its dependants to go; not there."""

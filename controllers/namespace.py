@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import anyio
 import msgspec
-import structlog
 
+from kubelet_lite.actors import logs
 from kubelet_lite.actors.actor import Actor
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api import identity, timestamps
@@ -31,7 +31,7 @@ WORKERS: Final = 5
 FIRST_RETRY_SECONDS: Final = 0.05
 LONGEST_RETRY_SECONDS: Final = 5.0
 """Between looks at what is left: pods take their grace, finalizers their owners' time."""
-_log = structlog.get_logger()
+_log = logs.get_logger()
 
 
 class Remaining(msgspec.Struct, frozen=True):

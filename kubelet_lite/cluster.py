@@ -8,9 +8,7 @@ Nothing listens on a port unless its pods, their Services or `serve=True` ask fo
 """
 from __future__ import annotations
 
-import logging
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -19,7 +17,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import anyio
-import structlog
 
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.actors.supervisor import Supervisor
@@ -70,7 +67,6 @@ class Cluster:
         proxy_in_child: bool = False,
     ) -> None:
         _check(nodes, runtime, network, isolation, components)
-        _quiet_logs()
         self.environment = environment if environment is not None else Environment.real()
         self._nodes = nodes
         self._runtime: RuntimeName = runtime
@@ -249,18 +245,6 @@ class Cluster:
         from kubelet_lite.runtimes.process import ProcessRuntime
 
         return ProcessRuntime(self.environment, folder / "containers", ImageMap(self._images), network)
-
-
-def _quiet_logs() -> None:
-    """Warnings and worse go to standard error, unless the program has configured structlog itself."""
-    if not structlog.is_configured():
-        structlog.configure(
-            processors=[
-                structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso"),
-                structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
-            ],
-            wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING), logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        )
 
 
 def _check(nodes: int, runtime: str, network: str, isolation: str, components: Sequence[str]) -> None:

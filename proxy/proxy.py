@@ -8,9 +8,9 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final
 
 import anyio
-import structlog
 from anyio.abc import TaskGroup
 
+from kubelet_lite.actors import logs
 from kubelet_lite.actors.actor import Actor
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api.core_v1 import Service
@@ -23,7 +23,7 @@ from kubelet_lite.proxy.data_path import Bound, DataPath
 from kubelet_lite.proxy.routes import Routes, routes
 
 RETRY_SECONDS: Final = 1.0
-_log = structlog.get_logger()
+_log = logs.get_logger()
 
 
 class Proxy(Actor):

@@ -15,9 +15,9 @@ from typing import Final
 
 import anyio
 import msgspec
-import structlog
 from anyio.abc import TaskGroup
 
+from kubelet_lite.actors import logs
 from kubelet_lite.actors.actor import Actor, Incarnation, current_actor, current_incarnation
 from kubelet_lite.actors.environment import Environment
 
@@ -32,7 +32,7 @@ MAX_CRASHES: Final = 10
 CRASH_WINDOW_SECONDS: Final = 120.0
 """… within this time are no accident. An actor that ran for so long without a crash starts from the first back-off."""
 
-_log = structlog.get_logger()
+_log = logs.get_logger()
 
 
 class ActorCrashed(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +128,6 @@ class Supervisor:
     async def _supervise(self, running: _Running) -> None:
         name = running.actor.name
         current_incarnation.set(None)
-        structlog.contextvars.bind_contextvars(actor=name)
         try:
             with running.scope:
                 while (error := await self._crash_of(running.actor)) is not None:

@@ -12,9 +12,9 @@ from functools import lru_cache
 from typing import Any, Final
 
 import anyio
-import structlog
 from anyio.abc import TaskGroup
 
+from kubelet_lite.actors import logs
 from kubelet_lite.actors.actor import Actor
 from kubelet_lite.api.errors import ApiError, InternalError
 from kubelet_lite.api.identity import Identity
@@ -46,7 +46,7 @@ CACHED_REQUESTS: Final = 8192
 """Methods and paths whose info is remembered; when full, all are forgotten at once."""
 CERTIFICATE_NAMES: Final = frozenset(SERVER_NAMES)
 
-_log = structlog.get_logger()
+_log = logs.get_logger()
 
 
 class ApiServer(Actor):

@@ -11,8 +11,8 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 import anyio
 import msgspec
-import structlog
 
+from kubelet_lite.actors import logs
 from kubelet_lite.actors.actor import Actor
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api.errors import ApiError, Expired
@@ -32,7 +32,7 @@ FIRST_BACKOFF_SECONDS: Final = 0.8
 LONGEST_BACKOFF_SECONDS: Final = 30.0
 """Between tries when the server cannot be reached, as client-go's reflectors wait."""
 
-_log = structlog.get_logger()
+_log = logs.get_logger()
 
 
 class Change(msgspec.Struct, Generic[T], frozen=True):

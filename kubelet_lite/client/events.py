@@ -11,8 +11,8 @@ from typing import Any, Final, Literal
 
 import anyio
 import msgspec
-import structlog
 
+from kubelet_lite.actors import logs
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api import timestamps
 from kubelet_lite.api.core_v1 import Event, EventSource, ObjectReference
@@ -36,7 +36,7 @@ SIMILAR_WINDOW_SECONDS: Final = 600.0
 COMBINED: Final = "(combined from similar events): "
 
 EventType = Literal["Normal", "Warning"]
-_log = structlog.get_logger()
+_log = logs.get_logger()
 
 
 class _Known(msgspec.Struct):

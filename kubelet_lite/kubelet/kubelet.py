@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import anyio
-import structlog
 from anyio.abc import TaskGroup
 
+from kubelet_lite.actors import logs
 from kubelet_lite.actors.actor import Actor
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api import identity, timestamps
@@ -37,7 +37,7 @@ RETRY_SECONDS: Final = 1.0
 """Between attempts to reach the API server."""
 PASSES_AT_ONCE: Final = 50
 """Passes over immediate pods between two turns of the event loop: some milliseconds."""
-_log = structlog.get_logger()
+_log = logs.get_logger()
 
 
 class Kubelet(Actor):

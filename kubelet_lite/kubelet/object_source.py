@@ -4,8 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import structlog
-
+from kubelet_lite.actors import logs
 from kubelet_lite.api.authentication_v1 import BoundObjectReference, TokenRequest, TokenRequestSpec
 from kubelet_lite.api.core_v1 import ConfigMap, Container, Node, Pod, Secret, Service
 from kubelet_lite.api.errors import ApiError, NotFound
@@ -13,7 +12,7 @@ from kubelet_lite.client.base import Client
 from kubelet_lite.kubelet import volumes
 from kubelet_lite.kubelet.container_environment import Sources
 
-_log = structlog.get_logger()
+_log = logs.get_logger()
 Reference = tuple[type[Any], str]
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import anyio
 import msgspec
-import structlog
 
+from kubelet_lite.actors import logs
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api import timestamps
 from kubelet_lite.api.core_v1 import Container, Node, Pod, PodStatus
@@ -39,7 +39,7 @@ REMARK_SECONDS: Final = 3.0
 """After a container's start its runtime is asked for remarks: time enough for a server to begin to listen."""
 FORCED_GRACE_SECONDS: Final = 1
 """What a container gets whose pod was deleted by force."""
-_log = structlog.get_logger()
+_log = logs.get_logger()
 
 
 class NodeAgent(Protocol):

@@ -12,8 +12,8 @@ from typing import Any, Final
 import anyio
 import anyio.lowlevel
 import msgspec
-import structlog
 
+from kubelet_lite.actors import logs
 from kubelet_lite.actors.actor import Actor
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api import timestamps
@@ -36,7 +36,7 @@ NODES_BETWEEN_AWAITS: Final = 100_000
 FINISHED: Final = ("Succeeded", "Failed")
 NODE_CHANGE_HELPS: Final = frozenset({"NodeUnschedulable", "NodeName", "TaintToleration", "NodeAffinity", "NodePorts", "NodeResourcesFit"})
 POD_GONE_HELPS: Final = frozenset({"NodePorts", "NodeResourcesFit"})
-_log = structlog.get_logger()
+_log = logs.get_logger()
 
 
 class Scheduler(Actor):

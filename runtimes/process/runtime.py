@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Final
 
 import anyio
-import structlog
 
 from kubelet_lite.actors.environment import Environment
+from kubelet_lite.actors.logs import get_logger
 from kubelet_lite.api.core_v1 import Container, Pod
 from kubelet_lite.runtimes.base import (
     ContainerSpec,
@@ -45,7 +45,7 @@ START_ERROR_EXIT_CODE: Final = 128
 MAX_EXEC_OUTPUT_BYTES: Final = 10 * 1024 * 1024
 """Of a command run in a container; the rest is read away."""
 MAX_TERMINATION_MESSAGE_BYTES: Final = 4096
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class _Container:

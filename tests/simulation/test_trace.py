@@ -60,7 +60,7 @@ def test_a_trace_shows_store_events_and_log_records_in_their_order_and_time() ->
         f"0.000000000 - create configmaps default/one revision={first - 1}",
         f"0.000000000 - delete configmaps default/one revision={first}",
         f"0.000000000 - create configmaps default/one revision={first + 1}",
-        "1.000000000 writer warning half_way actor='writer' object='default/one' set=frozenset()",
+        "1.000000000 writer warning half_way object='default/one' set=frozenset()",
         f"1.000000000 - update configmaps default/one revision={first + 2}",
         f"2.000000000 - delete configmaps default/one revision={first + 3}",
         "10.000000000 - the end",
