@@ -7,7 +7,7 @@ A cancelled `next_batch` loses nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Final, NoReturn, Self
 
@@ -53,30 +53,34 @@ class WatchChannel:
 
         Raises Compacted when compaction has passed the cursor, ClosedResourceError when the channel is closed.
         """
-        if self.has_news():
-            await anyio.lowlevel.checkpoint()
-        while not (batch := self.poll(limit)) and not self.was_roused():
-            await self.news()
-        return batch
+        while True:
+            await self.changed()
+            if (batch := self.poll(limit)) or self.was_roused():
+                return batch
 
-    def has_news(self) -> bool:
-        """Whether there is a reason not to wait."""
-        return self._roused or self._is_behind()
-
-    def news(self) -> asyncio.Future[None]:
-        """What a reader waits for after a `poll` that found nothing: done when it is worth another one."""
+    def changed(self) -> Awaitable[None]:
+        """To be awaited before a `poll`, by one task at a time: over when there is reason for one. Always lets other tasks run first."""
+        if self._loop is None or not self._log.attended:
+            self._listen()
+        stream = self._stream
+        if self._roused or self._closed or self._position < stream.base + len(stream.events):
+            return anyio.lowlevel.checkpoint()
+        last = self._waiter
+        if last is not None and last.cancelled() and last in stream.sleepers:
+            stream.sleepers.remove(last)
         # A bare future: an anyio.Event costs ten times as much, and a thousand watchers wake at once.
-        sleepers, last = self._stream.sleepers, self._waiter
+        waiter: asyncio.Future[None] = asyncio.Future(loop=self._loop)
+        self._waiter = waiter
+        stream.sleepers.append(waiter)
+        return waiter
+
+    def _listen(self) -> None:
+        """From now on the bell rings for every event: what is there already is seen without it."""
+        self._log.distribute()
+        self._log.attended = True
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
             self._bell.hears(self._loop)
-        waiter: asyncio.Future[None] = asyncio.Future(loop=self._loop)
-        self._waiter = waiter
-        if last is not None and last.cancelled() and last in sleepers:
-            sleepers.remove(last)
-        sleepers.append(waiter)
-        self._log.attended = True
-        return waiter
 
     def was_roused(self) -> bool:
         """Whether it is to return without events, once."""

@@ -28,16 +28,19 @@ TURNS = 5
 """Turns of the event loop in which everybody who is to wake has woken."""
 
 PODS = [key for key in KEYS if key.resource == "pods"]
-keys = st.one_of(st.sampled_from(PODS), st.sampled_from(KEYS))
+WRITES = [(key, node) for key in (*PODS, *KEYS) for node in (*NODES, *NODES, None, None)]
+"""To which key, on which node; without a node a delete."""
+
+keys = st.sampled_from((*PODS, *KEYS))
 resources = st.sampled_from(("pods", *RESOURCES))
 namespaces = st.sampled_from(("", "", *NAMESPACES))
 # Counted back from the present revision: mostly the near past, now and then the future.
-ages = st.one_of(st.integers(0, 4), st.integers(-2, 40))
+AGES = (0, 1, 2, 3, 4, 0, 1, 2, 3, 4, -1, 6, 10, 20, 40)
+ages = st.sampled_from(AGES)
 limits = st.integers(1, 4)
-# A write: to which key, on which node; without a node a delete.
-a_write = st.tuples(keys, st.sampled_from((*NODES, *NODES, None, None)))
-writes = st.lists(a_write, min_size=2, max_size=10)
-rounds = st.lists(a_write, min_size=1, max_size=3)
+writes = st.lists(st.sampled_from(WRITES), min_size=2, max_size=10)
+# Writes of one turn of the event loop, and whether somebody else looks at the streams before it is over.
+rounds = st.lists(st.tuples(st.lists(st.sampled_from(WRITES), min_size=1, max_size=3), st.booleans()), max_size=4)
 encode = msgspec.json.encode
 
 
@@ -182,7 +185,7 @@ class StoreMachine(RuleBasedStateMachine):
             assert self.store.count(resource) == len(expected)
 
     @rule(
-        resource=resources, namespace=namespaces, node=st.sampled_from((None, None, *NODES)), age=st.one_of(st.none(), ages),
+        resource=resources, namespace=namespaces, node=st.sampled_from((None, None, *NODES)), age=st.sampled_from((*AGES, None, None, None, None)),
         limit=st.sampled_from((1, 1, 2, 3)), between=st.lists(writes, max_size=2),
     )
     def read(self, resource: str, namespace: str, node: str | None, age: int | None, limit: int, between: list[Writes]) -> None:
@@ -284,16 +287,18 @@ class StoreMachine(RuleBasedStateMachine):
                 else:
                     self.check_batch(watcher, batch, limit)
 
-    @rule(limit=st.integers(1, 10), rounds=st.lists(rounds, max_size=4))
-    def wait(self, limit: int, rounds: list[Writes]) -> None:
+    @rule(limit=st.integers(1, 10), rounds=rounds)
+    def wait(self, limit: int, rounds: list[tuple[Writes, bool]]) -> None:
         """Everybody waits for the next events; who has read does not wait again."""
         for watcher in self.open:
             if watcher.reading is None:
                 watcher.limit = limit
                 watcher.reading = self.loop.create_task(watcher.channel.next_batch(limit))
         self.turn()
-        for writes in rounds:
+        for writes, is_looked_at in rounds:
             self.write(writes)
+            for watcher in self.open if is_looked_at else ():
+                self.check_progress(watcher)
             self.turn()
 
     @rule(watcher=watchers, writes=writes, turns=st.integers(0, 4))

@@ -6,4 +6,4 @@ from hypothesis import settings
 from tests.store.machine import StoreMachine
 
 TestStore = StoreMachine.TestCase
-TestStore.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+TestStore.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
