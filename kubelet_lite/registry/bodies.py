@@ -21,7 +21,8 @@ from kubelet_lite.api.reading import DecodingError
 from kubelet_lite.api.requests import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, Body, RequestContext
 from kubelet_lite.api.timestamps import TimeError
 from kubelet_lite.registry.patch import apply_json_patch, apply_merge_patch, apply_strategic
-from kubelet_lite.registry.patch.strategic import go_shown
+from kubelet_lite.registry.patch.go_text import go_shown
+from kubelet_lite.registry.patch.json_patch import unknown_fields
 from kubelet_lite.registry.sharing import by_identity
 
 MAX_SPECS: Final = 1024
@@ -99,7 +100,10 @@ def patch_of(body: Any, content_type: str) -> Patch:
         parsed = reading.parse(body.data)
     except DecodingError as error:
         raise BadRequest(f"error decoding patch: {error}") from error
-    return Patch(content_type=content_type, value=reading.plain(parsed), problems=tuple(reading.duplicates(parsed)))
+    value, problems = reading.plain(parsed), [*reading.duplicates(parsed)]
+    if content_type == JSON_PATCH:
+        problems = [f"json patch {problem}" for problem in (*problems, *unknown_fields(value))]
+    return Patch(content_type=content_type, value=value, problems=tuple(problems))
 
 
 def patched(ctx: RequestContext, kind: type[Any], live: Any, patch: Patch) -> Any:

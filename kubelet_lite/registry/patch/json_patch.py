@@ -5,6 +5,7 @@ https://datatracker.ietf.org/doc/html/rfc6902
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -15,6 +16,7 @@ MAX_OPERATIONS: Final = 10_000
 """Operations of one patch, as in Kubernetes."""
 MAX_COPIED_BYTES: Final = 3 * 1024 * 1024
 """What all `copy` operations of one patch may add, as in Kubernetes: otherwise a short patch could ask for any amount of memory."""
+_FIELDS: Final = frozenset(("op", "path", "from", "value"))
 _KINDS: Final = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
 
 
@@ -57,6 +59,15 @@ def _checked(patch: Any) -> list[dict[str, Any]]:
             if not isinstance(operation.get(name, ""), str | None):
                 raise BadRequest(f"error decoding patch: json: cannot unmarshal {kind_of(operation[name])} into Go struct field jsonPatchOp.{name} of type string")
     return patch
+
+
+def unknown_fields(patch: Any) -> Iterator[str]:
+    """What field validation says of fields that no operation has."""
+    for position, operation in enumerate(patch if isinstance(patch, list) else ()):
+        if isinstance(operation, dict):
+            for name in operation:
+                if name not in _FIELDS:
+                    yield f'unknown field "[{position}].{name}"'
 
 
 def kind_of(value: Any) -> str:

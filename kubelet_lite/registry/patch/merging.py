@@ -4,12 +4,13 @@ The rules are those of Kubernetes' structured merge (https://github.com/kubernet
 """
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from kubelet_lite.registry.patch import field_set
 from kubelet_lite.registry.patch.comparison import ABSENT, MergeError, element_of
 from kubelet_lite.registry.patch.field_set import EMPTY, FieldSet
+from kubelet_lite.registry.patch.go_text import go_shown, go_syntax, go_type
 from kubelet_lite.registry.patch.schema import ANY, Node
 
 
@@ -21,7 +22,7 @@ def problems(value: Any, node: Node, path: str = "") -> Iterator[str]:
         return
     if node.shape in ("struct", "map") or (node.shape == "leaf" and node.scalar == "map"):
         if not isinstance(value, dict):
-            yield _at(path, f"expected map, got &{{{_plain(value)}}}")
+            yield _at(path, f"expected map, got &{{{go_shown(value)}}}")
             return
         for name, item in value.items():
             below = path + field_set.shown(field_set.field(name))
@@ -32,7 +33,7 @@ def problems(value: Any, node: Node, path: str = "") -> Iterator[str]:
             yield from problems(item, child, below)
     elif node.shape in ("list", "set") or (node.shape == "leaf" and node.scalar == "list"):
         if not isinstance(value, list):
-            yield _at(path, f"expected list, got &{{{_plain(value)}}}")
+            yield _at(path, f"expected list, got &{{{go_shown(value)}}}")
             return
         yield from _item_problems(value, node, path)
     elif found := _scalar_problem(value, node.scalar):
@@ -41,12 +42,6 @@ def problems(value: Any, node: Node, path: str = "") -> Iterator[str]:
 
 def _at(path: str, message: str) -> str:
     return f"{path}: {message}" if path else message
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
 
 
 def _item_problems(items: list[Any], node: Node, path: str) -> Iterator[str]:
@@ -67,17 +62,17 @@ def _item_problems(items: list[Any], node: Node, path: str) -> Iterator[str]:
 
 
 def _scalar_problem(value: Any, scalar: str) -> str:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
     match scalar:
         case "string" if not isinstance(value, str):
-            return f"expected string, got &value.valueUnstructured{{Value:{_plain(value)}}}"
-        case "number" if isinstance(value, bool) or not isinstance(value, (int, float)):
-            return f"expected numeric (int or float), got {'bool' if isinstance(value, bool) else _GO.get(type(value), 'string')}"
+            return f"expected string, got &value.valueUnstructured{{Value:{go_syntax(value)}}}"
+        case "number" if not number:
+            return f"expected numeric (int or float), got {go_type(value)}"
         case "boolean" if not isinstance(value, bool):
-            return f"expected boolean, got &{{{_plain(value)}}}"
+            return f"expected boolean, got &{{{go_shown(value)}}}"
+        case "any" if isinstance(value, (dict, list)):
+            return f"expected any scalar, got &{{{go_shown(value)}}}"
     return ""
-
-
-_GO: Mapping[type, str] = {str: "string", dict: "map[string]interface {}", list: "[]interface {}"}
 
 
 def fields_of(value: Any, node: Node) -> FieldSet:

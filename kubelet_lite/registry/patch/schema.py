@@ -8,7 +8,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from functools import cache
-from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, Final, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -27,7 +28,7 @@ class Node:
         """`leaf` (a scalar, or an atomic list or map: owned as a whole), `struct`, `map`, `list` (known by keys), `set`, `any`
         (no schema: maps are merged, lists and scalars are leaves)."""
         self.scalar = scalar
-        """Of a leaf: what its value must be: string, number, boolean, list, map, or nothing in particular."""
+        """Of a leaf: what its value must be: string, number, boolean, any (of the three), list, map, or nothing in particular."""
         self.element = element
         """Of a map, list or set, atomic ones too: what each item is."""
         self.fields: Mapping[str, Node] = {}
@@ -48,6 +49,8 @@ class Node:
 
 ANY: Final = Node("any")
 UNTYPED: Final = Node("leaf")
+ANY_SCALAR: Final = Node("leaf", scalar="any")
+"""Quantities, times and IntOrString: Kubernetes' schema leaves open what they are written as."""
 
 
 @cache
@@ -94,6 +97,8 @@ def _field(hint: Any, fact: tuple[str, tuple[str, ...], str, str, str]) -> Node:
 def _of_hint(hint: Any, list_type: str, keys: tuple[str, ...], map_type: str) -> Node:
     hint = _bare(hint)
     origin = get_origin(hint)
+    if origin is Annotated:  # a format
+        return ANY_SCALAR
     if origin is tuple:
         element = _of_hint(get_args(hint)[0], "atomic", (), "")
         if list_type == "atomic":
@@ -116,25 +121,24 @@ def _of_hint(hint: Any, list_type: str, keys: tuple[str, ...], map_type: str) ->
             atomic.fields = whole.fields
             return atomic
         return whole
+    if origin in (Union, UnionType):
+        kinds = {_bare(a) for a in get_args(hint) if a is not type(None)}
+        return _SCALARS[int] if kinds == {int, float} else ANY_SCALAR
     return _SCALARS.get(hint, UNTYPED)
 
 
 def _bare(hint: Any) -> Any:
-    """Without Annotated and without `| None`."""
-    while True:
-        if get_origin(hint) is Annotated:
-            hint = get_args(hint)[0]
-            continue
-        rest = [a for a in get_args(hint) if a is not type(None)]
-        if type(None) in get_args(hint) and len(rest) == 1:
-            hint = rest[0]
-            continue
-        return hint
+    """Without `| None`, and without bounds."""
+    if get_origin(hint) is Annotated:
+        bare, *notes = get_args(hint)
+        return hint if any(isinstance(note, msgspec.Meta) and note.extra for note in notes) else _bare(bare)
+    rest = [a for a in get_args(hint) if a is not type(None)]
+    return _bare(rest[0]) if type(None) in get_args(hint) and len(rest) == 1 else hint
 
 
 _SCALARS: Final[Mapping[Any, Node]] = {
     str: Node("leaf", scalar="string"), bytes: Node("leaf", scalar="string"), int: Node("leaf", scalar="number"),
-    float: Node("leaf", scalar="number"), bool: Node("leaf", scalar="boolean"), (int | str): UNTYPED,
+    float: Node("leaf", scalar="number"), bool: Node("leaf", scalar="boolean"),
 }
 
 

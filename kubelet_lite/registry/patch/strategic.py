@@ -10,6 +10,7 @@ from functools import cmp_to_key
 from typing import Any, Final
 
 from kubelet_lite.api.errors import ApiError, BadRequest
+from kubelet_lite.registry.patch.go_text import go_quoted, go_shown, go_type
 from kubelet_lite.registry.patch.json_patch import kind_of, rejected
 from kubelet_lite.registry.patch.schema import ANY, Node, node_of
 
@@ -18,9 +19,6 @@ _RETAIN: Final = "$retainKeys"
 _DELETE_FROM: Final = "$deleteFromPrimitiveList"
 _SET_ORDER: Final = "$setElementOrder"
 _BAD_RETAIN_KEYS: Final = "invalid patch format of retainKeys"
-_GO_TYPES: Final = {
-    dict: "map[string]interface {}", list: "[]interface {}", str: "string", bool: "bool", int: "int64", float: "float64", type(None): "%!s(<nil>)",
-}
 
 
 def apply_strategic(current: Any, patch: Any, kind: type) -> Any:
@@ -33,17 +31,6 @@ def apply_strategic(current: Any, patch: Any, kind: type) -> Any:
 def unusable(message: str) -> ApiError:
     """Kubernetes answers 500, without a reason, to what it did not expect in a patch."""
     return ApiError(message, code=500, reason="")
-
-
-def go_shown(value: Any) -> str:
-    """A value as Go's %v prints it."""
-    if isinstance(value, dict):
-        return "map[" + " ".join(f"{name}:{go_shown(value[name])}" for name in sorted(value)) + "]"
-    if isinstance(value, list):
-        return "[" + " ".join(map(go_shown, value)) + "]"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "<nil>" if value is None else str(value)
 
 
 def _merge_map(original: Any, patch: dict[str, Any], node: Node | None) -> dict[str, Any]:
@@ -80,11 +67,6 @@ def _child(node: Node | None, name: str) -> Node:
 
 def _type_name(node: Node | None) -> str:
     return node.type.__name__ if node is not None and node.type is not None else "interface {}"
-
-
-def go_quoted(text: str) -> str:
-    """As Go's %q."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _directed(patch: dict[str, Any]) -> dict[str, Any]:
@@ -153,7 +135,7 @@ def _merge_ordered(result: dict[str, Any], patch: dict[str, Any], node: Node | N
 
 def _expect(value: Any, kind: type) -> None:
     if not isinstance(value, kind):
-        raise unusable(f"expected a {_GO_TYPES[kind]}, but received a {_GO_TYPES[type(value)]}")
+        raise unusable(f"expected a {go_type(kind())}, but received a {go_type(value) if value is not None else '%!s(<nil>)'}")
 
 
 def _check_order(patch: Sequence[Any], order: Sequence[Any], merge_key: str) -> None:

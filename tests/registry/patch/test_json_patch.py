@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from kubelet_lite.api.errors import ApiError, BadRequest, Invalid, RequestEntityTooLarge
 from kubelet_lite.registry.patch import apply_json_patch
+from kubelet_lite.registry.patch.json_patch import unknown_fields
 
 DOCUMENT = {"a": {"b": [1, 2, 3], "c~/d": "x"}, "n": None}
 
@@ -57,6 +58,10 @@ def test_what_does_not_apply_is_a_422_without_further_words(operation):
 def test_what_is_no_patch_is_a_bad_request(patch):
     with pytest.raises(BadRequest, match="error decoding patch: json: cannot unmarshal"):
         apply_json_patch(DOCUMENT, patch)
+
+
+def test_fields_that_no_operation_has_are_named():
+    assert list(unknown_fields([{"op": "add", "path": "/a", "value": 1}, {"op": "test", "x": 1, "path": "/"}])) == ['unknown field "[1].x"']
 
 
 def test_too_many_operations_are_refused():

@@ -180,7 +180,7 @@ def test_scale_has_no_time():
 
 
 def test_custom_resources_are_merged_by_what_they_are():
-    resource = msgspec.structs.replace(find("", "v1", "configmaps"), group="x.example.com", plural="ws", kind="W", api_version="x.example.com/v1", type=None)
+    resource = msgspec.structs.replace(find("", "v1", "configmaps"), group="x.example.com", plural="ws", kind="W", api_version="x.example.com/v1", module="")
     made = Unstructured(kind="W", apiVersion="x.example.com/v1", metadata=ObjectMeta(name="w", labels={"a": "b"}), fields={"spec": {"a": 1, "l": [1]}})
     (entry,) = updated(None, made, manager="m", now=T0, resource=resource)
     assert json.loads(bytes(entry.fieldsV1)) == {"f:metadata": {"f:labels": {".": {}, "f:a": {}}}, "f:spec": {".": {}, "f:a": {}, "f:l": {}}}

@@ -56,6 +56,14 @@ def test_a_creation_is_the_configuration_and_all_of_it_is_owned():
     }}}
 
 
+def test_quantities_and_ports_may_be_written_as_numbers():
+    container = {"name": "a", "resources": {"limits": {"cpu": 1, "memory": 1.5}}}
+    made = apply(None, config(Deployment, template(container)), manager="m", force=False, now=T0, resource=resource_of(Deployment))
+    assert made.value["spec"]["template"]["spec"]["containers"] == [container]
+    ports = [{"port": 80, "targetPort": 8080}, {"port": 81, "targetPort": "http"}]
+    assert apply(None, config(Service, {"ports": ports}), manager="m", force=False, now=T0, resource=resource_of(Service)).value["spec"]["ports"] == ports
+
+
 def test_another_manager_adds_its_items_after_the_live_ones():
     made = applied(None, Deployment, config(Deployment, template({"name": "a", "image": "a:1"})))
     both = applied(made, Deployment, config(Deployment, template({"name": "b", "image": "b:1"})), "bob")
@@ -172,6 +180,9 @@ def test_scale_is_applied_to_its_parent():
      "  .spec.paused: expected boolean, got &{1}\n  .spec.strategy: expected map, got &{[]}"),
     (config(Deployment, metadata={"labels": {"a": 1}}), 500,
      "failed to create typed patch object (/x; apps/v1, Kind=Deployment): .metadata.labels.a: expected string, got &value.valueUnstructured{Value:1}"),
+    (config(Deployment, template({"name": "a", "resources": {"limits": {"cpu": {"x": 1}}}})), 500,
+     'failed to create typed patch object (/x; apps/v1, Kind=Deployment): .spec.template.spec.containers[name="a"].resources.limits.cpu: '
+     "expected any scalar, got &{map[x:1]}"),
     (config(Deployment, metadata={"managedFields": []}), 400, "metadata.managedFields must be nil"),
     (config(ConfigMap), 400, "invalid object type: /v1, Kind=ConfigMap"),
     ([], 400, "error decoding YAML: json: cannot unmarshal into Go value of type map[string]interface {}"),
