@@ -6,7 +6,7 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#standard-api-termin
 from __future__ import annotations
 
 import importlib
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -46,13 +46,18 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     subresources: tuple[Subresource, ...] = ()
-    type: Any = None
-    """The Struct class of its objects; None for custom resources, whose objects are Unstructured."""
+    module: str = ""
+    """Where in kubelet_lite.api the type of its objects is; "" for custom resources."""
     qualified: str = ""
     """`pods`, `deployments.apps`: the name in messages, rules and store keys."""
     api_version: str = ""
     """`v1`, `apps/v1`."""
     columns: tuple[Column, ...] = ()
+
+    @property
+    def type(self) -> Any:
+        """The Struct class of its objects, loaded when it is asked for; None for custom resources, whose objects are Unstructured."""
+        return _type(self.module, self.kind) if self.module else None
 
     def subresource(self, name: str) -> Subresource | None:
         return next((s for s in self.subresources if s.name == name), None)
@@ -61,31 +66,30 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 def define(
     *, group: str, version: str, plural: str, singular: str, kind: str, namespaced: bool, verbs: tuple[str, ...],
     short_names: tuple[str, ...] = (), categories: tuple[str, ...] = (), subresources: tuple[Subresource, ...] = (),
-    type: Any = None, columns: tuple[Column, ...] = (),
+    module: str = "", columns: tuple[Column, ...] = (),
 ) -> Resource:
     """A Resource with its derived names filled in."""
     return Resource(
         group=group, version=version, plural=plural, singular=singular, kind=kind, namespaced=namespaced, verbs=verbs,
-        short_names=short_names, categories=categories, subresources=subresources, type=type, columns=columns,
+        short_names=short_names, categories=categories, subresources=subresources, module=module, columns=columns,
         qualified=f"{plural}.{group}" if group else plural, api_version=f"{group}/{version}" if group else version,
     )
 
 
 def _built_in(row: tuple[Any, ...]) -> Resource:
     group, version, plural, singular, kind, namespaced, verbs, short_names, categories, subresources, module = row
-    types = importlib.import_module(f"kubelet_lite.api.{module}")
     key = f"{group}/{version}/{plural}" if group else f"{version}/{plural}"
     return define(
         group=group, version=version, plural=plural, singular=singular, kind=kind, namespaced=namespaced, verbs=verbs,
         short_names=short_names, categories=categories, subresources=tuple(Subresource(*s) for s in subresources),
-        type=getattr(types, kind), columns=tuple(Column(*c) for c in COLUMNS.get(key, ())),
+        module=module, columns=tuple(Column(*c) for c in COLUMNS.get(key, ())),
     )
 
 
 RESOURCES: Final[tuple[Resource, ...]] = tuple(_built_in(row) for row in ROWS)
 """Every built-in resource, in the order of discovery."""
 _BY_PATH: Final = {(r.group, r.version, r.plural): r for r in RESOURCES}
-_BY_TYPE: Final = {r.type: r for r in RESOURCES}
+_BY_MODULE: Final = {(r.module, r.kind): r for r in RESOURCES}
 
 
 def find(group: str, version: str, plural: str) -> Resource | None:
@@ -95,7 +99,23 @@ def find(group: str, version: str, plural: str) -> Resource | None:
 
 def resource_of(kind: type[Any] | Resource) -> Resource:
     """The resource whose objects have this type. Raises KeyError for a type that is no resource (PodSpec)."""
-    return kind if isinstance(kind, Resource) else _BY_TYPE[kind]
+    if isinstance(kind, Resource):
+        return kind
+    key: Any = kind
+    return _resource_of(key)
+
+
+@cache
+def _resource_of(kind: Any) -> Resource:
+    found = _BY_MODULE[kind.__module__.rpartition(".")[2], kind.__name__]
+    if found.type is not kind:
+        raise KeyError(kind)
+    return found
+
+
+@cache
+def _type(module: str, kind: str) -> Any:
+    return getattr(importlib.import_module(f"kubelet_lite.api.{module}"), kind)
 
 
 @lru_cache(maxsize=1024)

@@ -43,15 +43,19 @@ from kubelet_lite.registry.rules import KindRules
 from kubelet_lite.registry.store_view import StoreView
 from kubelet_lite.registry.stored import Stored, StoredResources
 from kubelet_lite.registry.subresources import binding, eviction, log, scale
-from kubelet_lite.registry.subresources.parts import part_of
 from kubelet_lite.store import Key, Store, stamped
 from kubelet_lite.wire.node_connection import NodeConnection
 
 DELETED_AT_ONCE: Final = 200
 """Objects that a deletecollection deletes between two awaits: some milliseconds."""
+DEPRECATED: Final[Mapping[str, str]] = {
+    "endpoints": "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+    component_statuses.NAME: component_statuses.DEPRECATION,
+}
+"""What every request for such a resource is warned of."""
 SUCCESS: Final = Status(status="Success", code=201)
 _NOT_ALLOWED: Final = "the server does not allow this method on the requested resource"
-_INDEXED: Final[Mapping[str, Sequence[str]]] = {"pods": ("spec.nodeName",)}
+_INDEXED: Final[Mapping[str, Mapping[str, Callable[[Any], str]]]] = {"pods": {"spec.nodeName": lambda pod: str(pod.spec.nodeName)}}
 """Fields by which the store itself selects."""
 
 
@@ -96,11 +100,11 @@ class Registry:
         self.health = health
         self._resources = StoredResources(rules)
         self._pipeline = Pipeline(store, environment, self.view, lambda: self.admission)
-        self._reader = Reader(store, environment, lambda resource: _INDEXED.get(resource, ()))
+        self._reader = Reader(store, environment, lambda resource: tuple(_INDEXED.get(resource, ())))
         self._parts: dict[tuple[Stored, str], Part] = {}
         for resource, fields in _INDEXED.items():
-            for field in fields:
-                store.add_index(resource, field, self._resources.by_name(resource).fields[field])
+            for field, value in fields.items():
+                store.add_index(resource, field, value)
 
     # Read
 
@@ -382,6 +386,8 @@ class Registry:
             return status_part(target)
         if subresource == "scale" and target.resource.subresource("scale") is not None:
             return replace(main_part(target), subresource="scale")
+        from kubelet_lite.registry.subresources.parts import part_of  # loads the rules of pods
+
         part = part_of(target, subresource)
         if part is None:
             raise MethodNotAllowed(_NOT_ALLOWED, details={})
@@ -414,11 +420,8 @@ class Registry:
                 verb=verb, group=resource.group, version=resource.version, resource=resource.plural, subresource=subresource,
                 namespace=name if resource.qualified == "namespaces" else namespace, name=name, field_selector=field_selector,
             ))
-        target = self._resources.get(resource)
-        if target is not None and target.rules.deprecation:
-            ctx.warnings.append(target.rules.deprecation)
-        elif resource.qualified == component_statuses.NAME:
-            ctx.warnings.append(component_statuses.DEPRECATION)
+        if resource.qualified in DEPRECATED:
+            ctx.warnings.append(DEPRECATED[resource.qualified])
 
 
 def _check_name(obj: Any, name: str, namespace: str) -> None:

@@ -124,8 +124,6 @@ class KindRules(msgspec.Struct, frozen=True, kw_only=True):
     """Where Kubernetes keeps the kind, when that is not its plural: it shows in a message (`/services/specs`)."""
     field_error: str = "field label not supported: {}"
     """Of a field selector that names a field outside `selectable`, for kinds that have any."""
-    deprecation: str = ""
-    """The text of a Warning header that every answer about the kind carries, whatever the verb and the outcome."""
     allocator: Callable[[View, Environment], Allocator] | None = None
     """Makes the allocator of this kind for one registry: (view of its store, its environment)."""
     row: Callable[[Any, float], Sequence[Any]] | None = None

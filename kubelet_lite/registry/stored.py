@@ -5,6 +5,7 @@ Events are served as v1 and events.k8s.io/v1, HorizontalPodAutoscalers as autosc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -15,25 +16,63 @@ from kubelet_lite.registry.conversion import CONVERSIONS
 from kubelet_lite.registry.rules import DEFAULT_RULES, KindRules
 
 
-class Stored(msgspec.Struct, frozen=True, eq=False, kw_only=True):
-    """One served resource. `resource` is the one whose type the store holds; mostly the same."""
+class Stored:
+    """One served resource. `resource` is the one whose type the store holds; mostly the same.
 
-    served: Resource
-    resource: Resource
-    rules: KindRules
-    has_status: bool
-    """Whether status is written through its own subresource alone."""
-    status: Any = None
-    """What status is before anybody has written it."""
-    kind: str = ""
-    api_version: str = ""
-    """The very strings that stand in the stored type as defaults."""
-    to_stored: Callable[[Any], Any] | None = None
-    to_served: Callable[[Any], Any] | None = None
-    fields: Mapping[str, Callable[[Any], str]]
-    """What field selectors may name, with how to read it from the stored object."""
-    own_fields: bool
-    """Whether the kind has fields of its own: the error for an unknown one is another."""
+    What needs the kind's type or rules is loaded when it is first asked for: an empty list of a rare kind costs nothing.
+    """
+
+    def __init__(self, served: Resource, rules: Mapping[str, KindRules]) -> None:
+        conversion = CONVERSIONS.get((served.api_version, served.plural))
+        self.served = served
+        self.resource = conversion.stored if conversion is not None else served
+        self.to_stored: Callable[[Any], Any] | None = conversion.to_stored if conversion is not None else None
+        self.to_served: Callable[[Any], Any] | None = conversion.to_served if conversion is not None else None
+        self._conversion = conversion
+        self._table = rules
+
+    @cached_property
+    def rules(self) -> KindRules:
+        return self._table.get(self.served.qualified) or self._table.get(self.resource.qualified, DEFAULT_RULES)
+
+    @cached_property
+    def _defaults(self) -> Mapping[str, Any]:
+        return {field.name: _default_of(field) for field in msgspec.structs.fields(self.resource.type)}
+
+    @cached_property
+    def has_status(self) -> bool:
+        """Whether status is written through its own subresource alone."""
+        return self.resource.subresource("status") is not None and "status" in self._defaults
+
+    @cached_property
+    def status(self) -> Any:
+        """What status is before anybody has written it."""
+        return self._defaults["status"] if self.has_status else None
+
+    @cached_property
+    def kind(self) -> str:
+        """The very string that stands in the stored type as default, as `api_version` does."""
+        return str(self._defaults["kind"])
+
+    @cached_property
+    def api_version(self) -> str:
+        return str(self._defaults["apiVersion"])
+
+    @cached_property
+    def own_fields(self) -> Mapping[str, Callable[[Any], str]]:
+        """What field selectors may name of this kind alone, read from the stored object. (With any, the error for an unknown one is another.)"""
+        own = {selectable.label: selectable.value for selectable in self.rules.selectable}
+        if self._conversion is None:
+            return own
+        return {label: own[name] for label, name in self._conversion.fields.items() if name in own}
+
+    @cached_property
+    def fields(self) -> Mapping[str, Callable[[Any], str]]:
+        """All that field selectors may name."""
+        fields: dict[str, Callable[[Any], str]] = {"metadata.name": _name}
+        if self.resource.namespaced or not self.own_fields:
+            fields["metadata.namespace"] = _namespace
+        return {**fields, **self.own_fields}
 
     def normalised(self, obj: Any) -> Any:
         """A stored object with the type's own strings as kind and apiVersion: those are what the encoder leaves out."""
@@ -62,37 +101,22 @@ class StoredResources:
     def __init__(self, rules: Mapping[str, KindRules]) -> None:
         self._rules = rules
         self._known: dict[Resource, Stored] = {}
-        for resource in RESOURCES:
-            if "create" in resource.verbs and "get" in resource.verbs:
-                self._known[resource] = self._built_in(resource)
+        """Those that were asked for."""
 
     def get(self, resource: Resource) -> Stored | None:
-        return self._known.get(resource)
+        known = self._known.get(resource)
+        if known is None and "create" in resource.verbs and "get" in resource.verbs:
+            known = self._known[resource] = Stored(resource, self._rules)
+        return known
 
     def by_name(self, qualified: str) -> Stored:
         """The resource under the name by which the store knows it."""
-        return next(stored for stored in self._known.values() if stored.served is stored.resource and stored.resource.qualified == qualified)
-
-    def _built_in(self, served: Resource) -> Stored:
-        conversion = CONVERSIONS.get((served.api_version, served.plural))
-        resource = conversion.stored if conversion is not None else served
-        rules = self._rules.get(served.qualified) or self._rules.get(resource.qualified, DEFAULT_RULES)
-        defaults = {field.name: field for field in msgspec.structs.fields(resource.type)}
-        has_status = resource.subresource("status") is not None and "status" in defaults
-        fields: dict[str, Callable[[Any], str]] = {"metadata.name": _name}
-        own = {selectable.label: selectable.value for selectable in rules.selectable}
-        if conversion is not None:
-            own = {label: own[name] for label, name in conversion.fields.items() if name in own}
-        if resource.namespaced or not own:
-            fields["metadata.namespace"] = _namespace
-        return Stored(
-            served=served, resource=resource, rules=rules, has_status=has_status,
-            status=_default_of(defaults["status"]) if has_status else None,
-            kind=defaults["kind"].default, api_version=defaults["apiVersion"].default,
-            to_stored=conversion.to_stored if conversion is not None else None,
-            to_served=conversion.to_served if conversion is not None else None,
-            fields={**fields, **own}, own_fields=bool(own),
-        )
+        for resource in RESOURCES:
+            if resource.qualified == qualified and (resource.api_version, resource.plural) not in CONVERSIONS:
+                stored = self.get(resource)
+                assert stored is not None
+                return stored
+        raise KeyError(qualified)
 
 
 def _default_of(field: Any) -> Any:

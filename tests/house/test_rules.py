@@ -60,6 +60,7 @@ def test_every_file_says_what_it_is(path):
 def test_no_file_is_dead():
     """Every module is imported by another one, or run by name."""
     text = "\n".join(p.read_text() for p in (*CODE, *(ROOT / "tests").rglob("*.py"), ROOT / "pyproject.toml"))
+    table = (ROOT / "kubelet_lite/registry/kinds/__init__.py").read_text()
     dead = []
     for path in CODE:
         parts = path.relative_to(ROOT).with_suffix("").parts
@@ -67,6 +68,8 @@ def test_no_file_is_dead():
         if path.name == "__init__.py" or "_generated" in parts or re.fullmatch(r"kubelet_lite\.api\.\w+_v\d", name):
             continue
         package, _, module = name.rpartition(".")
+        if package == "kubelet_lite.registry.kinds" and f'"{module}' in table:
+            continue
         used = re.search(rf"\b{re.escape(name)}\b|from {re.escape(package)} import [^\n]*\b{module}\b|from {re.escape(package)} import \([^)]*\b{module}\b", text)
         if not used and f'"{name.removeprefix("kubelet_lite.")}"' not in text:
             dead.append(name)

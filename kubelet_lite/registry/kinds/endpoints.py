@@ -85,5 +85,4 @@ def few(items: Sequence[str], none: str) -> str:
 
 RULES: Final = KindRules(
     resource="endpoints", default=_default, validate=_validate, create_on_update=True, storage_path="/services/endpoints", row=_row,
-    deprecation="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
 )

@@ -21,6 +21,7 @@ from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api import encoding, reading
 from kubelet_lite.api.canonical import canonicalise
 from kubelet_lite.registry.conversion import CONVERSIONS
+from kubelet_lite.registry.registry import DEPRECATED
 
 RECORDED = Path(__file__).parents[2] / "recorded"
 sys.path.insert(0, str(RECORDED))
@@ -105,8 +106,8 @@ def answer(resource: Any, rules: Any, base: dict[str, Any], record: dict[str, An
         if error.causes:
             out["causes"] = [msgspec.to_builtins(c) for c in error.causes]
         out = replay.normalise(out, None, sent)
-    if rules.deprecation:
-        out["warnings"] = [f"299 - {json.dumps(rules.deprecation)}", *out.get("warnings", ())]
+    if rules.resource in DEPRECATED:
+        out["warnings"] = [f"299 - {json.dumps(DEPRECATED[rules.resource])}", *out.get("warnings", ())]
     if not out.get("warnings"):
         out.pop("warnings", None)
     return out
