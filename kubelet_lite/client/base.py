@@ -8,10 +8,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 
 import msgspec
 
+from kubelet_lite.api import meta_v1, resources
 from kubelet_lite.api.identity import Identity
 from kubelet_lite.api.requests import FieldValidation, ListOptions, WatchEvent
 from kubelet_lite.api.resources import Resource
@@ -113,3 +114,18 @@ class Client(ABC):
             else:
                 answers.append(None)
         return answers
+
+
+def delete_options(propagation: Propagation | None, grace_period_seconds: int | None, preconditions: Preconditions | None) -> meta_v1.DeleteOptions:
+    """What a delete says, as the API has it."""
+    condition = None
+    if preconditions is not None:
+        condition = meta_v1.Preconditions(uid=preconditions.uid, resourceVersion=preconditions.resource_version)
+    return meta_v1.DeleteOptions(gracePeriodSeconds=grace_period_seconds, propagationPolicy=propagation, preconditions=condition)
+
+
+OWNERS_OF: Final = {
+    subresource.name: resource
+    for resource in resources.RESOURCES for subresource in resource.subresources if "create" in subresource.verbs and subresource.name != "proxy"
+}
+"""Subresources that objects of another kind are posted to: pods/binding, pods/eviction, serviceaccounts/token."""

@@ -19,12 +19,20 @@ from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api import encoding, resources
 from kubelet_lite.api.errors import ApiError, NotFound
 from kubelet_lite.api.identity import Identity
-from kubelet_lite.api.meta_v1 import DeleteOptions, Status
-from kubelet_lite.api.meta_v1 import Preconditions as Conditions
+from kubelet_lite.api.meta_v1 import Status
 from kubelet_lite.api.requests import APPLY_PATCH, FieldValidation, ListOptions, WatchEvent
 from kubelet_lite.api.resources import Resource, resource_of
 from kubelet_lite.api.unstructured import Unstructured
-from kubelet_lite.client.base import Client, LogOptions, ObjectList, Preconditions, Propagation, Watch
+from kubelet_lite.client.base import (
+    OWNERS_OF,
+    Client,
+    LogOptions,
+    ObjectList,
+    Preconditions,
+    Propagation,
+    Watch,
+    delete_options,
+)
 from kubelet_lite.client.http_transport import Transport
 from kubelet_lite.client.kubeconfig import Server
 
@@ -120,14 +128,14 @@ class HttpClient(Client):
         grace_period_seconds: int | None = None, preconditions: Preconditions | None = None, dry_run: bool = False, cause: str = "",
     ) -> Any:
         resource = resource_of(kind)
-        body = encoding.encode(_delete_options(propagation, grace_period_seconds, preconditions))
+        body = encoding.encode(delete_options(propagation, grace_period_seconds, preconditions))
         return _decoded(await self._call("DELETE", path_of(resource, namespace, name), {"dryRun": "All"} if dry_run else {}, body), resource)
 
     async def delete_collection(
         self, kind: type[T] | Resource, *, namespace: str = "", options: ListOptions = ListOptions(),
         propagation: Propagation | None = None, grace_period_seconds: int | None = None,
     ) -> None:
-        body = encoding.encode(_delete_options(propagation, grace_period_seconds, None))
+        body = encoding.encode(delete_options(propagation, grace_period_seconds, None))
         await self._call("DELETE", path_of(resource_of(kind), namespace), query_of(options), body)
 
     async def logs(self, name: str, *, namespace: str, options: LogOptions = LogOptions()) -> AsyncGenerator[bytes]:
@@ -236,20 +244,6 @@ _LOG_QUERY: Final = {
     "container": "container", "follow": "follow", "previous": "previous", "timestamps": "timestamps", "since_seconds": "sinceSeconds",
     "tail_lines": "tailLines", "limit_bytes": "limitBytes",
 }
-OWNERS_OF: Final = {
-    subresource.name: resource
-    for resource in resources.RESOURCES for subresource in resource.subresources if "create" in subresource.verbs and subresource.name != "proxy"
-}
-"""Subresources that objects of another kind are posted to: pods/binding, pods/eviction, serviceaccounts/token."""
-
-
-def _delete_options(propagation: Propagation | None, grace_period_seconds: int | None, preconditions: Preconditions | None) -> DeleteOptions:
-    condition = None
-    if preconditions is not None:
-        condition = Conditions(uid=preconditions.uid, resourceVersion=preconditions.resource_version)
-    return DeleteOptions(gracePeriodSeconds=grace_period_seconds, propagationPolicy=propagation, preconditions=condition)
-
-
 class _Kind(msgspec.Struct, frozen=True):
     kind: str = ""
 

@@ -11,12 +11,21 @@ from typing import Any, Final, Protocol, TypeVar, cast
 import anyio.lowlevel
 from msgspec.structs import replace
 
-from kubelet_lite.api import meta_v1, resources
+from kubelet_lite.api import meta_v1
 from kubelet_lite.api.core_v1 import PodLogOptions
 from kubelet_lite.api.identity import ADMIN, Identity
 from kubelet_lite.api.requests import FieldValidation, ListOptions, ListResult, RequestContext, WatchEvent
 from kubelet_lite.api.resources import Resource, resource_of
-from kubelet_lite.client.base import Client, LogOptions, ObjectList, Preconditions, Propagation, Watch
+from kubelet_lite.client.base import (
+    OWNERS_OF,
+    Client,
+    LogOptions,
+    ObjectList,
+    Preconditions,
+    Propagation,
+    Watch,
+    delete_options,
+)
 
 T = TypeVar("T")
 CALLS_AT_ONCE: Final = 64
@@ -120,7 +129,7 @@ class LocalClient(Client):
         grace_period_seconds: int | None = None, preconditions: Preconditions | None = None, dry_run: bool = False, cause: str = "",
     ) -> Any:
         await self._turn()
-        options = _delete_options(propagation, grace_period_seconds, preconditions)
+        options = delete_options(propagation, grace_period_seconds, preconditions)
         return await self._registry.delete(self._context(dry_run, cause), resource_of(kind), namespace, name, options)
 
     async def delete_collection(
@@ -128,7 +137,7 @@ class LocalClient(Client):
         propagation: Propagation | None = None, grace_period_seconds: int | None = None,
     ) -> None:
         await self._turn()
-        deletion = _delete_options(propagation, grace_period_seconds, None)
+        deletion = delete_options(propagation, grace_period_seconds, None)
         await self._registry.delete_collection(self._context(), resource_of(kind), namespace, options, deletion)
 
     def logs(self, name: str, *, namespace: str, options: LogOptions = LogOptions()) -> AsyncIterator[bytes]:
@@ -160,7 +169,7 @@ class LocalClient(Client):
     def _resource(self, obj: Any, subresource: str) -> Resource:
         """The resource that an object belongs to; for a subresource whose kind is none of its own, the one that has it."""
         if subresource:
-            return _OWNERS_OF[subresource]
+            return OWNERS_OF[subresource]
         try:
             return resource_of(type(obj))
         except KeyError:
@@ -168,20 +177,6 @@ class LocalClient(Client):
             if found is None:
                 raise
             return found
-
-
-def _delete_options(propagation: Propagation | None, grace_period_seconds: int | None, preconditions: Preconditions | None) -> meta_v1.DeleteOptions:
-    condition = None
-    if preconditions is not None:
-        condition = meta_v1.Preconditions(uid=preconditions.uid, resourceVersion=preconditions.resource_version)
-    return meta_v1.DeleteOptions(gracePeriodSeconds=grace_period_seconds, propagationPolicy=propagation, preconditions=condition)
-
-
-_OWNERS_OF: Final = {
-    subresource.name: resource
-    for resource in resources.RESOURCES for subresource in resource.subresources if "create" in subresource.verbs and subresource.name != "proxy"
-}
-"""Subresources that objects of another kind are posted to: pods/binding, pods/eviction, serviceaccounts/token."""
 
 
 async def _nothing() -> AsyncIterator[bytes]:
