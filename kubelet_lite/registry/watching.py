@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
-import anyio.lowlevel
 from msgspec.structs import replace
 
 from kubelet_lite.actors.environment import Environment
@@ -65,7 +64,8 @@ class WatchStream:
         self._channel = channel
         self._not_before = not_before
         """Set where a revision was asked for that had not happened yet: events up to it are nobody's."""
-        self._shown = shown
+        self._shown = shown if chosen.matches is None and not chosen.nothing and not not_before else None
+        """Where this watch sees what all do."""
         self._environment = environment
         self._now = environment.monotonic
         self._bookmarks = options.allow_watch_bookmarks
@@ -97,18 +97,18 @@ class WatchStream:
         if self._begins:
             return await self._next_initial()
         channel = self._channel
-        if channel.has_news():
-            await anyio.lowlevel.checkpoint()
         while True:
+            await channel.changed()
             try:
                 batch = channel.poll()
             except Compacted as error:
                 raise Expired(f"too old resource version: {channel.progress} ({error.compacted})") from error
             if batch:
-                if events := self._selected(batch):
+                events = self._selected(batch) if self._shown is None else self._shown.of(batch)
+                if events:
                     return events
             elif not channel.was_roused():
-                await channel.news()
+                continue
             elif self._marks_at is not None and self._now() >= self._marks_at:
                 self._marks_at = self._next_mark()
                 self._set_alarm()
@@ -150,14 +150,13 @@ class WatchStream:
             batch = [event for event in batch if event.revision > self._not_before]
         if self._chosen.nothing or not batch:
             return ()
-        matches = self._chosen.matches
-        if matches is None:
-            return self._shown.of(batch)
-        view = self._target.view
+        matches, view = self._chosen.matches, self._target.view
         events = []
         for event in batch:
-            new = event.object if event.object is not None and matches(event.object) else None
-            old = event.previous if event.previous is not None and matches(event.previous) else None
+            new, old = event.object, event.previous
+            if matches is not None:
+                new = new if new is not None and matches(new) else None
+                old = old if old is not None and matches(old) else None
             if new is not None:
                 events.append(WatchEvent("ADDED" if old is None else "MODIFIED", view(new)))
             elif old is not None:
