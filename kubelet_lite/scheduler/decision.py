@@ -6,15 +6,25 @@ from __future__ import annotations
 
 import collections
 import random
-from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
 import numpy as np
 
-from kubelet_lite.scheduler.framework import Profile, Refusals, Rejection, Score
+from kubelet_lite.scheduler.filtering import (
+    counted,
+    lastingly_feasible,
+    refused_by_gate,
+    rejected,
+    weighted_scores,
+    widely_feasible,
+)
+from kubelet_lite.scheduler.framework import Profile, Rejection
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
+from kubelet_lite.scheduler.nominations import NOBODY, Nominations, Promised
 from kubelet_lite.scheduler.pod_info import PodInfo
+from kubelet_lite.scheduler.preemption import NOT_TRIED, Attempt, Preemption
+from kubelet_lite.scheduler.surroundings import Given, Surroundings
 
 MAX_KEPT_LIKENESSES: Final = 256
 """Different pods in a row whose nodes are remembered: 9 bytes a node each."""
@@ -33,13 +43,16 @@ class Unschedulable(msgspec.Struct, frozen=True):
 
     refusals: tuple[tuple[Rejection, int], ...]
     node_count: int
-    preempts: bool
-    """Whether the pod may displace others at all."""
+    attempt: Attempt
+    """What became of making room for it."""
+    gate: Rejection | None = None
+    """Who refused it before any node was looked at."""
 
     @property
     def plugins(self) -> frozenset[str]:
         """Who refused."""
-        return frozenset(rejection.plugin for rejection, _ in self.refusals)
+        gate = (self.gate.plugin,) if self.gate is not None else ()
+        return frozenset((*gate, *(rejection.plugin for rejection, _ in self.refusals)))
 
     @property
     def message(self) -> str:
@@ -47,17 +60,12 @@ class Unschedulable(msgspec.Struct, frozen=True):
         if self.node_count == 0:
             return "no nodes available to schedule pods"
         head = f"0/{self.node_count} nodes are available"
-        reasons = _counted((reason, count) for rejection, count in self.refusals for reason in rejection.reasons)
-        return f"{head}: {reasons}. no new claims to deallocate, preemption: {self._preemption(head)}"
-
-    def _preemption(self, head: str) -> str:
-        if not self.preempts:
-            return "not eligible due to preemptionPolicy=Never."
-        outcomes = _counted(
-            ("No preemption victims found for incoming pod" if rejection.resolvable else "Preemption is not helpful for scheduling", count)
-            for rejection, count in self.refusals
-        )
-        return f"{head}: {outcomes}."
+        if self.gate is not None:
+            return f"{head}: {', '.join(self.gate.reasons)}. not found"  # so ends what kube-scheduler says then
+        reasons = counted((reason, count) for rejection, count in self.refusals for reason in rejection.reasons)
+        if self.attempt.nomination is not None:
+            return f"{head}: {reasons}."
+        return f"{head}: {reasons}. no new claims to deallocate, preemption: {self.attempt.words}"
 
 
 class Judged(msgspec.Struct):
@@ -74,21 +82,26 @@ class Decisions:
     """Decides for one pod after the other. Pods are often alike: what was found for one stands for the next, but on the rows that
     changed in between."""
 
-    def __init__(self, nodes: NodeTable, profile: Profile) -> None:
+    def __init__(self, nodes: NodeTable, profile: Profile, surroundings: Surroundings | None = None) -> None:
         self._nodes = nodes
         self._profile = profile
         self._relative = tuple(plugin for plugin in profile.scores if plugin.relative)
         self._absolute = tuple(plugin for plugin in profile.scores if not plugin.relative)
         self._judged: collections.OrderedDict[bytes, Judged] = collections.OrderedDict()
+        self._preemption = Preemption(surroundings or Given())
+        self.nominations = Nominations()
 
     def decide(self, pod: PodInfo, rng: random.Random) -> Placement | Unschedulable:
         """`rng` breaks ties."""
-        nodes = self._nodes
+        nodes, profile = self._nodes, self._profile
+        gate = refused_by_gate(nodes, pod, profile)
+        if gate is not None:
+            return Unschedulable((), len(nodes), NOT_TRIED, gate)
         judged = self._judge(pod)
-        rows = np.flatnonzero(judged.fits)
+        promised = self.nominations.before(pod, nodes) if self.nominations else NOBODY
+        rows = self._preferred(pod, widely_feasible(nodes, pod, profile, np.flatnonzero(judged.fits), promised))
         if rows.size == 0:
-            refusals = tuple((rejection, int(refused.size)) for rejection, refused in rejected(nodes, pod, self._profile))
-            return Unschedulable(refusals, len(nodes), pod.pod.spec.preemptionPolicy != "Never")
+            return self._unschedulable(pod, promised, rng)
         if rows.size == 1:
             return Placement(nodes.name(int(rows[0])), 1)
         total = judged.points[rows]
@@ -97,6 +110,19 @@ class Decisions:
         best = rows[total == total.max()]
         row = int(best[0]) if best.size == 1 else int(best[rng.randrange(best.size)])
         return Placement(nodes.name(row), int(rows.size))
+
+    def _preferred(self, pod: PodInfo, rows: Rows) -> Rows:
+        """The node that was promised to the pod, if it takes it."""
+        name = pod.pod.status.nominatedNodeName
+        if not name:
+            return rows
+        promised = rows[rows == self._nodes.row_of.get(name, -1)]
+        return promised if promised.size else rows
+
+    def _unschedulable(self, pod: PodInfo, promised: Promised, rng: random.Random) -> Unschedulable:
+        found = rejected(self._nodes, pod, self._profile, promised)
+        attempt = self._preemption.attempt(self._nodes, pod, self._profile, found, promised, rng)
+        return Unschedulable(tuple((rejection, int(rows.size)) for rejection, rows in found), len(self._nodes), attempt)
 
     def _judge(self, pod: PodInfo) -> Judged:
         nodes, judged = self._nodes, self._judged.get(pod.likeness)
@@ -110,63 +136,10 @@ class Decisions:
         self._judged.move_to_end(pod.likeness)
         judged.changes = nodes.changes
         if rows.size:
-            fitting = feasible_rows(nodes, pod, self._profile, rows)
+            fitting = lastingly_feasible(nodes, pod, self._profile, rows)
             judged.fits[rows] = False
             judged.fits[fitting] = True
             judged.points[rows] = 0
             for _, column in weighted_scores(nodes, pod, self._absolute, fitting):
                 judged.points[fitting] += column
         return judged
-
-
-def feasible_rows(nodes: NodeTable, pod: PodInfo, profile: Profile, rows: Rows) -> Rows:
-    """Those of `rows` that every filter passes."""
-    rows, _ = _narrowed(nodes, pod, profile, rows)
-    for plugin in profile.filters:
-        if plugin.applies(pod, nodes):
-            rows = rows[plugin.mask(pod, nodes, rows)]
-    return rows
-
-
-def rejected(nodes: NodeTable, pod: PodInfo, profile: Profile) -> Refusals:
-    """The first refusal of each refused row, in groups."""
-    every = np.flatnonzero(nodes.alive)
-    rows, left_out = _narrowed(nodes, pod, profile, every)
-    found: list[tuple[Rejection, Rows]] = []
-    if left_out:
-        reason = f"node(s) didn't satisfy plugin(s) [{' '.join(sorted(left_out))}]"
-        found.append((Rejection(left_out[0], (reason,), resolvable=False), np.setdiff1d(every, rows)))
-    for plugin in profile.filters:
-        if plugin.applies(pod, nodes):
-            mask = plugin.mask(pod, nodes, rows)
-            if not mask.all():
-                found += plugin.reject(pod, nodes, rows[~mask])
-            rows = rows[mask]
-    return found
-
-
-def weighted_scores(nodes: NodeTable, pod: PodInfo, scores: Sequence[Score], rows: Rows) -> Iterable[tuple[str, Column]]:
-    """What each plug-in adds to the total of `rows`."""
-    for plugin in scores:
-        column = plugin.column(pod, nodes, rows)
-        if column is not None:
-            yield plugin.name, column * plugin.weight
-
-
-def _narrowed(nodes: NodeTable, pod: PodInfo, profile: Profile, rows: Rows) -> tuple[Rows, list[str]]:
-    """Those of `rows` that are looked at, and which plug-ins left the others out."""
-    plugins = []
-    for plugin in profile.pre_filters:
-        mask = plugin.narrow(pod, nodes, rows)
-        if mask is not None:
-            rows = rows[mask]
-            plugins.append(plugin.name)
-    return rows, plugins
-
-
-def _counted(reasons: Iterable[tuple[str, int]]) -> str:
-    """`2 Insufficient cpu, 1 …`, sorted as text, as Kubernetes does."""
-    counts: collections.Counter[str] = collections.Counter()
-    for reason, count in reasons:
-        counts[reason] += count
-    return ", ".join(sorted(f"{count} {reason}" for reason, count in counts.items() if count))

@@ -38,8 +38,19 @@ class PreFilter(Protocol):
         ...
 
 
+class Gate(Protocol):
+    """Refuses a pod before any node is looked at."""
+
+    name: str
+
+    def refuse(self, pod: PodInfo, nodes: NodeTable) -> str | None:
+        """Why; None: it may go on."""
+        ...
+
+
 class Filter(Protocol):
-    """Judges a node by its own data and the pods on it alone, so that a verdict stands until one of these changes."""
+    """Judges nodes. As one of a profile's `filters`, by a node's own data and the pods on it alone, so that a verdict stands until
+    one of these changes; as one of its `wide_filters`, by anything."""
 
     name: str
 
@@ -73,6 +84,9 @@ class Profile(msgspec.Struct, frozen=True):
     pre_filters: tuple[PreFilter, ...]
     filters: tuple[Filter, ...]
     scores: tuple[Score, ...]
+    gates: tuple[Gate, ...] = ()
+    wide_filters: tuple[Filter, ...] = ()
+    """They come after `filters`."""
 
 
 def normalised(scores: Column, *, reverse: bool = False) -> Column:

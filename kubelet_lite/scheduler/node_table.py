@@ -4,7 +4,8 @@ Filters and scores are operations on whole columns. Rows of nodes that left are 
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import msgspec
@@ -12,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kubelet_lite.api import quantities
-from kubelet_lite.api.core_v1 import Node, Taint
+from kubelet_lite.api.core_v1 import Node, Pod, Taint
 from kubelet_lite.scheduler.pod_info import HostPort, PodInfo
+from kubelet_lite.scheduler.pod_tallies import LabelColumn, PodTallies, Selection, Tally
 
 Mask = NDArray[np.bool_]
 Column = NDArray[np.int64]
@@ -36,14 +38,6 @@ class ImageState(msgspec.Struct, eq=False):
 
     size_bytes: int
     rows: dict[int, None]
-
-
-class LabelColumn(msgspec.Struct, eq=False):
-    """One label of all nodes: `codes` numbers its values, -1 where a node does not have it."""
-
-    codes: Column
-    numbers: dict[str, int]
-    """Value → its number, in order of first sight."""
 
 
 class NodeTable:
@@ -72,12 +66,15 @@ class NodeTable:
         self._taint_set_ids: dict[bytes, int] = {msgspec.json.encode(()): 0}
         self._ports: list[list[HostPort]] = [[] for _ in range(FIRST_CAPACITY)]
         self._placed: dict[tuple[str, str], Placed] = {}
+        self._on: list[dict[tuple[str, str], PodInfo]] = [{} for _ in range(FIRST_CAPACITY)]
+        self.tallies = PodTallies()
         self._waiting: dict[str, dict[tuple[str, str], PodInfo]] = {}
         self._images: dict[str, ImageState] = {}
         self.generation = 0
         self._labels: dict[str, LabelColumn] = {}
         self._labels_as_of = 0
         self._changed_rows: list[int] = []
+        self._supposing = False
         self._forgotten_changes = 0
 
     def __len__(self) -> int:
@@ -142,8 +139,16 @@ class NodeTable:
     def placed(self, key: tuple[str, str]) -> Placed | None:
         return self._placed.get(key)
 
-    def placed_on(self, row: int) -> list[PodInfo]:
-        return [placed.info for placed in self._placed.values() if placed.row == row]
+    def placed_on(self, row: int) -> Iterable[PodInfo]:
+        """In the order in which they came."""
+        return self._on[row].values()
+
+    def tally(self, selection: Selection) -> Tally:
+        """How many of the pods that are meant are on each row."""
+        return self.tallies.tally(selection, self._pods())
+
+    def _pods(self) -> Iterator[tuple[Pod, int]]:
+        return ((info.pod, row) for row, infos in enumerate(self._on) for info in infos.values())
 
     def set_node(self, node: Node) -> None:
         """Adds a node or takes over its new data. Pods that were placed on it before it was seen count from now on."""
@@ -184,10 +189,9 @@ class NodeTable:
         if row is None:
             return
         self.generation += 1
-        for key, placed in list(self._placed.items()):
-            if placed.row == row:
-                self.remove(key)
-                self._waiting.setdefault(name, {})[key] = placed.info
+        for key, info in list(self._on[row].items()):
+            self.remove(key)
+            self._waiting.setdefault(name, {})[key] = info
         self._forget_images(row)
         self.nodes[row] = None
         self.alive[row] = False
@@ -202,19 +206,38 @@ class NodeTable:
         if row is None:
             self._waiting.setdefault(node_name, {})[info.key] = info
             return
-        self._placed[info.key] = Placed(info, row)
+        key = info.key
+        self._placed[key] = Placed(info, row)
+        self._on[row][key] = info
         self._count(info, row, 1)
-        self._ports[row].extend(info.host_ports)
 
     def remove(self, key: tuple[str, str]) -> bool:
         """Stops counting a pod; whether it was counted."""
         placed = self._placed.pop(key, None)
         if placed is None:
             return any(waiting.pop(key, None) is not None for waiting in self._waiting.values())
+        del self._on[placed.row][key]
         self._count(placed.info, placed.row, -1)
-        for port in placed.info.host_ports:
-            self._ports[placed.row].remove(port)
         return True
+
+    @contextmanager
+    def supposing(self) -> Iterator[None]:
+        """Within, pods may be lifted and added on trial. Who does so restores what was, so that nothing counts as changed."""
+        self._supposing = True
+        try:
+            yield
+        finally:
+            self._supposing = False
+
+    def lift(self, info: PodInfo, row: int) -> None:
+        """Takes a pod off its row, on trial."""
+        del self._on[row][info.key]
+        self._count(info, row, -1)
+
+    def add(self, info: PodInfo, row: int) -> None:
+        """Puts a pod on a row, on trial."""
+        self._on[row][info.key] = info
+        self._count(info, row, 1)
 
     def _count(self, info: PodInfo, row: int, sign: int) -> None:
         for resource, amount in info.requests.items():
@@ -223,6 +246,18 @@ class NodeTable:
         self.scored_cpu[row] += sign * info.scored_requests[0]
         self.scored_memory[row] += sign * info.scored_requests[1]
         self.pod_count[row] += sign
+        if info.host_ports:
+            for port in info.host_ports:
+                if sign > 0:
+                    self._ports[row].append(port)
+                else:
+                    self._ports[row].remove(port)
+        if self.tallies.asked:
+            self.tallies.add(info.pod, row, sign)
+        if info.affinity is not None:
+            self.tallies.add_terms(info.affinity, row, sign)
+        if self._supposing:
+            return
         self._changed_rows.append(row)
         if len(self._changed_rows) > MAX_KEPT_CHANGES:
             del self._changed_rows[: MAX_KEPT_CHANGES // 2]
@@ -252,6 +287,7 @@ class NodeTable:
         self.taint_set = np.pad(self.taint_set, (0, more))
         self.nodes.extend([None] * more)
         self._ports.extend([] for _ in range(more))
+        self._on.extend({} for _ in range(more))
         self._free_rows = list(range(self._capacity + more - 1, self._capacity - 1, -1))
         self._capacity += more
 

@@ -11,6 +11,7 @@ import msgspec
 
 from kubelet_lite.api import scheduling_rules
 from kubelet_lite.api.core_v1 import Pod
+from kubelet_lite.scheduler.pod_terms import AffinityTerms, Spread, affinity_terms, spreads
 
 DEFAULTS: Final = {"cpu": 100, "memory": 200 * 1024 * 1024}
 """What a container without a request counts for in scores (never in filters): millicores, bytes."""
@@ -45,6 +46,14 @@ class PodInfo(msgspec.Struct, frozen=True, eq=False):
     likeness: bytes
     """Equal for pods that every plug-in judges alike."""
 
+    affinity: AffinityTerms | None
+    """What it says of other pods; None: nothing."""
+    spreads: tuple[Spread, ...]
+
+    @property
+    def priority(self) -> int:
+        return self.pod.spec.priority or 0
+
     @property
     def key(self) -> tuple[str, str]:
         return self.pod.metadata.namespace, self.pod.metadata.name
@@ -65,7 +74,7 @@ def pod_info(pod: Pod) -> PodInfo:
     )
     images = [c.image for c in (*spec.containers, *spec.initContainers)]
     likeness = msgspec.json.encode((requests, arriving, ports, placement_key, spec.tolerations, spec.nodeName, images), order="sorted")
-    return PodInfo(pod, requests, placed, arriving, ports, placement_key, likeness)
+    return PodInfo(pod, requests, placed, arriving, ports, placement_key, likeness, affinity_terms(pod), spreads(pod))
 
 
 def _scored(pod: Pod, whole: Mapping[str, int] | None = None) -> tuple[int, int]:

@@ -7,12 +7,17 @@ from typing import Any
 import numpy as np
 
 from kubelet_lite.api import encoding
-from kubelet_lite.api.core_v1 import Node, Pod
-from kubelet_lite.scheduler.decision import Decisions, Unschedulable, feasible_rows, rejected, weighted_scores
+from kubelet_lite.api.core_v1 import Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service
+from kubelet_lite.api.policy_v1 import PodDisruptionBudget
+from kubelet_lite.api.storage_v1 import StorageClass
+from kubelet_lite.scheduler.decision import Decisions, Unschedulable
+from kubelet_lite.scheduler.filtering import feasible_rows, refused_by_gate, rejected, weighted_scores
 from kubelet_lite.scheduler.node_table import NodeTable
 from kubelet_lite.scheduler.plugins import default_profile
 from kubelet_lite.scheduler.pod_info import pod_info
+from kubelet_lite.scheduler.surroundings import Given
 
+KINDS = (Namespace, PersistentVolume, PersistentVolumeClaim, Service, PodDisruptionBudget, StorageClass)
 LEFT_OUT = "node(s) didn't satisfy plugin(s)"
 """Nodes that a pre-filter left out are not among the recorded refusals: no filter looked at them."""
 
@@ -24,8 +29,14 @@ def decide(scenario: dict[str, Any]) -> dict[str, Any]:
         nodes.set_node(encoding.from_json(Node, node))
     for placed in (encoding.from_json(Pod, value) for value in scenario["pods"]):
         nodes.place(pod_info(placed), placed.spec.nodeName)
-    profile = default_profile()
+    kinds = {kind.__name__: kind for kind in KINDS}
+    around = Given(encoding.from_json(kinds[obj["kind"]], obj) for obj in scenario["objects"])
+    profile = default_profile(around)
     pod = pod_info(encoding.from_json(Pod, scenario["pod"]))
+    outcome = Decisions(nodes, profile, around).decide(pod, random.Random(1))
+    gate = refused_by_gate(nodes, pod, profile)
+    if gate is not None and isinstance(outcome, Unschedulable):
+        return {"feasible": [], "message": outcome.message}
     rows = feasible_rows(nodes, pod, profile, np.flatnonzero(nodes.alive))
     refusals = rejected(nodes, pod, profile)
     answer: dict[str, Any] = {"feasible": sorted(nodes.name(int(row)) for row in rows)}
@@ -42,7 +53,10 @@ def decide(scenario: dict[str, Any]) -> dict[str, Any]:
                 scores[nodes.name(int(row))][name] = int(value)
         answer["scores"] = scores
         answer["totals"] = {nodes.name(int(row)): int(value) for row, value in zip(rows, total, strict=True)}
-    outcome = Decisions(nodes, profile).decide(pod, random.Random(1))
     if isinstance(outcome, Unschedulable):
         answer["message"] = outcome.message
+        nomination = outcome.attempt.nomination
+        if nomination is not None:
+            names = sorted(victim.pod.metadata.name for victim in nomination.victims)
+            answer["preempt"] = [f"{nomination.node_name}: {' '.join(names)}"]
     return answer

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from kubelet_lite.api import quantities, scheduling_rules
 from kubelet_lite.api.core_v1 import Node, Pod, Taint, Toleration
-from kubelet_lite.scheduler.decision import Decisions, Placement, feasible_rows, rejected, weighted_scores
+from kubelet_lite.scheduler.decision import Decisions, Placement
+from kubelet_lite.scheduler.filtering import feasible_rows, rejected, weighted_scores
 from kubelet_lite.scheduler.node_table import NodeTable
 from kubelet_lite.scheduler.plugins import default_profile
 from kubelet_lite.scheduler.pod_info import pod_info

@@ -4,10 +4,12 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/
 """
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from kubelet_lite.api import scheduling_rules
-from kubelet_lite.api.core_v1 import Taint
+from kubelet_lite.api.core_v1 import Taint, Toleration
 from kubelet_lite.scheduler.framework import MAX_NODE_SCORE, Refusals, Rejection, normalised
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
@@ -24,7 +26,7 @@ class TaintToleration:
         return len(nodes.taint_sets) > 1
 
     def mask(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Mask:
-        passes = np.array([self._untolerated(pod, taints) is None for taints in nodes.taint_sets], np.bool_)
+        passes = np.array([untolerated(pod.pod.spec.tolerations, taints) is None for taints in nodes.taint_sets], np.bool_)
         mask: Mask = passes[nodes.taint_set[rows]]
         return mask
 
@@ -41,9 +43,10 @@ class TaintToleration:
             return np.full(rows.size, MAX_NODE_SCORE, np.int64)
         return normalised(np.array(counts, np.int64)[nodes.taint_set[rows]], reverse=True)
 
-    @staticmethod
-    def _untolerated(pod: PodInfo, taints: tuple[Taint, ...]) -> Taint | None:
-        for taint in taints:
-            if taint.effect in ("NoSchedule", "NoExecute") and not scheduling_rules.tolerates(pod.pod.spec.tolerations, taint):
-                return taint
-        return None
+
+def untolerated(tolerations: Iterable[Toleration], taints: Iterable[Taint]) -> Taint | None:
+    """The first taint that keeps a pod off."""
+    for taint in taints:
+        if taint.effect in ("NoSchedule", "NoExecute") and not scheduling_rules.tolerates(tolerations, taint):
+            return taint
+    return None

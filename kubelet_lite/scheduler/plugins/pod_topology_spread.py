@@ -1,0 +1,174 @@
+"""PodTopologySpread: pods of a kind lie evenly over domains of nodes; required constraints refuse, others give points.
+
+Pods without constraints of their own are spread by those that Services, ReplicaSets and the like select with them.
+https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from kubelet_lite.api.selectors import NOTHING
+from kubelet_lite.scheduler import default_spread, node_terms
+from kubelet_lite.scheduler.framework import MAX_NODE_SCORE, Refusals, Rejection
+from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
+from kubelet_lite.scheduler.plugins.taint_toleration import untolerated
+from kubelet_lite.scheduler.pod_info import PodInfo
+from kubelet_lite.scheduler.pod_tallies import Selection, Tally
+from kubelet_lite.scheduler.pod_terms import HOSTNAME, Spread
+from kubelet_lite.scheduler.surroundings import Surroundings
+
+MAX_KEPT_DOMAINS: Final = 1024
+UNEVEN: Final = "node(s) didn't match pod topology spread constraints"
+NO_LABEL: Final = f"{UNEVEN} (missing required label)"
+
+
+class Domains(msgspec.Struct, eq=False):
+    """Which nodes count for a constraint, and the domains that they make."""
+
+    counting: Mask | None
+    """None: every node."""
+    present: NDArray[np.bool_]
+    """By number of the label's value."""
+    number: int
+
+
+class PodTopologySpread:
+    name = "PodTopologySpread"
+    weight = 2
+    relative = True
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._defaults = default_spread.DefaultSpread(surroundings)
+        self._generation = -1
+        self._domains: dict[object, Domains] = {}
+
+    # Filter
+
+    def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
+        return bool(pod.spreads) and any(spread.required for spread in pod.spreads)
+
+    def mask(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Mask:
+        mask: Mask = self._verdicts(pod, nodes, rows) == 0
+        return mask
+
+    def reject(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Refusals:
+        verdicts = self._verdicts(pod, nodes, rows)
+        found = []
+        for verdict, reason in ((1, UNEVEN), (2, NO_LABEL)):
+            if (verdicts == verdict).any():
+                found.append((Rejection(self.name, (reason,), resolvable=verdict == 1), rows[verdicts == verdict]))
+        return found
+
+    def _verdicts(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> NDArray[np.int8]:
+        """0: passes; 1: too uneven; 2: lacks a label. The first constraint that is not met says."""
+        required = tuple(spread for spread in pod.spreads if spread.required)
+        keys = tuple(spread.topology_key for spread in required)
+        verdicts = np.zeros(rows.size, np.int8)
+        for spread in required:
+            label = nodes.label(spread.topology_key)
+            domains = self._counting(nodes, pod, spread, keys)
+            counts = _sums(nodes, _tally(nodes, pod, spread), spread.topology_key, domains)[:-1]
+            fewest = int(counts[domains.present].min()) if domains.number >= max(spread.min_domains, 1) else 0
+            room = spread.max_skew + fewest - int(spread.selector.matches(pod.pod.metadata.labels))
+            codes = label.codes[rows]
+            # A domain without nodes that count holds no pods; code -1 finds the verdict on nodes without the label.
+            of_domain = np.append(np.where(domains.present, counts, 0) > room, False).astype(np.int8)
+            of_domain[-1] = 2
+            verdicts = np.where(verdicts == 0, of_domain[codes], verdicts)
+        return verdicts
+
+    # Score
+
+    def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column | None:
+        wishes, every_label = self._wishes(pod)
+        if not wishes:
+            return None
+        keys = tuple(spread.topology_key for spread in wishes) if every_label else ()
+        scored = np.ones(rows.size, np.bool_)
+        for key in keys:
+            scored &= nodes.label(key).codes[rows] >= 0
+        points = np.zeros(rows.size, np.float64)
+        for spread in wishes:
+            label = nodes.label(spread.topology_key)
+            codes = label.codes[rows]
+            tally = _tally(nodes, pod, spread)
+            if spread.topology_key == HOSTNAME:
+                size = int(scored.sum())
+                counts = tally.column(nodes.width)[rows]
+            else:
+                size = _distinct(codes[scored], label.numbers.get(""))
+                counts = _sums(nodes, tally, spread.topology_key, self._counting(nodes, pod, spread, keys))[codes]
+            points += np.where(codes >= 0, counts * np.log(float(size + 2)) + float(spread.max_skew - 1), 0.0)
+        whole = np.floor(points)
+        rounded = (whole + (points - whole >= 0.5)).astype(np.int64)
+        return _normalised(rounded, scored)
+
+    def _wishes(self, pod: PodInfo) -> tuple[Sequence[Spread], bool]:
+        """What to score by, and whether nodes without all the labels are left out (not so for the built-in constraints)."""
+        if pod.spreads:
+            return [spread for spread in pod.spreads if not spread.required], True
+        return self._defaults.spreads(pod.pod), False
+
+    # Counting
+
+    def _counting(self, nodes: NodeTable, pod: PodInfo, spread: Spread, keys: tuple[str, ...]) -> Domains:
+        """The nodes that have all `keys` and that the constraint's policies leave in."""
+        if self._generation != nodes.generation or len(self._domains) > MAX_KEPT_DOMAINS:
+            self._domains.clear()
+            self._generation = nodes.generation
+        by_affinity = pod.placement_key if spread.honor_affinity else b""
+        by_taints = pod.pod.spec.tolerations if spread.honor_taints and len(nodes.taint_sets) > 1 else None
+        kept_under = spread.topology_key, keys, by_affinity, by_taints
+        found = self._domains.get(kept_under)
+        if found is not None:
+            return found
+        counting = nodes.alive.copy()
+        for key in keys:
+            counting &= nodes.label(key).codes >= 0
+        if by_affinity:
+            counting &= node_terms.matching(nodes, pod.pod)
+        if by_taints is not None:
+            tolerated = np.array([untolerated(by_taints, taints) is None for taints in nodes.taint_sets], np.bool_)
+            counting &= tolerated[nodes.taint_set]
+        label = nodes.label(spread.topology_key)
+        present = np.zeros(len(label.numbers) + 1, np.bool_)
+        present[label.codes[counting]] = True
+        found = Domains(None if (counting == nodes.alive).all() else counting, present[:-1], int(present[:-1].sum()))
+        self._domains[kept_under] = found
+        return found
+
+
+def _tally(nodes: NodeTable, pod: PodInfo, spread: Spread) -> Tally:
+    """Pods of the namespace that are meant; those being deleted do not count."""
+    selector = NOTHING if spread.selector.empty else spread.selector  # an empty one counts no pods, yet means the pod itself
+    return nodes.tally(Selection((((pod.pod.metadata.namespace,), selector),), terminating=False))
+
+
+def _sums(nodes: NodeTable, tally: Tally, key: str, domains: Domains) -> Column:
+    """The count of each domain; the last is for nodes without the label."""
+    label = nodes.label(key)
+    if domains.counting is None:
+        return tally.sums(key, label)
+    sums = np.zeros(len(label.numbers) + 1, np.int64)
+    np.add.at(sums, label.codes[domains.counting], tally.column(nodes.width)[domains.counting])
+    return sums
+
+
+def _distinct(codes: Column, code_of_empty: int | None) -> int:
+    """How many domains; nodes without the label are one, together with those whose label is empty."""
+    seen = np.unique(codes)
+    return int(seen.size) - int(code_of_empty is not None and bool((seen == -1).any()) and bool((seen == code_of_empty).any()))
+
+
+def _normalised(points: Column, scored: Mask) -> Column:
+    """The fewer, the better; nothing for nodes that are not scored."""
+    highest = int(points[scored].max(initial=0))
+    if highest == 0:
+        return np.where(scored, MAX_NODE_SCORE, 0)
+    lowest = int(points[scored].min())
+    return np.where(scored, MAX_NODE_SCORE * (highest + lowest - points) // highest, 0)
