@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := kubelet_lite
 
-.PHONY: help install demo test check generate bench conformance soak docs clean
+.PHONY: help install demo test check generate bench conformance soak clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
