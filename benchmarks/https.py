@@ -1,61 +1,72 @@
-"""Requests over HTTPS, the load generator on the same cores: `wrk` with 32 connections reads one pod, creates pods and lists 3,000 of
-them; 100 watchers, all in one process, count what reaches them while pods are created. Memory only; authorization, admission and
-managedFields on. Needs wrk (the Debian package of that name)."""
+"""Requests over HTTPS: `kubelet-lite up --components apiserver` in its own process (memory only), wrk with 32 connections beside it.
+
+wrk and the watchers' process share the cores with the server: on two cores the figures of any server are taken like this.
+https://github.com/wg/wrk
+"""
 from __future__ import annotations
 
-import asyncio
+import http.client
 import json
 import re
 import shutil
-import signal
 import ssl
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from benchmarks.report import Row, main
+from benchmarks.report import Row, Workload, main
 
 CONNECTIONS: Final = 32
 SECONDS: Final = 5
 LISTED: Final = 3_000
 WATCHERS: Final = 100
 PODS: Final = "/api/v1/namespaces/default/pods"
-POD: Final = {
-    "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "labels": {"app": "web"}},
-    "spec": {"containers": [{"name": "c", "image": "web:1", "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}}}]},
-}
-CREATES: Final = """
-local n = 0
+NOTE: Final = f"HTTPS, memory, wrk with {CONNECTIONS} connections"
+CREATE_SCRIPT: Final = """
+local number, body = 0, [[%s]]
 function request()
-  n = n + 1
-  return wrk.format("POST", "%s", nil, (string.gsub([[%s]], '"web",', '"p' .. n .. '",', 1)))
+  number = number + 1
+  return wrk.format("POST", nil, nil, (body:gsub("NAME", "w-" .. number)))
 end
 """
-NOTE: Final = f"HTTPS, memory, wrk on the same cores, {CONNECTIONS} connections"
+"""One thread: so a count alone makes every name another one."""
 
 
 class Server(NamedTuple):
+    """One API server that runs."""
+
     url: str
     token: str
 
-    def request(self, method: str, path: str, body: Any = None) -> bytes:
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        data = None if body is None else json.dumps(body).encode()
-        asked = urllib.request.Request(self.url + path, data, headers, method=method)
-        with urllib.request.urlopen(asked, context=ssl._create_unverified_context(), timeout=30) as answer:
-            content: bytes = answer.read()
-        return content
+    def request(self, method: str, path: str, *bodies: Any) -> Any:
+        """One request for each body, on one connection; the last answer."""
+        connection = http.client.HTTPSConnection(self.url.removeprefix("https://"), context=ssl._create_unverified_context())
+        with closing(connection):
+            for body in bodies or (None,):
+                headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+                connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+                answer = connection.getresponse()
+                text = answer.read()
+                assert answer.status < 300, text
+        return json.loads(text)
+
+    def count_pods(self) -> int:
+        first = self.request("GET", f"{PODS}?limit=1")
+        return len(first["items"]) + int(first["metadata"].get("remainingItemCount", 0))
+
+
+def pod(name: str) -> dict[str, Any]:
+    container = {"name": "c", "image": "nginx", "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": "web"}}, "spec": {"containers": [container]}}
 
 
 @contextmanager
 def server() -> Iterator[Server]:
-    """`kubelet-lite up` with the API server alone, and one pod `default/web`."""
+    """A server in its own process, with the service account that pods of the default namespace need."""
     with tempfile.TemporaryDirectory() as folder:
         command = [
             str(Path(sys.executable).parent / "kubelet-lite"), "up", "--components", "apiserver", "--port", "0",
@@ -64,109 +75,68 @@ def server() -> Iterator[Server]:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             assert process.stdout is not None
-            url = next(found[1] for line in process.stdout if (found := re.search(r"(https://[0-9.:]+);", line)))
-            on = Server(url, Path(f"{folder}/token").read_text().strip())
-            on.request("POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "default"}})
-            on.request("POST", PODS, POD)
-            yield on
+            url = next(found[0] for line in process.stdout if (found := re.search(r"https://[\d.:]+", line)))
+            running = Server(url, Path(f"{folder}/token").read_text().strip())
+            running.request("POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "default"}})
+            yield running
         finally:
-            process.send_signal(signal.SIGTERM)
+            process.terminate()
             process.wait()
 
 
 def wrk(on: Server, path: str, script: str = "") -> float:
-    """Answers a second. Raises RuntimeError where wrk is missing or any answer was no 2xx."""
+    """Requests answered in a second."""
     program = shutil.which("wrk")
     if program is None:
-        raise RuntimeError("this benchmark needs wrk: apt-get install wrk")
+        raise SystemExit("this benchmark needs wrk (apt-get install wrk)")
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(script)
         file.flush()
-        command = [program, "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}", "--timeout", "10", "-H", f"Authorization: Bearer {on.token}"]
-        command += ["-H", "Accept: application/json", "-H", "Content-Type: application/json"]
-        told = subprocess.run([*command, *(("-s", file.name) if script else ()), on.url + path], capture_output=True, text=True, check=True).stdout
-    found = re.search(r"Requests/sec:\s+([0-9.]+)", told)
-    if found is None or "Non-2xx" in told or "Socket errors" in told:
-        raise RuntimeError(f"wrk of {path}:\n{told}")
+        command = [
+            program, "--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{SECONDS}s", "--timeout", "20s",
+            "--header", f"Authorization: Bearer {on.token}", "--header", "Accept: application/json", "--header", "Content-Type: application/json",
+            *(("--script", file.name) if script else ()), on.url + path,
+        ]
+        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "Non-2xx" not in text, text
+    found = re.search(r"Requests/sec:\s+([\d.]+)", text)
+    assert found is not None, text
     return float(found[1])
 
 
-def creating() -> str:
-    return CREATES % (PODS, json.dumps(POD))
-
-
-def get() -> Iterable[Row]:
+def gets() -> Iterable[Row]:
     with server() as on:
-        yield Row("get", "get of a pod", wrk(on, f"{PODS}/web"), "1/s", NOTE)
+        on.request("POST", PODS, pod("p"))
+        yield Row("get", "throughput", wrk(on, f"{PODS}/p"), "requests/s", f"{NOTE}; a pod")
 
 
-def create() -> Iterable[Row]:
+def creates() -> Iterable[Row]:
     with server() as on:
-        yield Row("create", "create of a pod", wrk(on, PODS, creating()), "1/s", NOTE)
+        yield Row("create", "throughput", wrk(on, PODS, CREATE_SCRIPT % json.dumps(pod("NAME"))), "requests/s", f"{NOTE}; pods")
 
 
-def list_() -> Iterable[Row]:
+def lists() -> Iterable[Row]:
     with server() as on:
-        for number in range(LISTED - 1):
-            on.request("POST", PODS, POD | {"metadata": {"name": f"l{number}", "labels": {"app": "web"}}})
-        yield Row("list", f"list of {LISTED:,} pods", LISTED * wrk(on, PODS), "pods/s", NOTE)
+        on.request("POST", PODS, *(pod(f"p-{number}") for number in range(LISTED)))
+        yield Row("list", "throughput", wrk(on, PODS) * LISTED, "pods/s", f"{NOTE}; {LISTED:,} pods an answer")
 
 
-class _Watcher(asyncio.Protocol):
-    """Asks for the pods and counts the events: each line that begins one."""
-
-    BEGINS = b'{"type":"'
-
-    def __init__(self, request: bytes):
-        self._request, self._tail, self.seen, self.ended = request, b"", 0, False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.write(self._request)
-
-    def data_received(self, data: bytes) -> None:
-        text = self._tail + data
-        self.seen += text.count(self.BEGINS)
-        self._tail = text[1 - len(self.BEGINS) :]
-        self.ended = self.ended or text.startswith(b"HTTP/1.1 4")
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.ended = True
-
-
-async def watched(on: Server) -> float:
-    """Events a second that reached the watchers while pods were created as fast as wrk could."""
-    host, port = on.url.removeprefix("https://").split(":")
-    since = json.loads(on.request("GET", f"{PODS}?limit=1"))["metadata"]["resourceVersion"]
-    asked = f"GET {PODS}?watch=true&resourceVersion={since} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\nAuthorization: Bearer {on.token}\r\n\r\n"
-    loop, context = asyncio.get_running_loop(), ssl._create_unverified_context()
-    watchers = [
-        (await loop.create_connection(lambda: _Watcher(asked.encode()), host, int(port), ssl=context)) for _ in range(WATCHERS)
-    ]
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(creating())
-        script.flush()
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}", "-H", f"Authorization: Bearer {on.token}", "-s", script.name, on.url]
-        begun = time.perf_counter()
-        writer = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
-        await writer.wait()
-        made = len(json.loads(on.request("GET", PODS))["items"]) - 1
-        while min(watcher.seen for _, watcher in watchers) < made:
-            if any(watcher.ended for _, watcher in watchers):
-                raise RuntimeError("the server refused or ended a watch")
-            await asyncio.sleep(0.01)
-        took = time.perf_counter() - begun
-    for transport, _ in watchers:
-        transport.abort()
-    return sum(watcher.seen for _, watcher in watchers) / took
-
-
-def watch() -> Iterable[Row]:
+def watches() -> Iterable[Row]:
     with server() as on:
-        yield Row("watch", f"events to {WATCHERS} watchers", asyncio.run(watched(on)), "1/s", f"{NOTE}; the watchers in one Python process")
+        command = [sys.executable, "-m", "benchmarks.watchers", str(WATCHERS), on.url, on.token, f"{PODS}?watch=true"]
+        watching = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert watching.stdout is not None
+        assert watching.stdout.readline() == "ready\n"
+        created = wrk(on, PODS, CREATE_SCRIPT % json.dumps(pod("NAME")))
+        answer, _ = watching.communicate()
+        events, seconds = answer.split()
+        assert int(events) == WATCHERS * on.count_pods(), "a watcher missed something"
+        note = f"HTTPS, memory; {WATCHERS} watchers in one process, pods created by wrk with {CONNECTIONS} connections"
+        yield Row("watch", "throughput", int(events) / float(seconds), "events/s", note)
+        yield Row("watch", "creates meanwhile", created, "requests/s", note)
 
 
-WORKLOADS: Final = {"get": get, "create": create, "list": list_, "watch": watch}
+WORKLOADS: Final[dict[str, Workload]] = {"get": gets, "create": creates, "list": lists, "watch": watches}
 
 if __name__ == "__main__":
     main("https", WORKLOADS)
