@@ -4,6 +4,7 @@ Filters and scores are operations on whole columns. Rows of nodes that left are 
 """
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -68,6 +69,9 @@ class NodeTable:
         self._placed: dict[tuple[str, str], Placed] = {}
         self._on: list[dict[tuple[str, str], PodInfo]] = [{} for _ in range(FIRST_CAPACITY)]
         self.tallies = PodTallies()
+        self.with_volumes: dict[int, dict[tuple[str, str], PodInfo]] = {}
+        """By row, the pods whose volumes matter."""
+        self._claim_users: collections.Counter[tuple[str, str]] = collections.Counter()
         self._waiting: dict[str, dict[tuple[str, str], PodInfo]] = {}
         self._images: dict[str, ImageState] = {}
         self.generation = 0
@@ -256,12 +260,30 @@ class NodeTable:
             self.tallies.add(info.pod, row, sign)
         if info.affinity is not None:
             self.tallies.add_terms(info.affinity, row, sign)
+        if info.volumes:
+            self._count_volumes(info, row, sign)
         if self._supposing:
             return
         self._changed_rows.append(row)
         if len(self._changed_rows) > MAX_KEPT_CHANGES:
             del self._changed_rows[: MAX_KEPT_CHANGES // 2]
             self._forgotten_changes += MAX_KEPT_CHANGES // 2
+
+    def users_of_claim(self, namespace: str, name: str) -> int:
+        """How many placed pods use a claim."""
+        return self._claim_users[namespace, name]
+
+    def _count_volumes(self, info: PodInfo, row: int, sign: int) -> None:
+        if sign > 0:
+            self.with_volumes.setdefault(row, {})[info.key] = info
+        else:
+            del self.with_volumes[row][info.key]
+        for volume in info.volumes:
+            if volume.persistentVolumeClaim is not None:
+                claim = info.pod.metadata.namespace, volume.persistentVolumeClaim.claimName
+                self._claim_users[claim] += sign
+                if not self._claim_users[claim]:
+                    del self._claim_users[claim]
 
     def _column(self, resource: str) -> int:
         column = self._columns.get(resource)

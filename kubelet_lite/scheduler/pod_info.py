@@ -10,7 +10,8 @@ from typing import Final
 import msgspec
 
 from kubelet_lite.api import scheduling_rules
-from kubelet_lite.api.core_v1 import Pod
+from kubelet_lite.api.core_v1 import Pod, Volume
+from kubelet_lite.scheduler import claims
 from kubelet_lite.scheduler.pod_terms import AffinityTerms, Spread, affinity_terms, spreads
 
 DEFAULTS: Final = {"cpu": 100, "memory": 200 * 1024 * 1024}
@@ -49,6 +50,8 @@ class PodInfo(msgspec.Struct, frozen=True, eq=False):
     affinity: AffinityTerms | None
     """What it says of other pods; None: nothing."""
     spreads: tuple[Spread, ...]
+    volumes: tuple[Volume, ...]
+    """Those that say something about where it may run."""
 
     @property
     def priority(self) -> int:
@@ -73,8 +76,9 @@ def pod_info(pod: Pod) -> PodInfo:
         if port.hostPort
     )
     images = [c.image for c in (*spec.containers, *spec.initContainers)]
+    volumes = claims.matter(spec.volumes) if spec.volumes else ()
     likeness = msgspec.json.encode((requests, arriving, ports, placement_key, spec.tolerations, spec.nodeName, images), order="sorted")
-    return PodInfo(pod, requests, placed, arriving, ports, placement_key, likeness, affinity_terms(pod), spreads(pod))
+    return PodInfo(pod, requests, placed, arriving, ports, placement_key, likeness, affinity_terms(pod), spreads(pod), volumes)
 
 
 def _scored(pod: Pod, whole: Mapping[str, int] | None = None) -> tuple[int, int]:

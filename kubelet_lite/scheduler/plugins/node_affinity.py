@@ -30,6 +30,11 @@ class NodeAffinity:
         self._masks: dict[bytes, Mask] = {}
         self._points: dict[bytes, Column] = {}
 
+    def refuse(self, pod: PodInfo, nodes: NodeTable) -> str | None:
+        if not pod.placement_key or scheduling_rules.required_node_names(pod.pod) != frozenset():
+            return None
+        return "pod affinity terms conflict"
+
     def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
         return bool(pod.placement_key)
 
