@@ -33,8 +33,15 @@ class ChildDataPath:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._pidfd = -1
+        self._ended = anyio.Event()  # of the child that runs, or of the next one
         self._reader: asyncio.StreamReader
         self._writer: asyncio.StreamWriter
+
+    @property
+    def pid(self) -> int:
+        """Of the child; 0 while there is none."""
+        return 0 if self._process is None else self._process.pid
 
     async def apply(self, routes: Routes) -> tuple[Bound, ...]:
         if self._process is None:
@@ -49,9 +56,15 @@ class ChildDataPath:
             raise ConnectionError("the data path's process has ended")
         return tuple(msgspec.json.decode(line, type=list[Bound]))
 
+    async def watch(self) -> None:
+        await self._ended.wait()
+        raise ConnectionError("the data path's process has ended")
+
     async def close(self) -> None:
         process, self._process = self._process, None
+        self._ended = anyio.Event()
         if process is not None:
+            self._forget()
             self._writer.close()
             process.kill()
             process.wait()
@@ -63,8 +76,20 @@ class ChildDataPath:
                 [sys.executable, "-m", "kubelet_lite.proxy.child", str(theirs.fileno())], pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL, start_new_session=True,
             )
+        self._pidfd = os.pidfd_open(self._process.pid)
+        asyncio.get_running_loop().add_reader(self._pidfd, self._died)
         mine.setblocking(False)
         self._reader, self._writer = await asyncio.open_unix_connection(sock=mine, limit=MAX_MESSAGE_BYTES)
+
+    def _died(self) -> None:
+        self._forget()
+        self._ended.set()
+
+    def _forget(self) -> None:
+        if self._pidfd >= 0:
+            asyncio.get_running_loop().remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = -1
 
 
 async def serve(descriptor: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
+import anyio
 import anyio.lowlevel
 import msgspec
 
@@ -29,6 +30,10 @@ class DataPath(Protocol):
 
     async def apply(self, routes: Routes) -> tuple[Bound, ...]:
         """Makes `routes` true; returns what is new or failed."""
+        ...
+
+    async def watch(self) -> None:
+        """Raises ConnectionError when the data path ends without `close`; never returns."""
         ...
 
     async def close(self) -> None: ...
@@ -65,6 +70,9 @@ class LoopDataPath:
             self._listeners[listen] = (balancer, listener)
             news.append(Bound(listen, route.service, port=port))
         return tuple(news)
+
+    async def watch(self) -> None:
+        await anyio.sleep_forever()
 
     async def close(self) -> None:
         for _, listener in self._listeners.values():

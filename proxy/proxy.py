@@ -58,6 +58,7 @@ class Proxy(Actor):
             await self._follow(Service)
             await self._follow(EndpointSlice)
             self._tasks.start_soon(self._recorder.run)
+            self._tasks.start_soon(self._data_path.watch)
             try:
                 while True:
                     self._changed = anyio.Event()

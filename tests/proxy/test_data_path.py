@@ -34,8 +34,8 @@ async def backend(name, address):
     return await asyncio.start_server(answer, address, 0)
 
 
-async def ask(port, data=b"hello"):
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def ask(port, data=b"hello", address="127.0.0.1"):
+    reader, writer = await asyncio.open_connection(address, port)
     writer.write(data)
     writer.write_eof()
     answer = await reader.read()
