@@ -57,7 +57,8 @@ class Cluster:
     command that stands for it (see runtimes/images.py). `network`: auto or loopback. `isolation`: auto or host. `serve`: whether the
     API is offered over HTTPS, on `port` (0: a free one) of 127.0.0.1. `components`: which parts to start.
     `service_cidr`: where Services get their addresses ("": the network's own range). `behaviour`: for the fake runtime.
-    Entering raises TimeoutError when the cluster does not become ready, ValueError for arguments that do not fit.
+    Entering raises TimeoutError when the cluster does not become ready, ValueError for arguments that do not fit, OSError when
+    `port` is taken.
     """
 
     def __init__(
@@ -130,11 +131,11 @@ class Cluster:
         self.store = Store(now=environment.now)
         network = self._open_network()
         self._api(self._service_cidr or network.service_cidr)
-        self._on_ready("apiserver")
         self.supervisor = await self._stack.enter_async_context(Supervisor(environment))
         self.supervisor.start(StoreActor(self.store, environment))
         if self._serve:
             await self._start_server()
+        self._on_ready("apiserver")
         ready: list[tuple[str, anyio.Event]] = []
         if "controllers" in self._components:
             ready += self._start_controllers()
@@ -179,6 +180,8 @@ class Cluster:
         self.supervisor.start(server)
         with anyio.fail_after(READY_SECONDS):
             await server.ready.wait()
+        if server.failure is not None:
+            raise server.failure
         self.url = server.url
         publish_endpoint(self.registry, server.url.rpartition("/")[2].partition(":")[0], server.port)
 

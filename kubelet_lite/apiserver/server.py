@@ -61,7 +61,9 @@ class ApiServer(Actor):
         environment = registry.environment
         self.port = port
         self.ready = anyio.Event()
-        """Set when it listens."""
+        """Set when it listens, or when `failure` says why it never will."""
+        self.failure: OSError | None = None
+        """Why the port could not be had at the first start: a restart would not help."""
         self._registry = registry
         self._environment = environment
         self._authorizer = authorizer
@@ -90,7 +92,14 @@ class ApiServer(Actor):
         pair = self._authority.issue_server(self._environment.now(), addresses=self._addresses()) if self._authority is not None else None
         try:
             async with anyio.create_task_group() as self._group:
-                await self._listen(pair)
+                try:
+                    await self._listen(pair)
+                except OSError as error:
+                    if self.ready.is_set():
+                        raise
+                    self.failure = error
+                    self.ready.set()
+                    return
                 self.ready.set()
                 await self._sweep()
         finally:

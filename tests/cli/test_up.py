@@ -1,0 +1,24 @@
+"""`kubelet-lite up` as a process: how it starts, refuses to, and ends."""
+import os
+import re
+import socket
+import subprocess
+import sys
+
+COMMAND = [sys.executable, "-m", "kubelet_lite.cli.main", "up", "--runtime", "fake"]
+
+
+def run(folder, *arguments):
+    environment = {**os.environ, "HOME": str(folder), "TMPDIR": str(folder)}
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, env=environment, timeout=60)
+
+
+def test_a_port_that_is_taken_is_said_at_once(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run(tmp_path, "--port", str(port))
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert re.fullmatch(rf"kubelet-lite: .*address already in use.* \(--port: {port} is taken; 0 takes a free one\)", line), line
+    assert not done.stdout
+    assert not list(tmp_path.iterdir())
