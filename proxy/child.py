@@ -36,7 +36,7 @@ class ChildDataPath:
         self._pidfd = -1
         self._ended = anyio.Event()  # of the child that runs, or of the next one
         self._reader: asyncio.StreamReader
-        self._writer: asyncio.StreamWriter
+        self._writer: asyncio.StreamWriter | None = None
 
     @property
     def pid(self) -> int:
@@ -48,6 +48,7 @@ class ChildDataPath:
             if not routes:
                 return ()
             await self._start()
+        assert self._writer is not None
         entries = [_Entry(listen, route) for listen, route in routes.items()]
         self._writer.write(msgspec.json.encode(entries) + b"\n")
         await self._writer.drain()
@@ -62,10 +63,12 @@ class ChildDataPath:
 
     async def close(self) -> None:
         process, self._process = self._process, None
+        writer, self._writer = self._writer, None
         self._ended = anyio.Event()
         if process is not None:
             self._forget()
-            self._writer.close()
+            if writer is not None:  # else cancelled while it started
+                writer.close()
             process.kill()
             process.wait()
 

@@ -1,9 +1,12 @@
 """`kubelet-lite up` as a process: how it starts, refuses to, and ends."""
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
+
+import pytest
 
 COMMAND = [sys.executable, "-m", "kubelet_lite.cli.main", "up", "--runtime", "fake"]
 
@@ -21,4 +24,22 @@ def test_a_port_that_is_taken_is_said_at_once(tmp_path):
     (line,) = done.stderr.splitlines()
     assert re.fullmatch(rf"kubelet-lite: .*address already in use.* \(--port: {port} is taken; 0 takes a free one\)", line), line
     assert not done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_start_under_way(tmp_path, number):
+    command = [*COMMAND, "--runtime", "subprocess", "--nodes", "200", "--port", "0"]
+    environment = {**os.environ, "HOME": str(tmp_path), "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    try:
+        assert process.stdout.readline() == "apiserver is ready\n"
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0, err
+    assert "the cluster is ready" not in out
+    assert out.endswith("ended before the cluster was ready\n")
+    assert not err
     assert not list(tmp_path.iterdir())
