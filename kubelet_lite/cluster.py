@@ -8,6 +8,7 @@ Nothing listens on a port unless its pods, their Services or `serve=True` ask fo
 """
 from __future__ import annotations
 
+import ipaddress
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -46,6 +47,8 @@ RuntimeName = Literal["fake", "subprocess"]
 Component = Literal["apiserver", "controllers", "scheduler", "kubelet", "proxy"]
 COMPONENTS: Final[tuple[Component, ...]] = ("apiserver", "controllers", "scheduler", "kubelet", "proxy")
 FAKE_SERVICE_CIDR: Final = "10.96.0.0/16"
+LEAST_SERVICE_ADDRESSES: Final = 8
+"""As of kube-apiserver's --service-cluster-ip-range; since 1.33 there is no most."""
 READY_SECONDS: Final = 30.0
 """How long a cluster may take to become ready before entering it fails."""
 
@@ -67,7 +70,7 @@ class Cluster:
         behaviour: BehaviourOf | None = None, environment: Environment | None = None, on_ready: Callable[[str], None] = lambda part: None,
         proxy_in_child: bool = False,
     ) -> None:
-        _check(nodes, runtime, network, isolation, components)
+        _check(nodes, runtime, network, isolation, components, service_cidr)
         self.environment = environment if environment is not None else Environment.real()
         self._nodes = nodes
         self._runtime: RuntimeName = runtime
@@ -250,7 +253,7 @@ class Cluster:
         return ProcessRuntime(self.environment, folder / "containers", ImageMap(self._images), network)
 
 
-def _check(nodes: int, runtime: str, network: str, isolation: str, components: Sequence[str]) -> None:
+def _check(nodes: int, runtime: str, network: str, isolation: str, components: Sequence[str], service_cidr: str) -> None:
     """Raises ValueError for what is not offered."""
     if nodes < 0:
         raise ValueError(f"nodes={nodes}: a cluster has no fewer than 0 nodes")
@@ -264,3 +267,10 @@ def _check(nodes: int, runtime: str, network: str, isolation: str, components: S
         raise ValueError(f"components: {', '.join(unknown)}: say some of {', '.join(COMPONENTS)}")
     if "apiserver" not in components:
         raise ValueError("components: without apiserver there is no cluster")
+    if service_cidr:
+        try:
+            addresses = ipaddress.ip_network(service_cidr).num_addresses
+        except ValueError as error:
+            raise ValueError(f"service_cidr={service_cidr!r}: {error}") from None
+        if addresses < LEAST_SERVICE_ADDRESSES:
+            raise ValueError(f"service_cidr={service_cidr!r} has {addresses} addresses: Services need at least {LEAST_SERVICE_ADDRESSES}, as 10.96.0.0/29 has")

@@ -8,7 +8,17 @@ import pytest
 
 from kubelet_lite import Behaviour, Cluster, NotFound
 from kubelet_lite.api.apps_v1 import Deployment
-from kubelet_lite.api.core_v1 import ConfigMap, Container, Namespace, Node, Pod, PodSpec
+from kubelet_lite.api.core_v1 import (
+    ConfigMap,
+    Container,
+    Namespace,
+    Node,
+    Pod,
+    PodSpec,
+    Service,
+    ServicePort,
+    ServiceSpec,
+)
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.client import waiting
 
@@ -107,11 +117,21 @@ async def test_an_error_in_the_block_passes_through_as_it_is():
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"nodes": -1}, {"runtime": "docker"}, {"network": "bridge"}, {"isolation": "namespaces"}, {"components": ("scheduler",)}, {"components": ("apiserver", "x")}],
+    [{"nodes": -1}, {"runtime": "docker"}, {"network": "bridge"}, {"isolation": "namespaces"}, {"components": ("scheduler",)}, {"components": ("apiserver", "x")},
+     {"service_cidr": "10.96.0.0/31"}, {"service_cidr": "10.96.0.0/30"}, {"service_cidr": "10.96.0.1/16"}, {"service_cidr": "all"}],
 )
 def test_what_is_not_offered_is_refused_at_once(arguments):
     with pytest.raises(ValueError, match=str(next(iter(arguments)))):
         Cluster(**arguments)
+
+
+async def test_the_smallest_service_range_is_used_up_to_its_end():
+    async with Cluster(nodes=0, components=("apiserver",), service_cidr="10.96.0.0/29") as cluster:
+        for i in range(5):
+            service = Service(metadata=ObjectMeta(name=f"s{i}", namespace="default"), spec=ServiceSpec(ports=(ServicePort(port=80),)))
+            await cluster.client.create(service)
+        found = await cluster.client.list(Service, namespace="default")
+        assert sorted(service.spec.clusterIP for service in found.items) == [f"10.96.0.{i}" for i in range(1, 7)]
 
 
 async def test_a_kubeconfig_without_a_server_is_refused():

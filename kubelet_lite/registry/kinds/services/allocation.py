@@ -118,6 +118,8 @@ class ServiceAllocator:
                 continue
             first, last = _first(network), _last(network)
             reserved = _reserved(network)
+            if first + reserved > last:  # a ServiceCIDR of one or two addresses
+                continue
             start = self._random.randint(first + reserved, last)
             for part in (range(start, last + 1), range(first + reserved, start), range(first, first + reserved)):
                 for number in part:
