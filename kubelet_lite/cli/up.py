@@ -42,6 +42,11 @@ def _run(main: Any) -> None:
 async def _serve(options: argparse.Namespace) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    path = options.kubeconfig.expanduser()
+    token_path = options.token_file.expanduser() if options.token_file is not None else None
+    for wanted in (path, token_path):
+        if wanted is not None:
+            check_writable(wanted)
     with anyio.CancelScope() as starting:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, starting.cancel)
@@ -53,10 +58,9 @@ async def _serve(options: argparse.Namespace) -> None:
         async with cluster:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, stop.set)
-            path = options.kubeconfig.expanduser()
             write_private(path, cluster.kubeconfig)
-            if options.token_file is not None:
-                write_private(options.token_file.expanduser(), cluster.token)
+            if token_path is not None:
+                write_private(token_path, cluster.token)
             say(f"the cluster is ready at {cluster.url}; Ctrl-C ends it")
             say(f"export KUBECONFIG={path}")
             gc.collect()
@@ -71,11 +75,29 @@ def say(line: str) -> None:
     print(line, flush=True)  # noqa: T201
 
 
+def check_writable(path: Path) -> None:
+    """Raises OSError for a path that `write_private` could not write."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    descriptor, fresh = _fresh(path)
+    os.close(descriptor)
+    fresh.unlink()
+
+
 def write_private(path: Path, text: str) -> None:
-    """Writes a file that only its owner may read, all at once."""
+    """Writes a file that only its owner may read, all at once or not at all."""
+    descriptor, fresh = _fresh(path)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        os.replace(fresh, path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+
+
+def _fresh(path: Path) -> tuple[int, Path]:
+    """A new file beside `path`, open."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    os.replace(fresh, path)
+    return os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), fresh

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from kubelet_lite.cli.up import write_private
+
 COMMAND = [sys.executable, "-m", "kubelet_lite.cli.main", "up", "--runtime", "fake"]
 
 
@@ -24,7 +26,32 @@ def test_a_port_that_is_taken_is_said_at_once(tmp_path):
     (line,) = done.stderr.splitlines()
     assert re.fullmatch(rf"kubelet-lite: .*address already in use.* \(--port: {port} is taken; 0 takes a free one\)", line), line
     assert not done.stdout
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.rglob("*")] == [".kube"]
+
+
+def test_a_service_range_that_is_too_small_is_refused(tmp_path):
+    done = run(tmp_path, "--port", "0", "--service-cidr", "10.96.0.0/31")
+    assert done.returncode == 1
+    assert re.fullmatch("kubelet-lite: service_cidr='10.96.0.0/31' has 2 addresses: .*\n", done.stderr), done.stderr
+
+
+@pytest.mark.parametrize("option", ["--kubeconfig", "--token-file"])
+def test_a_file_that_cannot_be_written_is_found_before_the_start(tmp_path, option):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    for name, problem in (("folder", "Is a directory"), ("file/x", "File exists|Not a directory")):
+        done = run(tmp_path, "--port", "0", option, str(tmp_path / name))
+        assert done.returncode == 1
+        assert re.fullmatch(f"kubelet-lite: .*({problem}): '.*'\n", done.stderr), done.stderr
+        assert not done.stdout
+    assert not [path for path in tmp_path.rglob("*") if path.name not in ("folder", "file", ".kube")]
+
+
+def test_a_private_file_that_cannot_take_its_place_leaves_nothing(tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_private(tmp_path / "folder", "secret")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -42,4 +69,4 @@ def test_a_signal_ends_a_start_under_way(tmp_path, number):
     assert "the cluster is ready" not in out
     assert out.endswith("ended before the cluster was ready\n")
     assert not err
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == [".kube"]
