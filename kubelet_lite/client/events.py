@@ -52,6 +52,7 @@ class _Pending(msgspec.Struct, frozen=True):
     message: str
     action: str
     time: float
+    related: ObjectReference | None = None
 
 
 class _Bucket(msgspec.Struct):
@@ -86,12 +87,15 @@ class EventRecorder:
         self._buckets: collections.OrderedDict[str, _Bucket] = collections.OrderedDict()
         self.dropped = 0
 
-    def record(self, about: Any, type: EventType, reason: str, message: str, *, action: str = "", field_path: str = "") -> None:
-        """Queues one event; `about` is an object or an ObjectReference."""
+    def record(
+        self, about: Any, type: EventType, reason: str, message: str, *, action: str = "", field_path: str = "", related: Any = None,
+    ) -> None:
+        """Queues one event; `about`, and `related` to it, are objects or ObjectReferences."""
         if len(self._pending) >= LONGEST_QUEUE:
             self.dropped += 1
             return
-        self._pending.append(_Pending(reference_to(about, field_path), type, reason, message, action, self._environment.now()))
+        other = reference_to(related) if related is not None else None
+        self._pending.append(_Pending(reference_to(about, field_path), type, reason, message, action, self._environment.now(), other))
         self._wake.set()
 
     async def run(self) -> None:
@@ -140,7 +144,7 @@ class EventRecorder:
             return Event(
                 metadata=metadata, involvedObject=about, type=pending.type, reason=pending.reason, message=message, action=pending.action,
                 eventTime=timestamps.format_micro_time(pending.time), reportingComponent=self._component,
-                reportingInstance=f"{self._component}-{self._host or 'kubelet-lite'}",
+                reportingInstance=f"{self._component}-{self._host or 'kubelet-lite'}", related=pending.related,
             )
         return Event(
             metadata=metadata, involvedObject=about, type=pending.type, reason=pending.reason, message=message, count=1,

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import collections
 import random
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -90,6 +91,10 @@ class Decisions:
         self._judged: collections.OrderedDict[bytes, Judged] = collections.OrderedDict()
         self._preemption = Preemption(surroundings or Given())
         self.nominations = Nominations()
+
+    def needs(self, pod: PodInfo) -> Sequence[type[Any]]:
+        """The kinds of objects that must be known to decide for the pod."""
+        return [*self._profile.needs(pod, self._nodes), *self._preemption.needs(pod, self._nodes)]
 
     def decide(self, pod: PodInfo, rng: random.Random) -> Placement | Unschedulable:
         """`rng` breaks ties."""

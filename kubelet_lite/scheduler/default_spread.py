@@ -5,7 +5,7 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constrai
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from kubelet_lite.api import selectors
 from kubelet_lite.api.apps_v1 import ReplicaSet, StatefulSet
@@ -31,6 +31,13 @@ class DefaultSpread:
         self._services: dict[str, list[Selector]] = {}
         self._services_as_of = -1
         self._found: dict[object, Sequence[Spread]] = {}
+
+    def needs(self, pod: Pod) -> Sequence[type[Any]]:
+        """Only pods with labels can be selected."""
+        owner = owner_of(pod) if pod.metadata.ownerReferences else None
+        if not pod.metadata.labels:
+            return ()
+        return (Service,) if owner is None else (Service, OWNERS[owner.apiVersion, owner.kind])
 
     def spreads(self, pod: Pod) -> Sequence[Spread]:
         """None of them where nothing selects the pod."""

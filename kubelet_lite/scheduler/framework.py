@@ -5,7 +5,7 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/scheduling-framework/
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 import numpy as np
@@ -68,7 +68,8 @@ class Filter(Protocol):
 
 
 class Score(Protocol):
-    """`column` gives the score (0 to 100) of each of `rows`; None where the plug-in has nothing to say of this pod."""
+    """`column` gives the score (0 to 100) of each of `rows`: a single number where all are alike, None where the plug-in has nothing to
+    say of this pod."""
 
     name: str
     weight: int
@@ -76,6 +77,14 @@ class Score(Protocol):
     """Whether a node's score depends on which other nodes are `rows`; otherwise on its own data and pods alone, as with filters."""
 
     def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column | None: ...
+
+
+class Needs(Protocol):
+    """A plug-in that looks beyond nodes and pods."""
+
+    def needs(self, pod: PodInfo, nodes: NodeTable) -> Sequence[type[Any]]:
+        """The kinds of objects that it must know to judge this pod."""
+        ...
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -87,6 +96,11 @@ class Profile(msgspec.Struct, frozen=True):
     gates: tuple[Gate, ...] = ()
     wide_filters: tuple[Filter, ...] = ()
     """They come after `filters`."""
+    needy: tuple[Needs, ...] = ()
+
+    def needs(self, pod: PodInfo, nodes: NodeTable) -> Sequence[type[Any]]:
+        """The kinds that must be known to decide for this pod."""
+        return [kind for plugin in self.needy for kind in plugin.needs(pod, nodes)]
 
 
 def normalised(scores: Column, *, reverse: bool = False) -> Column:

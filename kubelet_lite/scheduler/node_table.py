@@ -24,6 +24,8 @@ Rows = NDArray[np.intp]
 FIRST_CAPACITY: Final = 64
 MAX_KEPT_CHANGES: Final = 4096
 """Rows remembered as changed: who looks more rarely than that looks at the whole table."""
+FEW_CHANGES: Final = 256
+"""Up to here Python's own sorting is the faster."""
 BASE_RESOURCES: Final = ("cpu", "memory", "ephemeral-storage")
 
 
@@ -77,6 +79,8 @@ class NodeTable:
         self.generation = 0
         self._labels: dict[str, LabelColumn] = {}
         self._labels_as_of = 0
+        self.lowest_priority = 0
+        """Of all pods that ever were placed."""
         self._changed_rows: list[int] = []
         self._supposing = False
         self._forgotten_changes = 0
@@ -93,7 +97,8 @@ class NodeTable:
         """The rows on which pods came or went since `changes` was read; None when that is too long ago."""
         if changes < self._forgotten_changes:
             return None
-        return np.unique(np.array(self._changed_rows[changes - self._forgotten_changes:], np.intp))
+        rows = self._changed_rows[changes - self._forgotten_changes:]
+        return np.array(sorted(set(rows)), np.intp) if len(rows) <= FEW_CHANGES else np.unique(np.array(rows, np.intp))
 
     @property
     def width(self) -> int:
@@ -214,6 +219,16 @@ class NodeTable:
         self._placed[key] = Placed(info, row)
         self._on[row][key] = info
         self._count(info, row, 1)
+        if info.priority < self.lowest_priority:
+            self.lowest_priority = info.priority
+
+    def refresh(self, info: PodInfo) -> None:
+        """Takes over news of a placed pod that change nothing in what it counts for."""
+        placed = self._placed[info.key]
+        self._placed[info.key] = Placed(info, placed.row)
+        self._on[placed.row][info.key] = info
+        if info.volumes:
+            self.with_volumes[placed.row][info.key] = info
 
     def remove(self, key: tuple[str, str]) -> bool:
         """Stops counting a pod; whether it was counted."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -57,6 +57,11 @@ NOT_TRIED: Final = Attempt()
 class Preemption:
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
+
+    def needs(self, pod: PodInfo, nodes: NodeTable) -> Sequence[type[Any]]:
+        """Budgets, for a pod that could displace others."""
+        displaces = pod.priority > nodes.lowest_priority and pod.pod.spec.preemptionPolicy != "Never"
+        return (PodDisruptionBudget,) if displaces else ()
 
     def attempt(
         self, nodes: NodeTable, pod: PodInfo, profile: Profile, refusals: Refusals, promised: Promised, rng: random.Random,

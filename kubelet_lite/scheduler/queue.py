@@ -6,7 +6,9 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/scheduling-framework/#qu
 """
 from __future__ import annotations
 
+import collections
 import heapq
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -52,6 +54,8 @@ class SchedulingQueue:
         self._backoff: dict[Key, Waiting] = {}
         self._backoff_heap: list[tuple[float, int, Key]] = []
         self._unschedulable: dict[Key, Waiting] = {}  # in order of failed_at, since each failure appends
+        self._refusing: collections.Counter[str] = collections.Counter()
+        """Plug-in → how many unschedulable pods it refused; "": those that wait for anything."""
 
     def __len__(self) -> int:
         return len(self._active) + len(self._backoff) + len(self._unschedulable)
@@ -101,6 +105,7 @@ class SchedulingQueue:
         waiting.failed_at = now
         waiting.plugins = plugins
         self._unschedulable[waiting.info.key] = waiting
+        self._refusing.update(plugins or ("",))
 
     def retry(self, waiting: Waiting, now: float) -> None:
         """Puts a popped pod back after an error: it waits out its back-off only."""
@@ -108,11 +113,26 @@ class SchedulingQueue:
         waiting.failed_at = now
         self._back_off(waiting)
 
-    def cluster_changed(self, now: float, helps: frozenset[str]) -> int:
-        """Something changed that could make the plug-ins `helps` decide otherwise; how many pods it woke."""
-        woken = [w for w in self._unschedulable.values() if not w.plugins or w.plugins & helps]
+    def put_back(self, waiting: Waiting) -> None:
+        """Puts a popped pod back that was not tried."""
+        self._activate(waiting)
+
+    def wake(self, key: Key) -> None:
+        """Tries a pod again at once, whatever it waits for."""
+        waiting = self._backoff.pop(key, None) or self._take_unschedulable(key)
+        if waiting is not None:
+            self._activate(waiting)
+
+    def cluster_changed(self, now: float, helps: frozenset[str], concerns: Callable[[PodInfo], bool] | None = None) -> int:
+        """Something changed that could make the plug-ins `helps` decide otherwise (for pods that it concerns); how many pods it woke."""
+        if not self._refusing[""] and not any(self._refusing[plugin] for plugin in helps):
+            return 0
+        woken = [
+            w for w in self._unschedulable.values()
+            if (not w.plugins or w.plugins & helps) and (concerns is None or concerns(w.info))
+        ]
         for waiting in woken:
-            del self._unschedulable[waiting.info.key]
+            self._take_unschedulable(waiting.info.key)
             if waiting.backoff_ends > now:
                 self._back_off(waiting)
             else:
@@ -135,7 +155,7 @@ class SchedulingQueue:
                 del self._backoff[key]
                 self._activate(waiting)
         while (longest := self._longest_unschedulable()) is not None and longest.failed_at + LONGEST_UNSCHEDULABLE_SECONDS <= now:
-            del self._unschedulable[longest.info.key]
+            self._take_unschedulable(longest.info.key)
             self._activate(longest)
 
     def _longest_unschedulable(self) -> Waiting | None:
@@ -150,4 +170,10 @@ class SchedulingQueue:
         heapq.heappush(self._backoff_heap, (waiting.backoff_ends, waiting.serial, waiting.info.key))
 
     def _take(self, key: Key) -> Waiting | None:
-        return self._active.pop(key, None) or self._backoff.pop(key, None) or self._unschedulable.pop(key, None)
+        return self._active.pop(key, None) or self._backoff.pop(key, None) or self._take_unschedulable(key)
+
+    def _take_unschedulable(self, key: Key) -> Waiting | None:
+        waiting = self._unschedulable.pop(key, None)
+        if waiting is not None:
+            self._refusing.subtract(waiting.plugins or ("",))
+        return waiting

@@ -49,7 +49,7 @@ def decide(scenario: dict[str, Any]) -> dict[str, Any]:
         total = np.zeros(rows.size, np.int64)
         for name, column in weighted_scores(nodes, pod, profile.scores, rows):
             total += column
-            for row, value in zip(rows, column, strict=True):
+            for row, value in zip(rows, np.broadcast_to(column, rows.shape), strict=True):
                 scores[nodes.name(int(row))][name] = int(value)
         answer["scores"] = scores
         answer["totals"] = {nodes.name(int(row)): int(value) for row, value in zip(rows, total, strict=True)}

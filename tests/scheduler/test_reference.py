@@ -94,7 +94,7 @@ def test_the_columns_equal_a_plain_look_at_each_node(
     if not rows.size:
         return
     names = [table.name(int(row)) for row in rows]
-    scores = dict(weighted_scores(table, wanted, profile.scores, rows))
+    scores = {name: np.broadcast_to(column, rows.shape) for name, column in weighted_scores(table, wanted, profile.scores, rows)}
     assert scores["NodeResourcesFit"].tolist() == [plain[name].least_allocated(pod) for name in names]
     counts = [plain[name].intolerable(pod) for name in names]
     most = max(counts)

@@ -24,12 +24,13 @@ def default_profile(surroundings: Surroundings | None = None) -> Profile:
     around = surroundings or Given()
     node_affinity, taint_toleration, resources_fit = NodeAffinity(), TaintToleration(), NodeResourcesFit()
     topology_spread, pod_affinity = PodTopologySpread(around), InterPodAffinity(around)
-    restrictions, binding, zone = VolumeRestrictions(around), VolumeBinding(around), VolumeZone(around)
+    restrictions, limits, binding, zone = VolumeRestrictions(around), NodeVolumeLimits(around), VolumeBinding(around), VolumeZone(around)
     return Profile(
+        needy=(limits, binding, topology_spread, pod_affinity),
         gates=(node_affinity, restrictions, binding, zone),
         pre_filters=(node_affinity,),
         filters=(NodeUnschedulable(), NodeName(), taint_toleration, node_affinity, NodePorts(), resources_fit),
-        wide_filters=(restrictions, NodeVolumeLimits(around), binding, zone, topology_spread, pod_affinity),
+        wide_filters=(restrictions, limits, binding, zone, topology_spread, pod_affinity),
         scores=(
             taint_toleration, node_affinity, resources_fit, topology_spread, pod_affinity, NodeResourcesBalancedAllocation(), ImageLocality(),
         ),

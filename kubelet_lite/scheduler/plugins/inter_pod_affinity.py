@@ -4,7 +4,8 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#inter-p
 """
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,12 @@ class InterPodAffinity:
         self._surroundings = surroundings
         self._namespaces: dict[Selector, tuple[str, ...]] = {}
         self._namespaces_as_of = -1
+
+    def needs(self, pod: PodInfo, nodes: NodeTable) -> Sequence[type[Any]]:
+        """Labels of namespaces matter where some term asks for them."""
+        own = pod.affinity is not None and any(term.namespace_selector.requirements for term in pod.affinity.every)
+        others = nodes.tallies.forbidding.asks_for_namespace_labels or nodes.tallies.preferring.asks_for_namespace_labels
+        return (Namespace,) if own or others else ()
 
     # Filter
 

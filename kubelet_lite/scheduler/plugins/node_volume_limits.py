@@ -1,7 +1,7 @@
 """NodeVolumeLimits: a CSI driver attaches only so many volumes to a node."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -32,6 +32,9 @@ class NodeVolumeLimits:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
+
+    def needs(self, pod: PodInfo, nodes: NodeTable) -> Sequence[type[Any]]:
+        return (PersistentVolumeClaim, PersistentVolume, StorageClass, CSINode, VolumeAttachment) if pod.volumes else ()
 
     def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
         return bool(pod.volumes) and bool(self._surroundings.list(CSINode))

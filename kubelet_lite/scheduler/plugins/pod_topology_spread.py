@@ -6,7 +6,7 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constrai
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -46,6 +46,9 @@ class PodTopologySpread:
         self._defaults = default_spread.DefaultSpread(surroundings)
         self._generation = -1
         self._domains: dict[object, Domains] = {}
+
+    def needs(self, pod: PodInfo, nodes: NodeTable) -> Sequence[type[Any]]:
+        return () if pod.spreads else self._defaults.needs(pod.pod)
 
     # Filter
 

@@ -40,7 +40,7 @@ class TaintToleration:
             for taints in nodes.taint_sets
         ]
         if not any(counts):
-            return np.full(rows.size, MAX_NODE_SCORE, np.int64)
+            return np.array(MAX_NODE_SCORE, np.int64)
         return normalised(np.array(counts, np.int64)[nodes.taint_set[rows]], reverse=True)
 
 

@@ -5,7 +5,7 @@ https://kubernetes.io/docs/concepts/storage/storage-classes/#volume-binding-mode
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -23,6 +23,7 @@ UNREACHABLE: Final = "node(s) didn't match PersistentVolume's node affinity"
 NONE_TO_BIND: Final = "node(s) didn't find available persistent volumes to bind"
 NO_SPACE: Final = "node(s) did not have enough free storage"
 GONE: Final = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)"
+KINDS: Final = (PersistentVolumeClaim, PersistentVolume, StorageClass, CSIDriver, CSIStorageCapacity)
 REASONS: Final = (UNREACHABLE, NONE_TO_BIND, NO_SPACE, GONE)
 
 
@@ -33,11 +34,17 @@ class Choice(msgspec.Struct, frozen=True):
     provision: tuple[PersistentVolumeClaim, ...]
 
 
+NOTHING_TO_BIND: Final = Choice((), ())
+
+
 class VolumeBinding:
     name = "VolumeBinding"
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
+
+    def needs(self, pod: PodInfo, nodes: NodeTable) -> Sequence[type[Any]]:
+        return KINDS if pod.volumes else ()
 
     # Gate
 
