@@ -9,8 +9,6 @@ Nothing listens on a port unless its pods, their Services or `serve=True` ask fo
 from __future__ import annotations
 
 import ipaddress
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -227,9 +225,11 @@ class Cluster:
     async def _start_kubelets(self, network: Network) -> Sequence[tuple[str, anyio.Event]]:
         from kubelet_lite.kubelet import node_status
         from kubelet_lite.kubelet.kubelet import Kubelet
+        from kubelet_lite.runtimes.folders import Folder
 
-        folder = Path(tempfile.mkdtemp(prefix="kubelet-lite-"))
-        self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        whole = Folder()
+        self._stack.callback(whole.remove)
+        folder = whole.path
         machine = node_status.FAKE_MACHINE if self._runtime == "fake" else node_status.this_machine()
         for number in range(1, self._nodes + 1):
             name = f"node-{number}"

@@ -18,6 +18,7 @@ import anyio
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.actors.logs import get_logger
 from kubelet_lite.api.core_v1 import Container, Pod
+from kubelet_lite.runtimes import folders
 from kubelet_lite.runtimes.base import (
     ContainerSpec,
     ContainerState,
@@ -96,6 +97,9 @@ class ProcessRuntime(Runtime):
         ended = processes.end_orphans()
         if ended:
             _log.info("orphans_ended", processes=ended)
+        removed = folders.remove_abandoned()
+        if removed:
+            _log.info("abandoned_folders_removed", folders=removed)
         self._folder.mkdir(parents=True, exist_ok=True)
 
     async def close(self) -> None:
