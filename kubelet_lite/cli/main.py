@@ -28,20 +28,20 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="kubelet-lite", description="A whole Kubernetes in one Python process.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("version", help="print the versions of kubelet-lite and of the Kubernetes that it stands for")
-    up = commands.add_parser("up", help="run a cluster in the foreground until Ctrl-C", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    up.add_argument("--nodes", type=_count, default=1, metavar="N", help="how many nodes")
-    up.add_argument("--runtime", choices=("fake", "subprocess"), default="subprocess", help="pods as real processes, or as pretended ones")
-    up.add_argument("--port", type=_port, default=6443, metavar="PORT", help="of the API server on 127.0.0.1; 0: a free one")
+    up = commands.add_parser("up", help="run a cluster in the foreground until Ctrl-C")
+    up.add_argument("--nodes", type=_count, default=1, metavar="N", help="how many nodes (default: %(default)s)")
+    up.add_argument("--runtime", choices=("fake", "subprocess"), default="subprocess", help="pods as real processes, or as pretended ones (default: %(default)s)")
+    up.add_argument("--port", type=_port, default=6443, metavar="PORT", help="of the API server on 127.0.0.1; 0: a free one (default: %(default)s)")
     up.add_argument("--service-cidr", default="", metavar="CIDR", help="where Services get their addresses (default: the network's own range)")
     up.add_argument(
         "--image", action="append", default=[], type=_image, metavar="NAME=COMMAND",
         help="what stands for an image: its entrypoint, or nothing for this machine's own programs; may be given again",
     )
-    up.add_argument("--components", type=_components, default=PARTS, metavar="PART,...", help=f"which parts to start, of {', '.join(PARTS)}")
-    up.add_argument("--network", choices=("auto", "loopback"), default="auto", help="the pod network")
-    up.add_argument("--isolation", choices=("auto", "host"), default="auto", help="how processes are kept apart")
-    up.add_argument("--kubeconfig", type=Path, default=Path(DEFAULT_KUBECONFIG), metavar="PATH", help="where to write the kubeconfig")
-    up.add_argument("--token-file", type=Path, default=None, metavar="PATH", help="where to write the admin's bearer token")
+    up.add_argument("--components", type=_components, default=PARTS, metavar="PART,...", help=f"which parts to start, of {', '.join(PARTS)} (default: all)")
+    up.add_argument("--network", choices=("auto", "loopback"), default="auto", help="the pod network (default: %(default)s)")
+    up.add_argument("--isolation", choices=("auto", "host"), default="auto", help="how processes are kept apart (default: %(default)s)")
+    up.add_argument("--kubeconfig", type=Path, default=Path(DEFAULT_KUBECONFIG), metavar="PATH", help="where to write the kubeconfig (default: %(default)s)")
+    up.add_argument("--token-file", type=Path, default=None, metavar="PATH", help="where to write the admin's bearer token (default: nowhere)")
     return parser
 
 

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from kubelet_lite.cli.main import main
 from kubelet_lite.cli.up import write_private
 
 COMMAND = [sys.executable, "-m", "kubelet_lite.cli.main", "up", "--runtime", "fake"]
@@ -16,6 +17,14 @@ COMMAND = [sys.executable, "-m", "kubelet_lite.cli.main", "up", "--runtime", "fa
 def run(folder, *arguments):
     environment = {**os.environ, "HOME": str(folder), "TMPDIR": str(folder)}
     return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, env=environment, timeout=60)
+
+
+def test_the_help_names_defaults_as_a_user_would_say_them(capsys):
+    with pytest.raises(SystemExit):
+        main(["up", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    defaults = re.findall(r"\(default: (.*?)\)", text)
+    assert defaults == ["1", "subprocess", "6443", "the network's own range", "all", "auto", "auto", "~/.kube/kubelet-lite.config", "nowhere"]
 
 
 def test_a_port_that_is_taken_is_said_at_once(tmp_path):
