@@ -4,9 +4,9 @@ What is shared is found again by identity, so what was computed of it (checks, d
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import wraps
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -45,6 +45,29 @@ class Shares:
             self._old, self._young = self._young, {}
         self._young[key] = found
         return found
+
+
+class Recurring(Generic[T]):
+    """What was worked out for keys that come again, `size` at most. A key that came once is known by its hash alone: most never return."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._values: dict[Hashable, T] = {}
+        self._seen: dict[int, None] = {}
+
+    def get(self, key: Hashable) -> T | None:
+        return self._values.get(key)
+
+    def add(self, key: Hashable, value: T) -> None:
+        code = hash(key)
+        if code in self._seen:
+            if len(self._values) >= self._size:
+                self._values.clear()
+            self._values[key] = value
+        else:
+            if len(self._seen) >= 4 * self._size:
+                self._seen.clear()
+            self._seen[code] = None
 
 
 def by_identity(size: int) -> Callable[[Callable[[Any], T]], Callable[[Any], T]]:

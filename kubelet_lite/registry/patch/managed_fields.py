@@ -21,12 +21,15 @@ from kubelet_lite.registry.patch.field_set import EMPTY, FieldSet, fields, of, p
 from kubelet_lite.registry.patch.reset_fields import ignored
 from kubelet_lite.registry.patch.schema import Node, node_of, unstructured_node
 from kubelet_lite.registry.patch.shape import change_of, shape_of
+from kubelet_lite.registry.sharing import Recurring
 
 MAX_UPDATE_MANAGERS: Final = 10
 """Entries of managers that update; the oldest beyond are merged into one."""
 OLD_UPDATES: Final = "ancient-changes"
 MAX_SHAPES: Final = 4096
 """Shapes of created objects whose sets are remembered."""
+MAX_STEPS: Final = 16_384
+"""Changes whose steps are remembered. The lease of every node has its own: its set names the node's UID."""
 
 Entries = tuple[ManagedFieldsEntry, ...]
 Convert = Callable[[Any, str], Any]
@@ -120,7 +123,7 @@ def _entry_order(entry: ManagedFieldsEntry) -> Any:
     return entry.operation, entry.time or "", entry.manager, entry.apiVersion, entry.subresource
 
 
-_STEPS: dict[Any, Steps] = {}
+_STEPS: Final[Recurring[Steps]] = Recurring(MAX_STEPS)
 
 
 def _remembered_steps(live: Any, new: Any, mine: ManagerKey, stored: Entries, resource: Resource) -> Steps | None:
@@ -139,9 +142,7 @@ def _remembered_steps(live: Any, new: Any, mine: ManagerKey, stored: Entries, re
     known = _STEPS.get(key)
     if known is None:
         known = _steps(live, new, mine, stored, resource, None)
-        if len(_STEPS) >= MAX_SHAPES:
-            _STEPS.clear()
-        _STEPS[key] = known
+        _STEPS.add(key, known)
     return known
 
 
