@@ -73,6 +73,10 @@ class ContainerSpec(msgspec.Struct, frozen=True, kw_only=True):
     args: tuple[str, ...] = ()
     working_directory: str = ""
     environment: Mapping[str, str] = msgspec.field(default_factory=dict)
+    hostname: str = ""
+    """The pod's hostname; "" leaves it to the runtime."""
+    pod_address: str = ""
+    """The pod's address; "" stands for the sandbox's own."""
     mounts: tuple[Mount, ...] = ()
     stdin: bool = False
     tty: bool = False

@@ -37,6 +37,7 @@ VOLUME_REFRESH_SECONDS: Final = 60.0
 """How often the files of ConfigMaps and Secrets follow their objects."""
 REMARK_SECONDS: Final = 3.0
 """After a container's start its runtime is asked for remarks: time enough for a server to begin to listen."""
+MAX_HOSTNAME: Final = 63
 FORCED_GRACE_SECONDS: Final = 1
 """What a container gets whose pod was deleted by force."""
 _log = logs.get_logger()
@@ -246,7 +247,8 @@ class PodWorker:
     async def _run_sandbox(self, pod: Pod, action: actions.RunSandbox) -> None:
         meta = pod.metadata
         spec = SandboxSpec(
-            namespace=meta.namespace, name=meta.name, uid=self._uid, attempt=action.attempt, hostname=pod.spec.hostname or meta.name,
+            namespace=meta.namespace, name=meta.name, uid=self._uid, attempt=action.attempt,
+            hostname=hostname_of(pod, self._kubelet.node_name),
             host_network=bool(pod.spec.hostNetwork), pod=pod,
         )
         try:
@@ -384,7 +386,8 @@ class PodWorker:
             name=container.name, image=container.image, image_id=image_id, attempt=attempt,
             command=tuple(expand(word, variables) for word in container.command),
             args=tuple(expand(word, variables) for word in container.args), working_directory=container.workingDir,
-            environment=variables, mounts=volumes.mounts(container, self._volume_paths, variables) if self._kubelet.runtime.has_files else (),
+            environment=variables, hostname=hostname_of(pod, self._kubelet.node_name), pod_address=pod.status.podIP,
+            mounts=volumes.mounts(container, self._volume_paths, variables) if self._kubelet.runtime.has_files else (),
             stop_signal=(container.lifecycle.stopSignal or "") if container.lifecycle is not None else "",
             run_as_user=user, run_as_group=group,
             supplemental_groups=pod.spec.securityContext.supplementalGroups if pod.spec.securityContext is not None else (),
@@ -494,6 +497,15 @@ def _difference(old: PodStatus, new: PodStatus) -> dict[str, Any]:
             {**dict.fromkeys(known.get(c["type"], ())), **c} for c in after.get("conditions", ()) if known.get(c["type"]) != c
         ]
     return change
+
+
+def hostname_of(pod: Pod, node_name: str) -> str:
+    """What the pod's containers see as their HOSTNAME; on the host's network that is the node's name."""
+    if pod.spec.hostnameOverride:
+        return pod.spec.hostnameOverride
+    if pod.spec.hostNetwork:
+        return node_name
+    return (pod.spec.hostname or pod.metadata.name)[:MAX_HOSTNAME].rstrip("-.")
 
 
 def _identity(pod: Pod, container: Container) -> tuple[int | None, int | None]:

@@ -329,9 +329,10 @@ class ProcessRuntime(Runtime):
 
     def _variables(self, container: _Container) -> Mapping[str, str]:
         own = container.spec.environment
-        address = {ADDRESS_VARIABLE: container.sandbox.addresses[0]} if container.sandbox.addresses else {}
+        pod_address = container.spec.pod_address or next(iter(container.sandbox.addresses), "")
+        address = {ADDRESS_VARIABLE: pod_address} if pod_address else {}
         return {
-            "PATH": DEFAULT_PATH, "HOSTNAME": container.sandbox.name, "HOME": str(container.root), **address, **own,
+            "PATH": DEFAULT_PATH, "HOSTNAME": container.spec.hostname or container.sandbox.name, "HOME": str(container.root), **address, **own,
             ROOT_VARIABLE: str(container.root), processes.OWNER_VARIABLE: processes.owner(),
         }
 

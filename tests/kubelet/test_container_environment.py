@@ -23,6 +23,7 @@ from kubelet_lite.api.core_v1 import (
 )
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.kubelet.container_environment import ConfigError, Sources, environment, expand
+from kubelet_lite.kubelet.pod_worker import hostname_of
 
 MAPS = {"m": ConfigMap(data={"a": "1", "b": "2"})}
 SECRETS = {"s": Secret(data={"k": b"hush"})}
@@ -82,6 +83,17 @@ def test_what_is_missing_is_said_in_kubernetes_words(source, message):
 def test_what_is_missing_and_optional_is_left_out():
     source = ConfigMapKeySelector(name="no", key="a", optional=True)
     assert "X" not in made(EnvVar(name="X", valueFrom=EnvVarSource(configMapKeyRef=source)))
+
+
+@pytest.mark.parametrize(
+    ("spec", "hostname"),
+    [
+        (PodSpec(), "p"), (PodSpec(hostname="h"), "h"), (PodSpec(hostname="h", hostNetwork=True), "n"),
+        (PodSpec(hostname="h", hostnameOverride="o"), "o"),
+    ],
+)
+def test_the_hostname_of_a_pod(spec, hostname):
+    assert hostname_of(Pod(metadata=ObjectMeta(name="p"), spec=spec), "n") == hostname
 
 
 @given(st.text(alphabet="ab$()", max_size=12))

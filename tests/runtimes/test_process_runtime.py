@@ -75,6 +75,12 @@ async def test_output_exit_code_and_environment(runtime):
     assert sorted(await log_of(runtime, container)) == [[b"stderr", b"F", b"oops"], [b"stdout", b"F", b"x y"]]
 
 
+async def test_the_pods_address_and_hostname_stand_in_the_environment(runtime):
+    own = await run(runtime, "sh", "-c", "echo $POD_IP $HOSTNAME", pod_address="10.0.0.7", hostname="web-0")
+    await Changes(runtime).until_exited(own)
+    assert [text for _, _, text in await log_of(runtime, own)] == [b"10.0.0.7 web-0"]
+
+
 async def test_a_following_reader_gets_every_line_and_ends_with_the_process(runtime):
     container = await run(runtime, "sh", "-c", "for i in 1 2 3; do echo $i; sleep 0.05; done; printf rest")
     with anyio.fail_after(20):
