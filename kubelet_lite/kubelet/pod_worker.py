@@ -72,6 +72,8 @@ class PodWorker:
         self.memory = PodMemory(started_at=kubelet.environment.now())
         self._uid = pod.metadata.uid
         self._admitted = False
+        self._ephemeral = len(pod.spec.ephemeralContainers)
+        self._refused: frozenset[str] = frozenset()
         self._busy = False
         self._again = False
         self._finished = False
@@ -116,6 +118,9 @@ class PodWorker:
         state = await kubelet.runtime.state(self._uid)
         if not self._admitted:
             self._admit(state)
+        elif len(self.pod.spec.ephemeralContainers) != self._ephemeral:
+            self._ephemeral = len(self.pod.spec.ephemeralContainers)
+            self._say_refusals()
         pod = self._acting_pod()
         status = pod_status(pod, state, self.memory, node_address=kubelet.node_address, now=now)
         if write_first:
@@ -139,19 +144,27 @@ class PodWorker:
     def _admit(self, state: PodState) -> None:
         self._admitted = True
         pod = self.pod
+        self._ephemeral = len(pod.spec.ephemeralContainers)
         if pod.status.startTime:
             self.memory = self.with_memory(started_at=timestamps.parse_time(pod.status.startTime))
         if pod.status.phase in TERMINAL:
             self.memory = self.with_memory(was_over=True)
         if state.sandboxes or pod.status.startTime or pod.metadata.deletionTimestamp is not None or pod.status.phase in TERMINAL:
+            self._refused = frozenset(self._kubelet.runtime.refusals(pod))
             return
         ending = rejection(pod, self._kubelet.node, self._kubelet.other_pods(self._uid))
         if ending is not None:
             self.memory = self.with_memory(ending=ending, rejected=True)
             self.record("Warning", ending.reason, ending.message)
             return
-        for sentence in self._kubelet.runtime.refusals(pod):
-            self.record("Warning", "NotEnforced", sentence)
+        self._say_refusals()
+
+    def _say_refusals(self) -> None:
+        """Each once; ephemeral containers come later than the pod."""
+        for sentence in self._kubelet.runtime.refusals(self.pod):
+            if sentence not in self._refused:
+                self._refused |= {sentence}
+                self.record("Warning", "NotEnforced", sentence)
 
     def _acting_pod(self) -> Pod:
         """The pod; one that is gone from the API counts as deleted by force."""

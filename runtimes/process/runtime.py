@@ -120,6 +120,8 @@ class ProcessRuntime(Runtime):
         for container in (*pod.spec.initContainers, *pod.spec.containers):
             for sentence in _refused(pod, container):
                 found[sentence] = None
+        for sentence in _refused_of_pod(pod):
+            found[sentence] = None
         if pod.spec.hostUsers is False:
             found["hostUsers: processes of the machine have no user namespace of their own"] = None
         return tuple(found)
@@ -424,10 +426,37 @@ def _refused(pod: Pod, container: Container) -> Sequence[str]:
         found.append(f"{where}: readOnlyRootFilesystem is not enforced on a process of the machine")
     if security is not None and security.capabilities is not None and (security.capabilities.add or security.capabilities.drop):
         found.append(f"{where}: capabilities are not changed on a process of the machine")
+    if security is not None and security.privileged:
+        found.append(f"{where}: privileged gives a process of the machine no further rights")
+    for port in container.ports:
+        if port.hostPort and not pod.spec.hostNetwork:
+            found.append(f"{where}: hostPort {port.hostPort} is not opened on the node's address")
     if container.tty or container.stdin:
         found.append(f"{where}: tty and stdin are not offered yet")
     if any(mount.readOnly and mount.name in writable for mount in container.volumeMounts):
         found.append(f"{where}: readOnly of volumeMounts is not enforced on a process of the machine")
+    return found
+
+
+def _refused_of_pod(pod: Pod) -> Sequence[str]:
+    spec, found = pod.spec, []
+    if spec.securityContext is not None and spec.securityContext.fsGroup is not None:
+        found.append("securityContext.fsGroup: the group of volumes' files is not changed")
+    if spec.subdomain:
+        found.append("subdomain: processes of the machine use the machine's name resolution, which does not know the pod")
+    if spec.setHostnameAsFQDN:
+        found.append("setHostnameAsFQDN: HOSTNAME stays the short name")
+    if spec.hostAliases:
+        found.append("hostAliases: processes of the machine share its /etc/hosts")
+    if spec.dnsConfig is not None:
+        found.append("dnsConfig: processes of the machine share its /etc/resolv.conf")
+    for volume in spec.volumes:
+        if volume.emptyDir is not None and volume.emptyDir.medium:
+            found.append(f"volume {volume.name}: emptyDir.medium {volume.emptyDir.medium} is not offered, the files lie on the machine's disk")
+        if volume.emptyDir is not None and volume.emptyDir.sizeLimit:
+            found.append(f"volume {volume.name}: emptyDir.sizeLimit is not enforced on a folder of the machine")
+    for container in spec.ephemeralContainers:
+        found.append(f"ephemeral container {container.name}: ephemeral containers are not started yet")
     return found
 
 

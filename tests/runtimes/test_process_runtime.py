@@ -8,7 +8,19 @@ import anyio
 import pytest
 
 from kubelet_lite.actors.environment import Environment
-from kubelet_lite.api.core_v1 import Pod
+from kubelet_lite.api.core_v1 import (
+    Container,
+    ContainerPort,
+    EmptyDirVolumeSource,
+    EphemeralContainer,
+    HostAlias,
+    Pod,
+    PodDNSConfig,
+    PodSecurityContext,
+    PodSpec,
+    SecurityContext,
+    Volume,
+)
 from kubelet_lite.runtimes.base import ContainerSpec, Mount, RuntimeFailure, SandboxSpec
 from kubelet_lite.runtimes.images import ImageMap
 from kubelet_lite.runtimes.network.loopback import LoopbackNetwork
@@ -79,6 +91,25 @@ async def test_the_pods_address_and_hostname_stand_in_the_environment(runtime):
     own = await run(runtime, "sh", "-c", "echo $POD_IP $HOSTNAME", pod_address="10.0.0.7", hostname="web-0")
     await Changes(runtime).until_exited(own)
     assert [text for _, _, text in await log_of(runtime, own)] == [b"10.0.0.7 web-0"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        (PodSpec(containers=(Container(name="c", ports=(ContainerPort(containerPort=80, hostPort=8080),)),)), "hostPort 8080"),
+        (PodSpec(containers=(Container(name="c", securityContext=SecurityContext(privileged=True)),)), "privileged"),
+        (PodSpec(securityContext=PodSecurityContext(fsGroup=7)), "fsGroup"),
+        (PodSpec(subdomain="s"), "subdomain"),
+        (PodSpec(hostAliases=(HostAlias(ip="1.2.3.4"),)), "hostAliases"),
+        (PodSpec(dnsConfig=PodDNSConfig()), "dnsConfig"),
+        (PodSpec(volumes=(Volume(name="v", emptyDir=EmptyDirVolumeSource(medium="Memory")),)), "emptyDir.medium Memory"),
+        (PodSpec(volumes=(Volume(name="v", emptyDir=EmptyDirVolumeSource(sizeLimit="1Mi")),)), "emptyDir.sizeLimit"),
+        (PodSpec(ephemeralContainers=(EphemeralContainer(name="debug"),)), "ephemeral container debug"),
+    ],
+)
+async def test_what_host_isolation_cannot_do_is_said(runtime, spec, says):
+    (sentence,) = runtime.refusals(Pod(spec=spec))
+    assert says in sentence
 
 
 async def test_a_following_reader_gets_every_line_and_ends_with_the_process(runtime):
