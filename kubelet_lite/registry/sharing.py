@@ -69,6 +69,10 @@ class Recurring(Generic[T]):
                 self._seen.clear()
             self._seen[code] = None
 
+    def clear(self) -> None:
+        self._values.clear()
+        self._seen.clear()
+
 
 def by_identity(size: int) -> Callable[[Callable[[Any], T]], Callable[[Any], T]]:
     """Remembers the results of a pure function of one immutable value, by the value's identity; `size` at most."""
