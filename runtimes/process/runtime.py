@@ -223,7 +223,8 @@ class ProcessRuntime(Runtime):
             for reading, writing in outputs:
                 os.close(reading)
                 os.close(writing)
-            message = f"failed to start containerd task: {error.args[-1] if isinstance(error, OSError) and error.args else error}"
+            message = _needs_root(container.spec) if isinstance(error, PermissionError) else ""
+            message = message or f"failed to start containerd task: {error.args[-1] if isinstance(error, OSError) and error.args else error}"
             container.state, container.exit_code, container.reason, container.message = "exited", START_ERROR_EXIT_CODE, "StartError", message
             container.finished_at = self._environment.now()
             container.exited.set()
@@ -406,6 +407,17 @@ def _link(root: Path, container_path: str, host_path: str) -> None:
         path.rmdir()
     if not path.exists():
         path.symlink_to(host_path)
+
+
+def _needs_root(spec: ContainerSpec) -> str:
+    """Why a process without root's rights cannot start this container; "" where nothing of its identity is in the way."""
+    if os.geteuid() == 0:
+        return ""
+    if spec.run_as_user not in (None, os.geteuid()):
+        return f"changing to user {spec.run_as_user} needs root"
+    if spec.run_as_group not in (None, os.getegid()):
+        return f"changing to group {spec.run_as_group} needs root"
+    return "supplementalGroups need root" if spec.supplemental_groups else ""
 
 
 def _signal_number(name: str) -> int:

@@ -112,6 +112,17 @@ async def test_what_host_isolation_cannot_do_is_said(runtime, spec, says):
     assert says in sentence
 
 
+async def test_another_user_without_root_is_refused_with_the_reason(runtime, monkeypatch):
+    def refuse(*arguments, **more):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("os.chown", refuse)
+    with pytest.raises(RuntimeFailure) as failure:
+        await run(runtime, "true", run_as_user=65000)
+    assert failure.value.message == "changing to user 65000 needs root"
+
+
 async def test_a_following_reader_gets_every_line_and_ends_with_the_process(runtime):
     container = await run(runtime, "sh", "-c", "for i in 1 2 3; do echo $i; sleep 0.05; done; printf rest")
     with anyio.fail_after(20):
