@@ -41,7 +41,7 @@ def parse(name: str) -> Reference:
     """Raises RuntimeFailure("InvalidImageName") for what cannot be an image's name."""
     found = _REFERENCE.fullmatch(name)
     if found is None:
-        raise RuntimeFailure("InvalidImageName", f'Failed to apply default image tag "{name}": couldn\'t parse image name "{name}": invalid reference format')
+        raise RuntimeFailure("InvalidImageName", f'Failed to apply default image tag "{name}": couldn\'t parse image name "{name}": {_trouble(name)}')
     repository = found["repository"]
     first, slash, rest = repository.partition("/")
     if not slash or not ("." in first or ":" in first or first == "localhost" or first != first.lower()):
@@ -49,6 +49,16 @@ def parse(name: str) -> Reference:
     if first == DEFAULT_REGISTRY and "/" not in rest:
         rest = f"library/{rest}"
     return Reference(f"{first}/{rest}", found["tag"] or ("" if found["digest"] else DEFAULT_TAG), found["digest"] or "")
+
+
+def _trouble(name: str) -> str:
+    first, slash, rest = name.partition("/")
+    if not slash or not ("." in first or ":" in first or first == "localhost" or first != first.lower()):
+        rest = name if slash else f"library/{name}"
+    repository = rest.partition(":")[0]
+    if repository != repository.lower():
+        return f"invalid reference format: repository name ({repository}) must be lowercase"
+    return "invalid reference format"
 
 
 class ImageMap:

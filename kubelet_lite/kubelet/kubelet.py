@@ -303,8 +303,13 @@ class Kubelet(Actor):
         worker = self._workers.get(uid)
         statuses = (*worker.pod.status.initContainerStatuses, *worker.pod.status.containerStatuses) if worker is not None else ()
         waiting = next((s.state.waiting for s in statuses if s.name == container), None)
-        return waiting.reason if waiting is not None else "ContainerCreating"
+        reason = waiting.reason if waiting is not None else "ContainerCreating"
+        return IMAGE_TROUBLES.get(reason, reason)
 
+
+
+IMAGE_TROUBLES: Final = {"ErrImagePull": "image can't be pulled", "ImagePullBackOff": "trying and failing to pull image"}
+"""What `kubectl logs` says of a container in place of its reason for waiting."""
 
 
 def _same_but_status(one: Pod, other: Pod) -> bool:

@@ -44,7 +44,7 @@ class ObjectSource:
                     TokenRequest(spec=spec), namespace=pod.metadata.namespace, name=pod.spec.serviceAccountName or "default", subresource="token",
                 )
             except ApiError as error:
-                raise volumes.VolumeError(f"failed to fetch token: {error.message}") from error
+                raise volumes.VolumeError(f"MountVolume.SetUp failed: failed to fetch token: {error.message}") from error
             found[audience, seconds] = answer.status.token
         return volumes.Tokens(found)
 

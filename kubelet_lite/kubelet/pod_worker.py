@@ -251,7 +251,7 @@ class PodWorker:
             begun = kubelet.environment.monotonic()
             outcome = await probes.carry_out_hook(kubelet.runtime, kill.container, kill.id, hook, self._address(pod), grace)
             if not outcome.success:
-                self.record("Warning", "FailedPreStopHook", f"PreStopHook failed: {outcome.output}", kill.field_path)
+                self.record("Warning", "FailedPreStopHook", "PreStopHook failed", kill.field_path)
             grace = max(grace - (kubelet.environment.monotonic() - begun), FORCED_GRACE_SECONDS)
         await kubelet.runtime.stop_container(kill.id, grace)
         self.memory = self.with_memory(probes={id: facts for id, facts in self.memory.probes.items() if id != kill.id})
@@ -326,7 +326,7 @@ class PodWorker:
         if hook is not None:
             outcome = await probes.carry_out_hook(runtime, container, container_id, hook, self._address(pod), float("inf"))
             if not outcome.success:
-                self.record("Warning", "FailedPostStartHook", f"PostStartHook failed: {outcome.output}", path)
+                self.record("Warning", "FailedPostStartHook", "PostStartHook failed", path)
                 self.memory = self.with_memory(hook_failed=self.memory.hook_failed | {container_id})
             self.memory = self.with_memory(starting=self.memory.starting - {container_id})
 
@@ -448,7 +448,7 @@ class PodWorker:
                 self._volume_paths = await self._make_volumes(pod)
                 self._volumes_made_at = now
         except (volumes.VolumeError, OSError) as error:
-            self.record("Warning", "FailedMount", f"MountVolume.SetUp failed: {error}")
+            self.record("Warning", "FailedMount", str(error))
             self.memory = self.with_memory(volumes_retry_at=now + VOLUME_RETRY_SECONDS)
         else:
             self.memory = self.with_memory(volumes_ready=True)

@@ -88,7 +88,7 @@ def files(pod: Pod, volume: Volume, sources: Sources, tokens: Tokens) -> Sequenc
             token = tokens.tokens[_token_key(source.serviceAccountToken)]
             found.append(File(source.serviceAccountToken.path, token.encode(), 0o600 if mode == DEFAULT_MODE else mode))
         else:
-            raise VolumeError(f'volume "{volume.name}": a projected source of this kind is not offered')
+            raise VolumeError("a projected source of this kind is not offered")
     return found
 
 
@@ -154,20 +154,27 @@ def make(folder: Path, pod: Pod, sources: Sources, tokens: Tokens) -> dict[str, 
     """Makes all volumes of a pod below `folder`; name → path. Raises VolumeError. Made again, files follow their objects."""
     paths = {}
     for volume in pod.spec.volumes:
-        kind = unknown_kind(volume)
-        if kind:
-            raise VolumeError(f'volume "{volume.name}": volumes of kind {kind} are not offered')
-        path = folder / volume.name
-        if volume.hostPath is not None:
-            path = Path(volume.hostPath.path)
-            _check_host_path(path, volume.hostPath.type or "")
-        else:
-            path.mkdir(parents=True, exist_ok=True)
-            wanted = files(pod, volume, sources, tokens)
-            if wanted is not None:
-                _write_all(path, wanted)
-        paths[volume.name] = str(path)
+        try:
+            paths[volume.name] = str(_make_one(folder, pod, volume, sources, tokens))
+        except (VolumeError, OSError) as error:
+            raise VolumeError(f'MountVolume.SetUp failed for volume "{volume.name}" : {error}') from error
     return paths
+
+
+def _make_one(folder: Path, pod: Pod, volume: Volume, sources: Sources, tokens: Tokens) -> Path:
+    kind = unknown_kind(volume)
+    if kind:
+        raise VolumeError(f"volumes of kind {kind} are not offered")
+    if volume.hostPath is not None:
+        path = Path(volume.hostPath.path)
+        _check_host_path(path, volume.hostPath.type or "")
+        return path
+    path = folder / volume.name
+    path.mkdir(parents=True, exist_ok=True)
+    wanted = files(pod, volume, sources, tokens)
+    if wanted is not None:
+        _write_all(path, wanted)
+    return path
 
 
 def _check_host_path(path: Path, type: str) -> None:

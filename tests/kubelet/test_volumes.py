@@ -57,7 +57,7 @@ def test_items_choose_keys_paths_and_modes(tmp_path):
 
 
 def test_what_is_missing_fails_unless_it_is_optional(tmp_path):
-    with pytest.raises(volumes.VolumeError, match='configmap "m" not found'):
+    with pytest.raises(volumes.VolumeError, match=r'^MountVolume\.SetUp failed for volume "v" : configmap "m" not found'):
         volumes.make(tmp_path, pod(CONFIG), sources(), NO_TOKENS)
     optional = Volume(name="v", configMap=ConfigMapVolumeSource(name="m", optional=True))
     volumes.make(tmp_path, pod(optional), sources(), NO_TOKENS)

@@ -25,6 +25,15 @@ def test_what_cannot_be_a_name_is_refused(name):
     assert failure.value.reason == "InvalidImageName"
 
 
+def test_capital_letters_are_named_as_the_reason():
+    with pytest.raises(RuntimeFailure) as failure:
+        parse("UPPER:1")
+    assert failure.value.message == (
+        'Failed to apply default image tag "UPPER:1": couldn\'t parse image name "UPPER:1": '
+        "invalid reference format: repository name (library/UPPER) must be lowercase"
+    )
+
+
 def test_the_entry_with_the_tag_counts_before_the_one_without_and_the_star_last():
     images = ImageMap({"web": "general", "docker.io/library/web:2": "second 'one word'", "*": "any"})
     assert images.entrypoint_of("web:2") == ("second", "one word")
