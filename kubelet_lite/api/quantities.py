@@ -24,6 +24,7 @@ MOST_DIGITS: Final = 18
 """Numbers of more digits do not fit into Kubernetes' fast form (an int64): their text is never kept as it was written."""
 FURTHEST_EXPONENT: Final = 1000
 """Exponents beyond it are refused: their value would fill the memory."""
+NOT_A_QUANTITY: Final = r"quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 _SPLIT: Final = re.compile(r"([+-]?)0*([0-9]*)(?:\.([0-9]*))?([eEinumkKMGTP]*[-+]?[0-9]*)", re.ASCII)
 _EXPONENT: Final = re.compile(r"[eE]([+-]?[0-9]+)", re.ASCII)
 
@@ -46,7 +47,7 @@ def read(text: str) -> Quantity:
     """The quantity that a text stands for. Raises QuantityError."""
     found = _SPLIT.fullmatch(text)
     if found is None or not text:
-        raise QuantityError(r"quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")
+        raise QuantityError(NOT_A_QUANTITY)
     sign, number, fraction, suffix = found[1], found[2] or "0", found[3] or "", found[4]
     shifted = int(number + fraction)
     style: Style

@@ -13,6 +13,8 @@ from typing import Any, Final, NoReturn
 import msgspec
 from msgspec import inspect
 
+from kubelet_lite.api.quantities import NOT_A_QUANTITY
+
 MOST_PROBLEMS: Final = 100
 """So many unknown and repeated fields are named; more are dropped silently, as in Kubernetes."""
 INT64: Final = (-(2 ** 63), 2 ** 63 - 1)
@@ -20,6 +22,25 @@ INT64: Final = (-(2 ** 63), 2 ** 63 - 1)
 
 class DecodingError(ValueError):
     """The value does not fit the type, in the form of Go's decoder."""
+
+
+class Misfit(DecodingError):
+    """A value of another type than its field: names the innermost object's type and, of the way to it, the fields alone, as Go does."""
+
+    def __init__(self, have: str, wanted: str) -> None:
+        super().__init__(have, wanted)
+        self.have, self.wanted = have, wanted
+        self.struct = ""
+        self.fields: tuple[str, ...] = ()
+
+    def inside(self, struct: str, field: str) -> None:
+        """Called by each object on the way out."""
+        self.struct = self.struct or struct
+        self.fields = (field, *self.fields)
+
+    def __str__(self) -> str:
+        where = f"struct field {self.struct}.{'.'.join(self.fields)}" if self.fields else "value"
+        return f"json: cannot unmarshal {self.have} into Go {where} of type {self.wanted}"
 
 
 class Pairs(list[tuple[str, Any]]):
@@ -134,7 +155,7 @@ def _object(info: inspect.Type) -> Reader:
 
     def read_object(value: Any, path: str, problems: Problems | None) -> Any:
         if not isinstance(value, (Pairs, Mapping)):
-            _mismatch(value, path, info.cls.__name__)
+            _mismatch(value, go_type(info))
         found: dict[str, Any] = {}
         seen: set[str] = set()
         for key, inner in _items(value):
@@ -145,7 +166,11 @@ def _object(info: inspect.Type) -> Reader:
             if key not in types:
                 _report(problems, "unknown", below)
             elif inner is not None:
-                found[key] = reader(key)(inner, below, problems)
+                try:
+                    found[key] = reader(key)(inner, below, problems)
+                except Misfit as error:
+                    error.inside(info.cls.__name__, key)
+                    raise
         return found
 
     return read_object
@@ -156,7 +181,7 @@ def _items(value: Any) -> Iterable[tuple[str, Any]]:
 
 
 def _reader(info: inspect.Type) -> Reader:
-    info, form = _stripped(info)
+    info, form = stripped(info)
     match info:
         case inspect.StructType():
             return _struct(info.cls)
@@ -167,7 +192,7 @@ def _reader(info: inspect.Type) -> Reader:
         case inspect.DictType():
             return _map(info.value_type)
         case inspect.StrType():
-            return _quantity if form == "quantity" else _string
+            return _quantity if form == "quantity" else _time if form else _string
         case inspect.IntType():
             return _integer(info.ge if info.ge is not None else INT64[0], info.le if info.le is not None else INT64[1])
         case inspect.BoolType():
@@ -178,7 +203,7 @@ def _reader(info: inspect.Type) -> Reader:
             return _any
 
 
-def _stripped(info: inspect.Type) -> tuple[inspect.Type, str]:
+def stripped(info: inspect.Type) -> tuple[inspect.Type, str]:
     """Without its annotation and without None, and the annotation's format."""
     if isinstance(info, inspect.UnionType):
         parts = [part for part in info.types if not isinstance(part, inspect.NoneType)]
@@ -192,7 +217,7 @@ def _stripped(info: inspect.Type) -> tuple[inspect.Type, str]:
 def _union(parts: list[inspect.Type]) -> Reader:
     """IntOrString, numbers, and the unions of JSON schemas: whichever part takes the value. Below, nothing is reported, as in Go."""
     readers = [_reader(part) for part in parts]
-    if any(isinstance(_stripped(part)[0], inspect.FloatType) for part in parts):
+    if any(isinstance(stripped(part)[0], inspect.FloatType) for part in parts):
         return _number
 
     def read_union(value: Any, path: str, problems: Problems | None) -> Any:
@@ -201,7 +226,12 @@ def _union(parts: list[inspect.Type]) -> Reader:
                 return reader(value, path, None)
             except DecodingError:
                 continue
-        return readers[-1](value, path, None)
+        try:
+            return readers[-1](value, path, None)
+        except Misfit as error:  # Go decodes such a value by itself
+            if any(isinstance(stripped(part)[0], inspect.IntType) for part in parts):
+                error.wanted = "int32"
+            raise DecodingError(str(error)) from None
 
     return read_union
 
@@ -212,7 +242,7 @@ def _array(item: inspect.Type) -> Reader:
 
     def read_array(value: Any, path: str, problems: Problems | None) -> Any:
         if isinstance(value, Pairs) or not isinstance(value, (list, tuple)):
-            _mismatch(value, path, "slice")
+            _mismatch(value, f"[]{go_type(item)}")
         return [zero if inner is None else reader(inner, f"{path}[{i}]", problems) for i, inner in enumerate(value)]
 
     return read_array
@@ -224,7 +254,7 @@ def _map(item: inspect.Type) -> Reader:
 
     def read_map(value: Any, path: str, problems: Problems | None) -> Any:
         if not isinstance(value, (Pairs, Mapping)):
-            _mismatch(value, path, "map")
+            _mismatch(value, f"map[string]{go_type(item)}")
         found: dict[str, Any] = {}
         for key, inner in _items(value):
             below = f"{path}.{key}" if path else key
@@ -238,7 +268,7 @@ def _map(item: inspect.Type) -> Reader:
 
 def _zero(info: inspect.Type) -> Any:
     """What a null stands for as an element."""
-    info, form = _stripped(info)
+    info, form = stripped(info)
     match info:
         case inspect.StructType() | inspect.DictType():
             return {}
@@ -262,13 +292,20 @@ def _any(value: Any, path: str, problems: Problems | None) -> Any:
 
 def _string(value: Any, path: str, problems: Problems | None) -> Any:
     if not isinstance(value, str) or isinstance(value, NumberText):
-        _mismatch(value, path, "string")
+        _mismatch(value, "string")
     return text(value)
+
+
+def _time(value: Any, path: str, problems: Problems | None) -> Any:
+    try:
+        return _string(value, path, problems)
+    except Misfit as error:  # as for a union
+        raise DecodingError(str(error)) from None
 
 
 def _quantity(value: Any, path: str, problems: Problems | None) -> Any:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        _mismatch(value, path, "resource.Quantity")
+        raise DecodingError(NOT_A_QUANTITY)
     return str(value).strip()
 
 
@@ -280,14 +317,14 @@ def _number(value: Any, path: str, problems: Problems | None) -> Any:
     if isinstance(value, NumberText):
         return float(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        _mismatch(value, path, "float64")
+        _mismatch(value, "float64")
     return value
 
 
 def _scalar(kind: type, name: str) -> Reader:
     def read_scalar(value: Any, path: str, problems: Problems | None) -> Any:
         if not isinstance(value, kind):
-            _mismatch(value, path, name)
+            _mismatch(value, name)
         return value
 
     return read_scalar
@@ -298,23 +335,49 @@ def _integer(lowest: int, highest: int) -> Reader:
 
     def read_integer(value: Any, path: str, problems: Problems | None) -> Any:
         if isinstance(value, bool) or not isinstance(value, int):
-            _mismatch(value, path, name)
+            _mismatch(value, name)
         if not lowest <= value <= highest:
-            raise DecodingError(f"json: cannot unmarshal number {value} into Go struct field {path} of type {name}")
+            raise Misfit(f"number {value}", name)
         return value
 
     return read_integer
 
 
-def _mismatch(value: Any, path: str, name: str) -> NoReturn:
+def _mismatch(value: Any, wanted: str) -> NoReturn:
     if isinstance(value, bool):
         have = "bool"
     elif isinstance(value, (int, float, NumberText)):
-        have = "number" if isinstance(value, int) else f"number {value}"
+        have = f"number {value}" if wanted.startswith("int") else "number"
     elif isinstance(value, str):
         have = "string"
     elif isinstance(value, list) and not isinstance(value, Pairs):
         have = "array"
     else:
         have = "object"
-    raise DecodingError(f"json: cannot unmarshal {have} into Go {f'struct field {path}' if path else 'value'} of type {name}")
+    raise Misfit(have, wanted)
+
+
+def go_type(info: inspect.Type) -> str:
+    """What Go calls a type; strings that Go gives a name of their own are strings."""
+    info, form = stripped(info)
+    match info:
+        case inspect.StructType():
+            return f"{info.cls.__module__.rpartition('_')[2]}.{info.cls.__name__}"
+        case inspect.VarTupleType():
+            return f"[]{go_type(info.item_type)}"
+        case inspect.DictType():
+            return f"map[string]{go_type(info.value_type)}"
+        case inspect.StrType():
+            return {"quantity": "resource.Quantity", "time": "v1.Time", "microtime": "v1.MicroTime"}.get(form, "string")
+        case inspect.IntType():
+            return "int32" if info.le is not None and info.le < INT64[1] else "int64"
+        case inspect.BoolType():
+            return "bool"
+        case inspect.BytesType():
+            return "[]uint8"
+        case inspect.UnionType() if any(isinstance(stripped(part)[0], inspect.FloatType) for part in info.types):
+            return "float64"
+        case inspect.UnionType():
+            return "intstr.IntOrString"
+        case _:
+            return "interface {}"

@@ -19,6 +19,7 @@ from kubelet_lite.api.errors import ApiError, BadRequest, Invalid, UnsupportedMe
 from kubelet_lite.api.quantities import QuantityError
 from kubelet_lite.api.reading import DecodingError
 from kubelet_lite.api.requests import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, Body, RequestContext
+from kubelet_lite.api.restoring import misfit
 from kubelet_lite.api.timestamps import TimeError
 from kubelet_lite.registry.patch import apply_json_patch, apply_merge_patch, apply_strategic
 from kubelet_lite.registry.patch.go_text import go_shown
@@ -160,7 +161,8 @@ def merged(ctx: RequestContext, kind: type[Any], value: Any, patch: Patch) -> An
     try:
         decoded = from_value(kind, value)
     except DecodingError as error:
-        raise _unfit(shown, str(error), patch) from error
+        restored = patch.content_type == STRATEGIC_MERGE_PATCH and misfit(kind, value)
+        raise _unfit(shown, restored or str(error), patch) from error
     problems = patch.problems
     if decoded.problems:  # Go writes the patched object with sorted keys and reads it again
         problems = (*problems, *from_value(kind, _sorted(value)).problems)
