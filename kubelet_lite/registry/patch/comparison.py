@@ -157,7 +157,7 @@ def element_of(item: Any, node: Node, position: int) -> str:
         values = _keys_of(type(item), node.keys)(item)
         if not all(values):
             values = tuple(_key_value(members_of(item), name, node, position) for name in node.keys)
-        return field_set.key(node.keys, values)
+        return _struct_element(node.keys, values)
     if not isinstance(item, Mapping):
         raise MergeError(f"element {position}: associative list with keys may not have {'a null element' if item is None else 'non-map elements'}")
     return field_set.key(node.keys, tuple(_key_value(item, name, node, position) for name in node.keys))
@@ -172,6 +172,10 @@ _NO_VALUES: Final[Mapping[type, str]] = {
 @lru_cache(maxsize=4096, typed=True)
 def _value_element(item: Any) -> str:
     return field_set.value(item)
+
+
+_struct_element: Final = lru_cache(maxsize=4096)(field_set.key)
+"""A key of a Struct has one type: no number is mistaken for a truth value that equals it."""
 
 
 @lru_cache(maxsize=1024)
