@@ -124,6 +124,10 @@ class NodeTable:
         """The image, where any node has it."""
         return self._images.get(name)
 
+    def node(self, name: str) -> Node | None:
+        row = self.row_of.get(name)
+        return None if row is None else self.nodes[row]
+
     def name(self, row: int) -> str:
         node = self.nodes[row]
         assert node is not None

@@ -117,6 +117,11 @@ class PodTallies:
         """Whether groups are kept."""
         return self._groups is not None
 
+    @property
+    def groups(self) -> int:
+        """How many kinds of pods are told apart."""
+        return len(self._groups or ())
+
     def add(self, pod: Pod, row: int, sign: int) -> None:
         """Counts a pod on a row, or (-1) no longer. Only if `asked`."""
         assert self._groups is not None

@@ -120,10 +120,10 @@ class Scheduler(Actor):
             self._nodes.remove_node(node.metadata.name)
             self._queue.cluster_changed(self._environment.monotonic(), hints.NODE_GONE)
             return
-        before = self._nodes.generation
+        before = self._nodes.node(node.metadata.name)
         self._nodes.set_node(node)
-        if self._nodes.generation != before:
-            self._queue.cluster_changed(self._environment.monotonic(), hints.NODE_CHANGED)
+        if helps := hints.node_changed(before, node):
+            self._queue.cluster_changed(self._environment.monotonic(), helps)
 
     def _pod_event(self, event: WatchEvent) -> None:
         if event.type == "DELETED":

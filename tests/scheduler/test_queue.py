@@ -4,7 +4,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from kubelet_lite.api.core_v1 import ContainerImage, Node, NodeSpec, NodeStatus
+from kubelet_lite.api.meta_v1 import ObjectMeta
+from kubelet_lite.scheduler import hints
 from kubelet_lite.scheduler.queue import LONGEST_UNSCHEDULABLE_SECONDS, SchedulingQueue, Waiting
 from tests.scheduler.objects import info
 
@@ -125,3 +129,13 @@ def test_a_pod_is_in_one_part_and_none_is_lost(steps: list[tuple[str, str, float
         assert len(queue) == sum(queue.sizes) == len(inside)
     queue.cluster_changed(now, FIT)
     assert sorted(names(queue, now + 1000.0)) == sorted(inside)
+
+
+def test_a_node_wakes_only_those_whom_its_change_can_help():
+    before = Node(metadata=ObjectMeta(name="a"), status=NodeStatus(allocatable={"cpu": "1"}))
+    images = replace(before, status=replace(before.status, images=(ContainerImage(names=("busybox",), sizeBytes=1),)))
+    assert hints.node_changed(None, before) == hints.NODE_CAME
+    assert hints.node_changed(before, images) == frozenset()
+    assert hints.node_changed(before, replace(before, metadata=ObjectMeta(name="a", labels={"x": "y"}))) == hints.LABELS_CHANGED
+    assert hints.node_changed(before, replace(before, spec=NodeSpec(unschedulable=True))) == hints.TAINTS_CHANGED
+    assert hints.node_changed(before, replace(before, status=NodeStatus(allocatable={"cpu": "2"}))) == hints.ALLOCATABLE_CHANGED
