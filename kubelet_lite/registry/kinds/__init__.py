@@ -21,6 +21,7 @@ KINDS: Final = (
     "csidrivers.storage.k8s.io",
     "csinodes.storage.k8s.io",
     "csistoragecapacities.storage.k8s.io",
+    "customresourcedefinitions.apiextensions.k8s.io",
     "daemonsets.apps",
     "deployments.apps",
     "deviceclasses.resource.k8s.io",
