@@ -147,6 +147,8 @@ class Controller(ABC, Generic[V]):
     """Of its service account in kube-system and of its events: `deployment-controller`."""
     account: ClassVar[str] = ""
     """Of its service account, where that is another one's: `node-controller`."""
+    event_source: ClassVar[str] = ""
+    """What its events say they come from, where that is another name: `endpoint-slice-controller`."""
     workers: ClassVar[int] = 5
     """Keys that it works on at the same time: over HTTPS each waits for answers."""
     primary: Informer[Any]

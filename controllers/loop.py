@@ -34,7 +34,7 @@ class ControllerActor(Actor):
         """Set once it has seen all there is."""
         self._controller = controller
         self._environment = environment
-        self._recorder = EventRecorder(acting, environment, controller.name)
+        self._recorder = EventRecorder(acting, environment, controller.event_source or controller.name)
         self._executor = Executor(acting, self._recorder)
         self._queue: WorkQueue[Key] = WorkQueue(environment)
         self._failures: dict[Key, tuple[Failure, ...]] = {}

@@ -4,17 +4,17 @@ https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/#endpoin
 """
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from kubelet_lite.api.core_v1 import EndpointAddress, Endpoints, Service
+from kubelet_lite.api import names
+from kubelet_lite.api.core_v1 import EndpointAddress, Endpoints, EndpointSubset, Service
 from kubelet_lite.api.discovery_v1 import Endpoint, EndpointConditions, EndpointPort, EndpointSlice
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.resources import resource_of
-from kubelet_lite.client.cache import Change, Informers, by_label
+from kubelet_lite.client.cache import Informers, by_label
 from kubelet_lite.controllers.base import (
     NOTHING,
     Action,
@@ -25,22 +25,25 @@ from kubelet_lite.controllers.base import (
     Failure,
     Key,
     Plan,
+    Record,
     Update,
     controller_reference,
     itself,
     on_change,
 )
-from kubelet_lite.controllers.endpoints import backends
-from kubelet_lite.controllers.endpoints.slices import MANAGED_BY, SERVICE_LABEL
+from kubelet_lite.controllers.endpoints import packing, trigger_times
+from kubelet_lite.controllers.endpoints import ports as endpoint_ports
+from kubelet_lite.controllers.endpoints.endpoints import LEADER_ANNOTATION
+from kubelet_lite.controllers.endpoints.slices import MANAGED_BY, SERVICE_LABEL, services_of_slice
 
 MANAGER: Final = "endpointslicemirroring-controller.k8s.io"
 SKIP_LABEL: Final = "endpointslice.kubernetes.io/skip-mirror"
-LEADER_ANNOTATION: Final = "control-plane.alpha.kubernetes.io/leader"
-NOT_COPIED: Final = frozenset({"kubectl.kubernetes.io/last-applied-configuration", backends.TRIGGER_TIME})
-MAX_ENDPOINTS: Final = 1000
-"""mirroringMaxEndpointsPerSubset."""
+NOT_COPIED: Final = frozenset({"kubectl.kubernetes.io/last-applied-configuration", trigger_times.ANNOTATION})
+MAX_ADDRESSES: Final = 1000
+"""Of a subset (mirroringMaxEndpointsPerSubset), and so of a slice."""
 
-Group = tuple[str, tuple[EndpointPort, ...]]
+Group = tuple[str, packing.Ports]
+"""Address family and ports: one slice each."""
 
 
 class View(msgspec.Struct, frozen=True):
@@ -51,6 +54,7 @@ class View(msgspec.Struct, frozen=True):
 
 class EndpointSliceMirroring(Controller[View]):
     name = "endpointslicemirroring-controller"
+    event_source = "endpoint-slice-mirroring-controller"
 
     def __init__(self, informers: Informers) -> None:
         self.primary = informers.of(Endpoints)
@@ -63,7 +67,7 @@ class EndpointSliceMirroring(Controller[View]):
     def connect(self, enqueue: Enqueue) -> None:
         on_change(self.primary, itself, enqueue)
         on_change(self._services, itself, enqueue)
-        on_change(self._slices, _endpoints_of, enqueue)
+        on_change(self._slices, lambda change: services_of_slice(change, MANAGER), enqueue)
 
     def view(self, key: Key, failures: Sequence[Failure]) -> View | None:
         mine = tuple(s for s in self._slices.by_index("service", f"{key.namespace}/{key.name}") if s.metadata.labels.get(MANAGED_BY) == MANAGER)
@@ -73,56 +77,65 @@ class EndpointSliceMirroring(Controller[View]):
         return plan(view)
 
 
-def _endpoints_of(change: Change[EndpointSlice]) -> Iterator[Key]:
-    for obj in (change.old, change.new):
-        if obj is not None and obj.metadata.labels.get(MANAGED_BY) == MANAGER and SERVICE_LABEL in obj.metadata.labels:
-            yield Key(obj.metadata.namespace, obj.metadata.labels[SERVICE_LABEL])
-
-
 def is_mirrored(endpoints: Endpoints, service: Service) -> bool:
     labels, annotations = endpoints.metadata.labels, endpoints.metadata.annotations
     return not service.spec.selector and labels.get(SKIP_LABEL) != "true" and LEADER_ANNOTATION not in annotations
 
 
 def plan(view: View) -> Plan:
-    endpoints = view.endpoints
-    if endpoints is None or view.service is None or endpoints.metadata.deletionTimestamp is not None or not is_mirrored(endpoints, view.service):
-        return Plan(tuple(Delete(object=s) for s in view.slices)) if view.slices else NOTHING
-    wanted = desired(endpoints)
-    actions: list[Action] = []
-    left = list(view.slices)
-    for (family, ports), found in wanted.items():
-        existing = next((s for s in left if s.addressType == family and tuple(s.ports) == ports), None)
-        slice_ = EndpointSlice(metadata=_metadata(endpoints), addressType=family, endpoints=tuple(found), ports=ports)
-        if existing is None:
-            actions.append(Create(object=slice_))
-            continue
-        left.remove(existing)
-        meta = existing.metadata
-        metadata = msgspec.structs.replace(
-            meta, labels=slice_.metadata.labels, annotations=slice_.metadata.annotations, ownerReferences=slice_.metadata.ownerReferences,
-        )
-        changed = msgspec.structs.replace(slice_, metadata=metadata)
-        if changed != existing:
-            actions.append(Update(object=changed))
-    return Plan((*actions, *(Delete(object=s) for s in left)))
-
-
-def desired(endpoints: Endpoints) -> Mapping[Group, Sequence[Endpoint]]:
-    """One slice an address family and set of ports."""
-    groups: dict[Group, list[Endpoint]] = {}
+    endpoints, service = view.endpoints, view.service
+    alive = [s for s in view.slices if s.metadata.deletionTimestamp is None]
+    if endpoints is None or service is None or not is_mirrored(endpoints, service):
+        return Plan(tuple(Delete(object=s) for s in alive)) if alive else NOTHING
+    groups: dict[Group, dict[packing.Identity, Endpoint]] = {}
+    invalid = skipped = 0
     for subset in endpoints.subsets:
-        ports = tuple(EndpointPort(name=p.name, protocol=p.protocol or "TCP", port=p.port, appProtocol=p.appProtocol) for p in subset.ports)
-        addresses = [(address, True) for address in subset.addresses] + [(address, False) for address in subset.notReadyAddresses]
-        for address, ready in addresses[:MAX_ENDPOINTS]:
-            family = "IPv6" if ipaddress.ip_address(address.ip).version == 6 else "IPv4"
-            groups.setdefault((family, ports), []).append(_endpoint(address, ready))
-    return groups
+        added, refused = _mirror(subset, groups)
+        invalid += refused
+        skipped += len(subset.addresses) + len(subset.notReadyAddresses) - added
+    actions: list[Action] = []
+    made: list[EndpointSlice] = []
+    for (family, ports), found in groups.items():
+        slice_ = EndpointSlice(metadata=_metadata(endpoints), addressType=family, endpoints=tuple(found.values()))
+        slice_ = msgspec.structs.replace(slice_, ports=ports) if ports else slice_
+        same = next((s for s in alive if s.addressType == family and endpoint_ports.of_slice(s.ports) == ports), None)
+        if same is None:
+            made.append(slice_)
+            continue
+        alive.remove(same)
+        actions += _updated(same, slice_)
+    for slice_ in made:
+        unneeded = next((s for s in alive if s.addressType == slice_.addressType), None)
+        if unneeded is not None:
+            alive.remove(unneeded)
+            actions += _updated(unneeded, slice_)
+        elif endpoints.metadata.deletionTimestamp is None:
+            actions.insert(0, Create(object=slice_))
+    return Plan((*actions, *(Delete(object=s) for s in alive), *(_complaints(endpoints, invalid, skipped) if actions else ())))
 
 
-def _endpoint(address: EndpointAddress, ready: bool) -> Endpoint:
+def _mirror(subset: EndpointSubset, groups: dict[Group, dict[packing.Identity, Endpoint]]) -> tuple[int, int]:
+    """Adds a subset's endpoints to the groups; how many, and how many addresses are none."""
+    ports = endpoint_ports.of_slice(
+        EndpointPort(name=p.name, protocol=p.protocol or endpoint_ports.TCP, port=p.port, appProtocol=p.appProtocol) for p in subset.ports
+    )
+    added = refused = 0
+    for address, ready in [*((a, True) for a in subset.addresses), *((a, False) for a in subset.notReadyAddresses)]:
+        if added == MAX_ADDRESSES:
+            break
+        ip = names.address(address.ip)
+        if ip is None:
+            refused += 1
+            continue
+        endpoint = _endpoint(address, str(ip), ready)
+        groups.setdefault((f"IPv{ip.version}", ports), {})[packing.identity(endpoint)] = endpoint
+        added += 1
+    return added, refused
+
+
+def _endpoint(address: EndpointAddress, ip: str, ready: bool) -> Endpoint:
     return Endpoint(
-        addresses=(address.ip,), conditions=EndpointConditions(ready=ready), hostname=address.hostname or None, nodeName=address.nodeName,
+        addresses=(ip,), conditions=EndpointConditions(ready=ready), hostname=address.hostname or None, nodeName=address.nodeName,
         targetRef=address.targetRef,
     )
 
@@ -134,3 +147,20 @@ def _metadata(endpoints: Endpoints) -> ObjectMeta:
         annotations={key: value for key, value in meta.annotations.items() if key not in NOT_COPIED},
         ownerReferences=(controller_reference(endpoints, resource_of(Endpoints)),),
     )
+
+
+def _updated(existing: EndpointSlice, wanted: EndpointSlice) -> Iterator[Update]:
+    meta = wanted.metadata
+    metadata = msgspec.structs.replace(existing.metadata, labels=meta.labels, annotations=meta.annotations, ownerReferences=meta.ownerReferences)
+    changed = msgspec.structs.replace(wanted, metadata=metadata)
+    if changed != existing:
+        yield Update(object=changed)
+
+
+def _complaints(endpoints: Endpoints, invalid: int, skipped: int) -> Iterator[Record]:
+    """About addresses that are left out."""
+    if invalid:
+        yield Record(endpoints, "Warning", "InvalidIPAddress", f"Skipped {invalid} invalid IP addresses when mirroring to EndpointSlices")
+    if skipped > invalid:
+        message = f"A max of {MAX_ADDRESSES} addresses can be mirrored to EndpointSlices per Endpoints subset. {skipped} addresses were skipped"
+        yield Record(endpoints, "Warning", "TooManyAddressesToMirror", message)
