@@ -25,7 +25,7 @@ def pod(kubectl):
 def test_version_and_cluster_info(kubectl):
     assert "Server Version: v1.36.0" in kubectl("version").lines
     assert kubectl("version -o json").json["serverVersion"]["minor"] == "36"
-    assert "Kubernetes control plane" in kubectl("cluster-info").out
+    assert kubectl("cluster-info").lines[0] == f"Kubernetes control plane is running at {kubectl.server.url}"
 
 
 def test_api_resources_and_versions(kubectl):
@@ -35,6 +35,8 @@ def test_api_resources_and_versions(kubectl):
     versions = kubectl("api-versions").lines
     assert {"v1", "apps/v1", "rbac.authorization.k8s.io/v1"} <= set(versions)
     assert "pods" in kubectl("api-resources --namespaced=true -o name").lines
+    assert kubectl("api-resources --api-group=apps").words[0] == ["NAME", "SHORTNAMES", "APIVERSION", "NAMESPACED", "KIND"]
+    assert len(kubectl("api-resources --api-group=apps -o wide").lines) == 6
 
 
 def test_get_in_every_form(pod):
@@ -52,6 +54,11 @@ def test_get_in_every_form(pod):
     assert "No resources found" in pod("get pods --field-selector status.phase=Failed").err
     assert any(row[:2] == [pod.namespace, "web"] for row in pod("get pods -A").words)
     assert pod("get pods --show-labels").words[1][-1] == "app=web"
+    assert pod("get pods -o 'go-template={{(index .items 0).metadata.name}}'").out == "web"
+    assert pod("get pods --sort-by=.metadata.name --no-headers").words[0][0] == "web"
+    assert pod("get pods -L app").words[0][-1] == "APP"
+    assert pod("get all -o name").lines == ["pod/web"]
+    assert pod.run("get nosuch").err.strip() == 'error: the server doesn\'t have a resource type "nosuch"'
     assert pod.run("get pods nosuch").err.strip() == 'Error from server (NotFound): pods "nosuch" not found'
 
 
@@ -90,13 +97,16 @@ def test_explain_walks_the_types(kubectl):
     assert "FIELD: image <string>" in text
     assert "replicas\t<integer>" in kubectl("explain deployment.spec").out
     assert "terminationGracePeriodSeconds" in kubectl("explain pod --recursive").out
-    assert kubectl.run("explain pod.spec.nosuch").code == 1
+    assert kubectl.run("explain pod.spec.nosuch").err.strip() == 'error: field "nosuch" does not exist'
+    assert kubectl("explain deployment --api-version=apps/v1").lines[:3] == ["GROUP:      apps", "KIND:       Deployment", "VERSION:    v1"]
 
 
 def test_events_of_a_pod(pod):
     rows = pod("events --for pod/web").words
     assert rows[0] == ["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"]
     assert {row[2] for row in rows[1:]} >= {"Scheduled", "Pulled", "Created", "Started"}
+    assert pod("get events --field-selector reason=Scheduled").words[1][1:4] == ["Normal", "Scheduled", "pod/web"]
+    assert pod("events --types=Warning").err.strip() == f"No events found in {pod.namespace} namespace."
 
 
 def test_raw_paths_and_health(kubectl):
@@ -109,4 +119,12 @@ def test_auth_questions(kubectl):
     assert kubectl("auth can-i create pods").out.strip() == "yes"
     denied = kubectl.run(f"auth can-i create pods --as system:serviceaccount:{kubectl.namespace}:default")
     assert (denied.out.strip(), denied.code) == ("no", 1)
-    assert ["Username", "admin"] in kubectl("auth whoami").words
+    assert kubectl("auth can-i --list").words[0] == ["Resources", "Non-Resource URLs", "Resource Names", "Verbs"]
+    assert kubectl("auth whoami").words[:2] == [["ATTRIBUTE", "VALUE"], ["Username", "admin"]]
+    assert ["Groups", "[devs system:authenticated]"] in kubectl("auth whoami --as jane --as-group devs").words
+    refused = kubectl.run("get secrets --as jane")
+    assert refused.err.strip() == (
+        'Error from server (Forbidden): secrets is forbidden: User "jane" cannot list resource "secrets" in API group "" '
+        f'in the namespace "{kubectl.namespace}"'
+    )
+    assert kubectl.run("get pods --token=wrong").err.strip() == "error: You must be logged in to the server (Unauthorized)"
