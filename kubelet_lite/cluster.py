@@ -30,6 +30,7 @@ from kubelet_lite.registry.authorization.authorizer import ClusterAuthorizer
 from kubelet_lite.registry.authorization.reviews import Reviewer
 from kubelet_lite.registry.authorization.tokens import ServiceAccountTokens
 from kubelet_lite.registry.registry import Registry
+from kubelet_lite.registry.upkeep import Upkeep
 from kubelet_lite.store import Store
 from kubelet_lite.store.actor import StoreActor
 from kubelet_lite.wire.service_account_key import ServiceAccountKey
@@ -134,6 +135,7 @@ class Cluster:
         self._api(self._service_cidr or network.service_cidr)
         self.supervisor = await self._stack.enter_async_context(Supervisor(environment))
         self.supervisor.start(StoreActor(self.store, environment))
+        self.supervisor.start(Upkeep(self.registry))
         if self._serve:
             await self._start_server()
         self._on_ready("apiserver")

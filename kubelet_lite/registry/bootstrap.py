@@ -28,14 +28,15 @@ def bootstrap(registry: Registry, *, service_cidr: str) -> None:
     """Stores all of them. Raises ValueError for a service range that is none."""
     network = ipaddress.ip_network(service_cidr)
     now = registry.environment.now()
+    now_text = timestamps.format_time(now)
     first = str(network.network_address + 1)
     family = "IPv6" if network.version == 6 else "IPv4"
     chosen = {
         "v1/services": (("<ip>", first), ('"<port>"', str(SECURE_PORT)), ('"IPv4"', f'"{family}"')),
-        "networking.k8s.io/v1/servicecidrs": (("<ip>/16", service_cidr), ("<time>", timestamps.format_time(now))),
-        "v1/configmaps": (("<today>", timestamps.format_time(now)[:10]),),
+        "networking.k8s.io/v1/servicecidrs": (("<ip>/16", service_cidr),),
+        "v1/configmaps": (("<today>", now_text[:10]),),
     }
-    data = package_files.files("kubelet_lite.registry").joinpath("_generated/bootstrap.json").read_bytes()
+    data = package_files.files("kubelet_lite.registry").joinpath("_generated/bootstrap.json").read_bytes().replace(b"<time>", now_text.encode())
     for path, raw in msgspec.json.decode(data, type=dict[str, msgspec.Raw]).items():
         if path in _OF_THE_ENDPOINT:
             continue

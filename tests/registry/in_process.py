@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from kubelet_lite.actors.environment import Environment
-from kubelet_lite.api import core_v1, networking_v1, resources
+from kubelet_lite.api import core_v1, resources
 from kubelet_lite.api.encoding import to_json
 from kubelet_lite.api.errors import ApiError
 from kubelet_lite.api.identity import ADMIN
@@ -28,7 +28,9 @@ from kubelet_lite.apiserver.routes import resource_path
 from kubelet_lite.registry.admission.chain import Admission
 from kubelet_lite.registry.admission.plugin import World
 from kubelet_lite.registry.authorization.authorizer import ClusterAuthorizer
+from kubelet_lite.registry.bootstrap import bootstrap
 from kubelet_lite.registry.registry import Registry
+from kubelet_lite.registry.upkeep import Upkeep
 from kubelet_lite.store import Store
 
 RECORDED = Path(__file__).parents[1] / "recorded"
@@ -45,10 +47,9 @@ class InProcess(replay.Server):  # type: ignore[misc,name-defined]
         view = self.registry.view
         world = World(view=view, environment=environment, authorizer=ClusterAuthorizer(view), write=lambda resource, obj: None)
         self.registry.admission = Admission(world)
+        self.upkeep = Upkeep(self.registry)
         self.loop = asyncio.new_event_loop()
-        for name in ("default", "kube-system"):
-            self._create(core_v1.Namespace(metadata=ObjectMeta(name=name)))
-        self._create(networking_v1.ServiceCIDR(metadata=ObjectMeta(name="kubernetes"), spec=networking_v1.ServiceCIDRSpec(cidrs=("10.96.0.0/16",))))
+        bootstrap(self.registry, service_cidr="10.96.0.0/16")
         self._create(core_v1.ServiceAccount(metadata=ObjectMeta(name="default", namespace="default")))
 
     def _create(self, obj: Any) -> None:
@@ -70,10 +71,15 @@ class InProcess(replay.Server):  # type: ignore[misc,name-defined]
         data = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
         try:
             status, answer = self.loop.run_until_complete(self._answer(ctx, method, ours, resource, data, content_type, asked))
+            self.loop.run_until_complete(self._settle())
         except ApiError as error:
             status, answer = error.code, error.to_status()
         warnings = [f"299 - {json.dumps(text)}" for text in dict.fromkeys(ctx.warnings)]
         return status, {"type": "application/json", "warnings": warnings}, answer
+
+    async def _settle(self) -> None:
+        await self.upkeep.settle_flow_schemas()
+        await self.upkeep.settle_api_services()
 
     async def _answer(
         self, ctx: RequestContext, method: str, path: Any, resource: Any, data: Any, content_type: str, asked: dict[str, str],
