@@ -27,7 +27,7 @@ class RuntimeFailure(Exception):
         self.message = message
 
 
-class Mount(msgspec.Struct, frozen=True):
+class Mount(msgspec.Struct, frozen=True, gc=False):
     """A file or folder of the machine that a container sees at a path of its own."""
 
     host_path: str
@@ -35,7 +35,7 @@ class Mount(msgspec.Struct, frozen=True):
     read_only: bool = False
 
 
-class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
+class SandboxSpec(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The pod's shared environment."""
 
     namespace: str
@@ -48,7 +48,7 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The whole pod: a fake runtime reads its behaviour from it, a real one its DNS settings and namespaces."""
 
 
-class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
+class Sandbox(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     id: str
     uid: str
     namespace: str
@@ -60,7 +60,7 @@ class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
     ready: bool = True
 
 
-class ContainerSpec(msgspec.Struct, frozen=True, kw_only=True):
+class ContainerSpec(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One start of one container: all is resolved, nothing refers to other objects."""
 
     name: str
@@ -97,7 +97,7 @@ class ContainerSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Where `ATTEMPT.log` is written, in CRI's format (`time stream tag text`)."""
 
 
-class ContainerStatus(msgspec.Struct, frozen=True, kw_only=True):
+class ContainerStatus(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     id: str
     name: str
     sandbox_id: str
@@ -115,7 +115,7 @@ class ContainerStatus(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
 
 
-class PodState(msgspec.Struct, frozen=True, kw_only=True):
+class PodState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """All that the runtime knows of one pod, newest first."""
 
     uid: str
@@ -127,7 +127,7 @@ class PodState(msgspec.Struct, frozen=True, kw_only=True):
         return next((c for c in self.containers if c.name == name), None)
 
 
-class Image(msgspec.Struct, frozen=True, kw_only=True):
+class Image(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     id: str
     names: tuple[str, ...]
     size_bytes: int = 0

@@ -11,14 +11,14 @@ import msgspec
 from kubelet_lite.kubelet.restart import BackOff
 
 
-class Reason(msgspec.Struct, frozen=True):
+class Reason(msgspec.Struct, frozen=True, gc=False):
     """Why a container's last start did not succeed."""
 
     reason: str
     message: str
 
 
-class ProbeFacts(msgspec.Struct, frozen=True, kw_only=True):
+class ProbeFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What the probes of one container instance found so far; None: no verdict yet, or no such probe."""
 
     started: bool | None = None
@@ -27,14 +27,14 @@ class ProbeFacts(msgspec.Struct, frozen=True, kw_only=True):
     output: str = ""
 
 
-class Ending(msgspec.Struct, frozen=True):
+class Ending(msgspec.Struct, frozen=True, gc=False):
     """Why the kubelet itself ends a pod: rejected at admission, past its deadline, evicted."""
 
     reason: str
     message: str
 
 
-class PodMemory(msgspec.Struct, frozen=True, kw_only=True):
+class PodMemory(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """`reasons` and `back_offs` by container name, `image_back_offs` by image, `probes` by container id."""
 
     started_at: float = 0.0

@@ -31,7 +31,7 @@ class Outcome(msgspec.Struct, frozen=True):
     output: str = ""
 
 
-class ProbeState(msgspec.Struct, frozen=True, kw_only=True):
+class ProbeState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One probe of one container instance. `run` counts equal results in a row."""
 
     container_id: str

@@ -17,7 +17,7 @@ FORGET_AFTER_SECONDS: Final = 2 * LONGEST_BACK_OFF_SECONDS
 """A container that ran for so long starts from the first back-off again."""
 
 
-class BackOff(msgspec.Struct, frozen=True):
+class BackOff(msgspec.Struct, frozen=True, gc=False):
     """How long to hold the next start back, counted from the last exit (or failed pull)."""
 
     seconds: float
