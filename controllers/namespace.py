@@ -23,6 +23,7 @@ from kubelet_lite.api.requests import ListOptions
 from kubelet_lite.api.resources import RESOURCES, Resource, resource_of
 from kubelet_lite.client.base import Client, ObjectList
 from kubelet_lite.client.cache import Change, Informer, Informers
+from kubelet_lite.controllers.pod_facts import FINISHED
 from kubelet_lite.controllers.work_queue import WorkQueue
 
 NAME: Final = "namespace-controller"
@@ -41,6 +42,19 @@ class Remaining(msgspec.Struct, frozen=True):
     finalizers: Mapping[str, int]
 
 
+def unexpected(namespace: Namespace, resource: Resource, before: Sequence[Any], left: Sequence[Any], now: float) -> str:
+    """What is wrong when objects of a resource are left after a delete: nothing where a finalizer holds one, or while pods may take their
+    grace, counted from when the namespace was deleted."""
+    if not left or any(obj.metadata.finalizers for obj in left):
+        return ""
+    if resource.type is Pod and namespace.metadata.deletionTimestamp is not None:
+        graces = [pod.spec.terminationGracePeriodSeconds or 0 for pod in before if pod.status.phase not in FINISHED]
+        if now - timestamps.parse_time(namespace.metadata.deletionTimestamp) < max(graces, default=0):
+            return ""
+    gvr = f"{resource.group}/{resource.version}, Resource={resource.plural}"
+    return f"unexpected items still remain in namespace: {namespace.metadata.name} for gvr: {gvr}"
+
+
 def conditions(known: Sequence[NamespaceCondition], remaining: Remaining, failures: Sequence[str], now: float) -> tuple[NamespaceCondition, ...]:
     """All five, in Kubernetes' order; transition times move with the status alone."""
     instances = ", ".join(f"{name} has {count} resource instances" for name, count in sorted(remaining.instances.items()))
@@ -49,7 +63,7 @@ def conditions(known: Sequence[NamespaceCondition], remaining: Remaining, failur
         ("NamespaceDeletionDiscoveryFailure", False, "ResourcesDiscovered", "All resources successfully discovered"),
         ("NamespaceDeletionGroupVersionParsingFailure", False, "ParsedGroupVersions", "All legacy kube types successfully parsed"),
         (
-            ("NamespaceDeletionContentFailure", True, "ContentDeletionFailed", f"Failed to delete all resource types, {len(failures)} remaining: {', '.join(failures)}")
+            ("NamespaceDeletionContentFailure", True, "ContentDeletionFailed", f"Failed to delete all resource types, {len(failures)} remaining: {', '.join(sorted(failures))}")
             if failures else
             ("NamespaceDeletionContentFailure", False, "ContentDeleted", "All content successfully deleted, may be waiting on finalization")
         ),
@@ -139,9 +153,9 @@ class NamespaceController(Actor):
         if namespace.metadata.deletionTimestamp is None or FINALIZER not in namespace.spec.finalizers:
             return True
         failures: list[str] = []
-        remaining = await self._delete(name, self._resources[:1], failures)
-        if not remaining.instances:
-            remaining = await self._delete(name, self._resources[1:], failures)
+        remaining = await self._delete(namespace, self._resources[:1], failures)
+        if not remaining.instances and not failures:
+            remaining = await self._delete(namespace, self._resources[1:], failures)
         await self._write_conditions(namespace, remaining, failures)
         if remaining.instances or failures:
             return False
@@ -151,23 +165,30 @@ class NamespaceController(Actor):
         await self._client.update(msgspec.structs.replace(namespace, spec=spec), subresource="finalize")
         return True
 
-    async def _delete(self, namespace: str, resources: Sequence[Resource], failures: list[str]) -> Remaining:
+    async def _delete(self, namespace: Namespace, resources: Sequence[Resource], failures: list[str]) -> Remaining:
         """Deletes all objects of these resources; what is left of them."""
         instances: dict[str, int] = {}
         finalizers: collections.Counter[str] = collections.Counter()
         for resource in resources:
-            page: ObjectList[Any] = await self._client.list(resource, namespace=namespace, options=ListOptions())
-            if not page.items:
+            found = await self._list(resource, namespace)
+            if not found:
                 continue
             try:
-                await self._delete_all(resource, namespace, page.items)
+                await self._delete_all(resource, namespace.metadata.name, found)
             except ApiError as error:
                 failures.append(error.message)
-            left: ObjectList[Any] = await self._client.list(resource, namespace=namespace, options=ListOptions())
-            if left.items:
-                instances[f"{resource.plural}.{resource.group}"] = len(left.items)
-                finalizers.update(finalizer for obj in left.items for finalizer in obj.metadata.finalizers)
+                continue
+            left = await self._list(resource, namespace)
+            if left:
+                instances[f"{resource.plural}.{resource.group}"] = len(left)
+                finalizers.update(finalizer for obj in left for finalizer in obj.metadata.finalizers)
+            if wrong := unexpected(namespace, resource, found, left, self._environment.now()):
+                failures.append(wrong)
         return Remaining(instances, finalizers)
+
+    async def _list(self, resource: Resource, namespace: Namespace) -> Sequence[Any]:
+        page: ObjectList[Any] = await self._client.list(resource, namespace=namespace.metadata.name, options=ListOptions())
+        return page.items
 
     async def _delete_all(self, resource: Resource, namespace: str, items: Sequence[Any]) -> None:
         if all(obj.metadata.deletionTimestamp is not None for obj in items):

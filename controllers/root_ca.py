@@ -19,16 +19,17 @@ from kubelet_lite.controllers.base import (
     Enqueue,
     Failure,
     Key,
-    Patch,
     Plan,
+    Update,
     itself,
     on_change,
 )
 
 NAME: Final = "kube-root-ca.crt"
 FILE: Final = "ca.crt"
+DESCRIPTION: Final = "kubernetes.io/description"
 ANNOTATIONS: Final = {
-    "kubernetes.io/description": "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the "
+    DESCRIPTION: "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the "
     "internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters.",
 }
 
@@ -76,7 +77,7 @@ def plan(view: View) -> Plan:
     if view.config_map is None:
         metadata = ObjectMeta(name=NAME, namespace=view.namespace.metadata.name, annotations=ANNOTATIONS)
         return Plan((Create(object=ConfigMap(metadata=metadata, data=data)),))
-    if view.config_map.data != data:
-        gone = dict.fromkeys(view.config_map.data.keys() - data.keys())
-        return Plan((Patch(object=view.config_map, change={"data": {**gone, **data}, "metadata": {"annotations": ANNOTATIONS}}),))
+    if view.config_map.data != data or not view.config_map.metadata.annotations.get(DESCRIPTION):
+        metadata = msgspec.structs.replace(view.config_map.metadata, annotations={**view.config_map.metadata.annotations, **ANNOTATIONS})
+        return Plan((Update(object=msgspec.structs.replace(view.config_map, metadata=metadata, data=data)),))
     return NOTHING

@@ -7,9 +7,9 @@ from typing import Any, Final
 from kubelet_lite.api.core_v1 import ObjectReference, Pod, Service
 from kubelet_lite.client.cache import Change, Informer
 from kubelet_lite.controllers.base import Key, key_of
+from kubelet_lite.controllers.pod_facts import FINISHED, is_ready
 
 HEADLESS_LABEL: Final = "service.kubernetes.io/headless"
-TERMINAL: Final = ("Succeeded", "Failed")
 
 
 def selects(service: Service) -> bool:
@@ -31,13 +31,9 @@ def selected(service: Service, pods: Informer[Pod]) -> Sequence[Pod]:
 
 def is_endpoint(pod: Pod, *, terminating: bool) -> bool:
     """Whether a selected pod is an endpoint at all; `terminating`: those that are being deleted too."""
-    if pod.status.phase in TERMINAL or not pod.status.podIPs:
+    if pod.status.phase in FINISHED or not pod.status.podIPs:
         return False
     return terminating or pod.metadata.deletionTimestamp is None
-
-
-def is_ready(pod: Pod) -> bool:
-    return any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions)
 
 
 def addresses_of(pod: Pod, family: str) -> tuple[str, ...]:
@@ -69,6 +65,6 @@ def services_of(services: Informer[Service], change: Change[Pod]) -> Iterator[Ke
 def _facts(pod: Pod) -> Sequence[Any]:
     """What an endpoint is made of, as far as it may change."""
     return (
-        pod.metadata.uid, pod.metadata.labels, pod.metadata.deletionTimestamp is None, pod.status.podIPs, pod.status.phase in TERMINAL, is_ready(pod),
+        pod.metadata.uid, pod.metadata.labels, pod.metadata.deletionTimestamp is None, pod.status.podIPs, pod.status.phase in FINISHED, is_ready(pod),
         pod.spec.nodeName, pod.spec.hostname, pod.spec.subdomain,
     )

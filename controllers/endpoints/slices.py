@@ -41,6 +41,7 @@ from kubelet_lite.controllers.endpoints import backends, packing
 from kubelet_lite.controllers.endpoints import ports as endpoint_ports
 from kubelet_lite.controllers.endpoints.packing import Ports
 from kubelet_lite.controllers.endpoints.trigger_times import TriggerTimes, annotated
+from kubelet_lite.controllers.pod_facts import is_ready
 
 SERVICE_LABEL: Final = "kubernetes.io/service-name"
 MANAGED_BY: Final = "endpointslice.kubernetes.io/managed-by"
@@ -162,7 +163,7 @@ def _ports(service: Service, pod: Pod) -> Ports:
 
 def _endpoint(view: View, pod: Pod, addresses: tuple[str, ...]) -> Endpoint:
     service = view.service
-    serving, terminating = backends.is_ready(pod), pod.metadata.deletionTimestamp is not None
+    serving, terminating = is_ready(pod), pod.metadata.deletionTimestamp is not None
     ready = service.spec.publishNotReadyAddresses or (serving and not terminating)
     node, zone = pod.spec.nodeName or None, view.zones.get(pod.spec.nodeName) or None
     return Endpoint(

@@ -10,6 +10,7 @@ import msgspec
 from kubelet_lite.api.core_v1 import EndpointAddress, EndpointPort, EndpointSubset, Pod, Service
 from kubelet_lite.controllers.endpoints import backends
 from kubelet_lite.controllers.endpoints import ports as endpoint_ports
+from kubelet_lite.controllers.pod_facts import is_ready
 
 MAX_ADDRESSES: Final = 1000
 """Of all subsets together: what is beyond is cut, and an annotation says so."""
@@ -25,7 +26,7 @@ def subsets(service: Service, pods: Sequence[Pod]) -> tuple[EndpointSubset, ...]
     for pod, address in _addresses(service, pods):
         key = _key(address)
         known.setdefault(key, address)
-        ready = backends.is_ready(pod) or service.spec.publishNotReadyAddresses
+        ready = is_ready(pod) or service.spec.publishNotReadyAddresses
         for port in _ports(service, pod):
             offered.setdefault(port, {})[key] = ready
     together: dict[tuple[tuple[Address, bool], ...], list[EndpointPort]] = {}
