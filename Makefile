@@ -14,6 +14,7 @@ help:  ## this list
 	@command -v $(PYTHON) >/dev/null || { echo "kubelet-lite needs Python 3.11: $(PYTHON) is not on PATH (set PYTHON=...)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m compileall -q kubelet_lite controllers runtimes proxy
 	$(BIN)/python scripts/fetch_helm.py $(BIN)/helm
 	@mkdir -p .make && touch $@
 
