@@ -12,6 +12,7 @@ import importlib
 import json
 import sys
 import urllib.parse
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,9 @@ class InProcess(replay.Server):  # type: ignore[misc,name-defined]
         self.loop = asyncio.new_event_loop()
         bootstrap(self.registry, service_cidr="10.96.0.0/16")
         self._create(core_v1.ServiceAccount(metadata=ObjectMeta(name="default", namespace="default")))
+
+    def close(self) -> None:
+        self.loop.close()
 
     def _create(self, obj: Any) -> None:
         resource = resources.resource_of(type(obj))
@@ -140,7 +144,8 @@ def main() -> None:
                 for where, what, value in found[:4]:
                     print(f"    {where} {what} GOT {json.dumps(value)[:400]} WANT {wanted(answers.get(label), where)[:400]}")
 
-        replay.replay_mutations(InProcess(), file, report, args.only)
+        with closing(InProcess()) as server:
+            replay.replay_mutations(server, file, report, args.only)
         print(f"{name:40} {same[name]:5} / {total[name]:5} {100 * same[name] / max(1, total[name]):6.1f} %")
     print(f"{'together':40} {same.total():5} / {total.total():5} {100 * same.total() / max(1, total.total()):6.1f} %")
 
