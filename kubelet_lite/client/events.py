@@ -16,7 +16,7 @@ from kubelet_lite.actors import logs
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api import timestamps
 from kubelet_lite.api.core_v1 import Event, EventSource, ObjectReference
-from kubelet_lite.api.errors import ApiError, NotFound
+from kubelet_lite.api.errors import AlreadyExists, ApiError, NotFound
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH
 from kubelet_lite.client.base import Client
@@ -85,6 +85,7 @@ class EventRecorder:
         self._known: collections.OrderedDict[tuple[object, ...], _Known] = collections.OrderedDict()
         self._similar: collections.OrderedDict[tuple[object, ...], tuple[float, dict[str, None]]] = collections.OrderedDict()
         self._buckets: collections.OrderedDict[str, _Bucket] = collections.OrderedDict()
+        self._last_named = 0
         self.dropped = 0
 
     def record(
@@ -128,14 +129,25 @@ class EventRecorder:
                     return
                 except NotFound:
                     pass
-            name = f"{about.name}.{int(pending.time * 1e9):x}{self._environment.random.randrange(16 ** 3):03x}"
-            await self._client.create(self._event(pending, name, message))
+            name = await self._create(pending, message)
             self._known[key] = _Known(name, pending.time)
             while len(self._known) > MAX_KNOWN:
                 self._known.popitem(last=False)
         except ApiError as error:
             log = _log.debug if _is_ending(error) else _log.warning
             log("event_not_written", object=f"{about.namespace}/{about.name}", reason=pending.reason, error=error.message)
+
+    async def _create(self, pending: _Pending, message: str) -> str:
+        """Its name ends in its nanosecond, or the next that no event about this object has: their names sort as they came."""
+        self._last_named = max(int(pending.time * 1e9), self._last_named + 1)
+        while True:
+            name = f"{pending.about.name}.{self._last_named:x}"
+            try:
+                await self._client.create(self._event(pending, name, message))
+            except AlreadyExists:
+                self._last_named += 1
+            else:
+                return name
 
     def _event(self, pending: _Pending, name: str, message: str) -> Event:
         about, second = pending.about, timestamps.format_time(pending.time)

@@ -53,3 +53,15 @@ async def test_a_flood_about_one_object_is_held_back(world: World) -> None:
     await recorder.flush()
     assert len(await events(world)) == BURST
     assert recorder.dropped == 5
+
+
+@in_world
+async def test_events_of_one_moment_sort_as_they_came_and_none_is_lost(world: World) -> None:
+    recorders = [EventRecorder(world.client, world.environment, name) for name in ("one", "two")]
+    for recorder in recorders:
+        for number in range(3):
+            recorder.record(pod(), "Normal", f"{recorder}-{number}", "m")
+        await recorder.flush()
+    found = await events(world)
+    assert [event.reason for event in found] == [f"{recorder}-{number}" for recorder in recorders for number in range(3)]
+    assert all(len(event.metadata.name.rpartition(".")[2]) == 16 for event in found)
