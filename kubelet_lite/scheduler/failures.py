@@ -14,7 +14,7 @@ from kubelet_lite.api.errors import ApiError, NotFound
 from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH
 from kubelet_lite.client.base import Client
 from kubelet_lite.client.events import EventRecorder
-from kubelet_lite.scheduler.preemption import Nomination
+from kubelet_lite.scheduler.victims import Nomination
 
 KEEP: Final = None
 _log = logs.get_logger()

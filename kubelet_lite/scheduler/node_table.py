@@ -4,7 +4,6 @@ Filters and scores are operations on whole columns. Rows of nodes that left are 
 """
 from __future__ import annotations
 
-import collections
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -14,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kubelet_lite.api import quantities
-from kubelet_lite.api.core_v1 import Node, Pod, Taint
+from kubelet_lite.api.core_v1 import Node, Taint
+from kubelet_lite.scheduler.placed_volumes import PlacedVolumes
 from kubelet_lite.scheduler.pod_info import HostPort, PodInfo
 from kubelet_lite.scheduler.pod_tallies import LabelColumn, PodTallies, Selection, Tally
+from kubelet_lite.scheduler.priorities import PODS, RequestedByPriority
 
 Mask = NDArray[np.bool_]
 Column = NDArray[np.int64]
@@ -71,9 +72,8 @@ class NodeTable:
         self._placed: dict[tuple[str, str], Placed] = {}
         self._on: list[dict[tuple[str, str], PodInfo]] = [{} for _ in range(FIRST_CAPACITY)]
         self.tallies = PodTallies()
-        self.with_volumes: dict[int, dict[tuple[str, str], PodInfo]] = {}
-        """By row, the pods whose volumes matter."""
-        self._claim_users: collections.Counter[tuple[str, str]] = collections.Counter()
+        self.volumes = PlacedVolumes()
+        self._priorities = RequestedByPriority()
         self._waiting: dict[str, dict[tuple[str, str], PodInfo]] = {}
         self._images: dict[str, ImageState] = {}
         self.generation = 0
@@ -158,10 +158,10 @@ class NodeTable:
 
     def tally(self, selection: Selection) -> Tally:
         """How many of the pods that are meant are on each row."""
-        return self.tallies.tally(selection, self._pods())
+        return self.tallies.tally(selection, ((info.pod, row) for info, row in self._infos()))
 
-    def _pods(self) -> Iterator[tuple[Pod, int]]:
-        return ((info.pod, row) for row, infos in enumerate(self._on) for info in infos.values())
+    def _infos(self) -> Iterator[tuple[PodInfo, int]]:
+        return ((info, row) for row, infos in enumerate(self._on) for info in infos.values())
 
     def set_node(self, node: Node) -> None:
         """Adds a node or takes over its new data. Pods that were placed on it before it was seen count from now on."""
@@ -229,10 +229,12 @@ class NodeTable:
     def refresh(self, info: PodInfo) -> None:
         """Takes over news of a placed pod that change nothing in what it counts for."""
         placed = self._placed[info.key]
+        if placed.info.pod.status.startTime != info.pod.status.startTime:
+            self._note_change(placed.row)
         self._placed[info.key] = Placed(info, placed.row)
         self._on[placed.row][info.key] = info
         if info.volumes:
-            self.with_volumes[placed.row][info.key] = info
+            self.volumes.pods[placed.row][info.key] = info
 
     def remove(self, key: tuple[str, str]) -> bool:
         """Stops counting a pod; whether it was counted."""
@@ -280,29 +282,36 @@ class NodeTable:
         if info.affinity is not None:
             self.tallies.add_terms(info.affinity, row, sign)
         if info.volumes:
-            self._count_volumes(info, row, sign)
-        if self._supposing:
-            return
+            self.volumes.add(info, row, sign)
+        if self._priorities.asked:
+            self._priorities.add(info, row, sign)
+        if not self._supposing:
+            self._note_change(row)
+
+    def _note_change(self, row: int) -> None:
         self._changed_rows.append(row)
         if len(self._changed_rows) > MAX_KEPT_CHANGES:
             del self._changed_rows[: MAX_KEPT_CHANGES // 2]
             self._forgotten_changes += MAX_KEPT_CHANGES // 2
 
-    def users_of_claim(self, namespace: str, name: str) -> int:
-        """How many placed pods use a claim."""
-        return self._claim_users[namespace, name]
-
-    def _count_volumes(self, info: PodInfo, row: int, sign: int) -> None:
-        if sign > 0:
-            self.with_volumes.setdefault(row, {})[info.key] = info
-        else:
-            del self.with_volumes[row][info.key]
-        for volume in info.volumes:
-            if volume.persistentVolumeClaim is not None:
-                claim = info.pod.metadata.namespace, volume.persistentVolumeClaim.claimName
-                self._claim_users[claim] += sign
-                if not self._claim_users[claim]:
-                    del self._claim_users[claim]
+    @contextmanager
+    def without_below(self, priority: int) -> Iterator[Column]:
+        """Within, no pod of lower priority counts for resources, on any row; gives how many there are on each."""
+        lower = self._priorities.below(priority, self._infos())
+        count = np.zeros(self.width, np.int64)
+        for resource, tally in lower:
+            if resource == PODS:
+                count += tally.column(self.width)
+            else:
+                self._requested[self._columns[resource]] -= tally.column(self.width)
+        self.pod_count -= count
+        try:
+            yield count
+        finally:
+            self.pod_count += count
+            for resource, tally in lower:
+                if resource != PODS:
+                    self._requested[self._columns[resource]] += tally.column(self.width)
 
     def _column(self, resource: str) -> int:
         column = self._columns.get(resource)

@@ -6,40 +6,34 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/pod-priority-preemption/
 """
 from __future__ import annotations
 
-import math
+import collections
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 
-from kubelet_lite.api import selectors, timestamps
 from kubelet_lite.api.core_v1 import Pod
 from kubelet_lite.api.policy_v1 import PodDisruptionBudget
-from kubelet_lite.scheduler.filtering import counted, fits, rejected
-from kubelet_lite.scheduler.framework import Profile, Refusals
+from kubelet_lite.scheduler.filtering import counted, rejected
+from kubelet_lite.scheduler.framework import Profile, Refusals, Rejection
 from kubelet_lite.scheduler.node_table import NodeTable, Rows
 from kubelet_lite.scheduler.nominations import Promised
 from kubelet_lite.scheduler.pod_info import PodInfo
 from kubelet_lite.scheduler.surroundings import Surroundings
+from kubelet_lite.scheduler.victims import NO_VICTIMS, Nomination, victims_for_resources, victims_on
 
 FEWEST_CANDIDATES: Final = 100
 """So many nodes with victims are enough to choose from, or …"""
 CANDIDATES_PERCENT: Final = 10
 """… this share of the nodes that removing pods could help."""
-NO_VICTIMS: Final = "No preemption victims found for incoming pod"
 NOT_HELPFUL: Final = "Preemption is not helpful for scheduling"
+RESOURCES: Final = "NodeResourcesFit"
+MAX_KEPT_SEARCHES: Final = 16
+"""Kinds of pods for which victims are remembered."""
 
-
-class Nomination(msgspec.Struct, frozen=True):
-    """A node that is promised to the pod, once its victims are gone."""
-
-    node_name: str
-    victims: tuple[PodInfo, ...]
-    """The most important first."""
-    violations: int = 0
-    """How many of them a disruption budget protects."""
+Found = Nomination | Sequence[str]
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -54,9 +48,18 @@ class Attempt(msgspec.Struct, frozen=True):
 NOT_TRIED: Final = Attempt()
 
 
+class Search(msgspec.Struct):
+    """What is known of single nodes for one kind of pod, as of `changes` of the table."""
+
+    as_of: tuple[int, int]
+    changes: int
+    found: dict[int, Found]
+
+
 class Preemption:
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
+        self._searches: collections.OrderedDict[tuple[bytes, int], Search] = collections.OrderedDict()
 
     def needs(self, pod: PodInfo, nodes: NodeTable) -> Sequence[type[Any]]:
         """Budgets, for a pod that could displace others."""
@@ -72,7 +75,7 @@ class Preemption:
             return Attempt(ineligible)
         hopeful = [rows for rejection, rows in refusals if rejection.resolvable]
         rows = np.sort(np.concatenate(hopeful)) if hopeful else np.zeros(0, np.intp)
-        candidates, outcomes = self._candidates(nodes, pod, profile, rows, promised, rng)
+        candidates, outcomes = self._candidates(nodes, pod, profile, refusals, rows, promised, rng)
         if candidates:
             return Attempt(nomination=_best(candidates, rng))
         head = f"0/{len(nodes)} nodes are available"
@@ -80,16 +83,26 @@ class Preemption:
         return Attempt(f"{head}: {words}.", hopeless=True)
 
     def _candidates(
-        self, nodes: NodeTable, pod: PodInfo, profile: Profile, rows: Rows, promised: Promised, rng: random.Random,
+        self, nodes: NodeTable, pod: PodInfo, profile: Profile, refusals: Refusals, rows: Rows, promised: Promised, rng: random.Random,
     ) -> tuple[Sequence[Nomination], Sequence[tuple[str, int]]]:
         """Nodes with victims, and what was found on nodes without."""
         enough = max(rows.size * CANDIDATES_PERCENT // 100, FEWEST_CANDIDATES)
         start = rng.randrange(rows.size) if rows.size > enough else 0
         budgets = self._surroundings.list(PodDisruptionBudget) if rows.size else ()
+        simple = self._kept_off_by_resources(nodes, pod, profile, refusals, promised)
+        outcomes, rows = _without_the_hopeless(nodes, pod, profile, np.roll(rows, -start), simple)
+        known = self._search(nodes, pod)
+        easy = np.zeros(nodes.width, np.bool_)
+        easy[simple] = True
         found: list[Nomination] = []
-        outcomes: list[tuple[str, int]] = []
-        for row in np.roll(rows, -start).tolist():
-            candidate = victims_on(nodes, pod, profile, row, promised, budgets)
+        for row in _in_pieces(rows):
+            candidate: Found
+            if not easy[row]:
+                candidate = victims_on(nodes, pod, profile, row, promised, budgets)
+            elif row in known:
+                candidate = known[row]
+            else:
+                candidate = known[row] = victims_for_resources(nodes, pod, row, budgets)
             if isinstance(candidate, Nomination):
                 found.append(candidate)
                 if len(found) >= enough and any(not c.violations for c in found):
@@ -98,37 +111,55 @@ class Preemption:
                 outcomes += [(reason, 1) for reason in candidate]
         return found, outcomes
 
+    @staticmethod
+    def _kept_off_by_resources(nodes: NodeTable, pod: PodInfo, profile: Profile, refusals: Refusals, promised: Promised) -> Rows:
+        """Nodes where nothing else can keep the pod off: there the victims follow from what pods ask for."""
+        if pod.host_ports or any(plugin.applies(pod, nodes) for plugin in profile.wide_filters):
+            return np.zeros(0, np.intp)
+        found = [rows for rejection, rows in refusals if rejection.plugin == RESOURCES and rejection.resolvable]
+        rows = np.concatenate(found) if found else np.zeros(0, np.intp)
+        return rows[~np.isin(rows, list(promised))] if promised else rows
 
-def victims_on(
-    nodes: NodeTable, pod: PodInfo, profile: Profile, row: int, promised: Promised, budgets: Sequence[PodDisruptionBudget],
-) -> Nomination | Sequence[str]:
-    """Who has to leave the node, or why that would not help."""
-    lower = [other for other in nodes.placed_on(row) if other.priority < pod.priority]
-    if not lower:
-        return (NO_VICTIMS,)
-    with nodes.supposing():
-        for other in lower:
-            nodes.lift(other, row)
-        off = {other.key: other for other in lower}
-        try:
-            refusals = rejected(nodes, pod, profile, promised, among=np.array([row], np.intp))
-            if refusals:
-                return refusals[0][0].reasons
-            violating, others = _protected(sorted(lower, key=_importance), budgets)
-            victims, violations = [], 0
-            for other in (*violating, *others):
-                nodes.add(off.pop(other.key), row)
-                if not fits(nodes, pod, profile, row, promised):
-                    nodes.lift(other, row)
-                    off[other.key] = other
-                    victims.append(other)
-                    violations += other in violating
-        finally:
-            for other in off.values():
-                nodes.add(other, row)
-    if not victims:
-        return (f'expected at least one victim pod on node "{nodes.name(row)}"',)
-    return Nomination(nodes.name(row), tuple(sorted(victims, key=_importance)), violations)
+    def _search(self, nodes: NodeTable, pod: PodInfo) -> dict[int, Found]:
+        """What was found on single nodes for a pod like this one, and still stands."""
+        key = pod.likeness, pod.priority
+        as_of = nodes.generation, self._surroundings.changed(PodDisruptionBudget)
+        search = self._searches.get(key)
+        changed = nodes.changed_since(search.changes) if search is not None and search.as_of == as_of else None
+        if search is None or changed is None:
+            search = self._searches[key] = Search(as_of, 0, {})
+            if len(self._searches) > MAX_KEPT_SEARCHES:
+                self._searches.popitem(last=False)
+        else:
+            for row in changed.tolist():
+                search.found.pop(row, None)
+        self._searches.move_to_end(key)
+        search.changes = nodes.changes
+        return search.found
+
+
+def _in_pieces(rows: Rows) -> Iterator[int]:
+    """One by one; most searches end early."""
+    for start in range(0, rows.size, FEWEST_CANDIDATES):
+        yield from rows[start:start + FEWEST_CANDIDATES].tolist()
+
+
+def _without_the_hopeless(
+    nodes: NodeTable, pod: PodInfo, profile: Profile, rows: Rows, simple: Rows,
+) -> tuple[list[tuple[str, int]], Rows]:
+    """Leaves out those of the `simple` rows that removing pods does not help, and says why."""
+    outcomes: list[tuple[str, int]] = []
+    if not simple.size:
+        return outcomes, rows
+    with nodes.without_below(pod.priority) as lower:
+        without = simple[lower[simple] == 0]
+        refusals = rejected(nodes, pod, profile, among=simple[lower[simple] > 0])
+    if without.size:
+        refusals = [(Rejection(RESOURCES, (NO_VICTIMS,), resolvable=False), without), *refusals]
+    for rejection, refused in refusals:
+        outcomes += [(reason, int(refused.size)) for reason in rejection.reasons]
+        rows = rows[~np.isin(rows, refused)]
+    return outcomes, rows
 
 
 def _ineligible(nodes: NodeTable, pod: PodInfo, refusals: Refusals) -> str:
@@ -151,53 +182,8 @@ def _leaving(pod: Pod) -> bool:
     return condition is not None and condition.status == "True" and condition.reason == "PreemptionByScheduler"
 
 
-def _importance(pod: PodInfo) -> tuple[int, float]:
-    """The higher the priority and the longer it runs, the more important; sorts the most important first."""
-    return -pod.priority, _started(pod)
-
-
-def _started(pod: PodInfo) -> float:
-    started = pod.pod.status.startTime
-    return timestamps.parse_time(started) if started else math.inf
-
-
-def _protected(pods: Sequence[PodInfo], budgets: Sequence[PodDisruptionBudget]) -> tuple[list[PodInfo], list[PodInfo]]:
-    """Those whose removal a disruption budget does not allow (any more, once those before them are gone), and the others."""
-    left = [budget.status.disruptionsAllowed for budget in budgets]
-    violating: list[PodInfo] = []
-    others: list[PodInfo] = []
-    for info in pods:
-        violated = False
-        for i, budget in enumerate(budgets):
-            if _covers(budget, info.pod):
-                left[i] -= 1
-                violated |= left[i] < 0
-        (violating if violated else others).append(info)
-    return violating, others
-
-
-def _covers(budget: PodDisruptionBudget, pod: Pod) -> bool:
-    """Whether the budget counts the pod, and nobody has disrupted it already."""
-    if not pod.metadata.labels or budget.metadata.namespace != pod.metadata.namespace or pod.metadata.name in budget.status.disruptedPods:
-        return False
-    try:
-        selector = selectors.from_label_selector(budget.spec.selector)
-    except selectors.SelectorError:
-        return False
-    return not selector.empty and selector.matches(pod.metadata.labels)
-
-
 def _best(candidates: Sequence[Nomination], rng: random.Random) -> Nomination:
     """Whose victims matter least."""
-    ranked = [(_harm(candidate), candidate) for candidate in candidates]
-    least = min(harm for harm, _ in ranked)
-    best = [candidate for harm, candidate in ranked if harm == least]
+    least = min(candidate.harm for candidate in candidates)
+    best = [candidate for candidate in candidates if candidate.harm == least]
     return best[0] if len(best) == 1 else best[rng.randrange(len(best))]
-
-
-def _harm(candidate: Nomination) -> tuple[int, int, int, int, float]:
-    """Protected pods displaced; the highest priority; the sum of all; how many; how long the most important ones have run."""
-    priorities = [victim.priority for victim in candidate.victims]
-    highest = max(priorities)
-    oldest = min(_started(victim) for victim in candidate.victims if victim.priority == highest)
-    return candidate.violations, highest, sum(priority + 2 ** 31 for priority in priorities), len(priorities), -oldest

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -15,8 +16,9 @@ from kubelet_lite.api.policy_v1 import PodDisruptionBudget, PodDisruptionBudgetS
 from kubelet_lite.scheduler.decision import Decisions, Placement, Unschedulable
 from kubelet_lite.scheduler.node_table import NodeTable
 from kubelet_lite.scheduler.plugins import default_profile
-from kubelet_lite.scheduler.pod_info import pod_info
+from kubelet_lite.scheduler.pod_info import PodInfo, pod_info
 from kubelet_lite.scheduler.surroundings import Given
+from kubelet_lite.scheduler.victims import Nomination, victims_for_resources
 from tests.scheduler import plain
 from tests.scheduler.objects import a_node, a_pod, table
 
@@ -164,12 +166,14 @@ def test_the_search_ends_when_there_are_candidates_enough(monkeypatch: Any) -> N
         nodes.place(pod_info(pod_of(f"old{i}", "1", 0)), f"n{i}")
     tried: list[int] = []
 
-    def counting(nodes: NodeTable, pod: Any, profile: Any, row: int, *more: Any) -> Any:
+    def counting(nodes: NodeTable, pod: PodInfo, row: int, budgets: Sequence[PodDisruptionBudget]) -> Nomination | Sequence[str]:
         tried.append(row)
-        return victims_on(nodes, pod, profile, row, *more)
+        return victims_for_resources(nodes, pod, row, budgets)
 
-    from kubelet_lite.scheduler.preemption import victims_on
-
-    monkeypatch.setattr("kubelet_lite.scheduler.preemption.victims_on", counting)
-    assert refused(nodes, pod_of("new", "1", 5)).attempt.nomination is not None
-    assert len(tried) == 2
+    monkeypatch.setattr("kubelet_lite.scheduler.preemption.victims_for_resources", counting)
+    decisions = Decisions(nodes, default_profile())
+    for i in range(2):
+        outcome = decisions.decide(pod_info(pod_of(f"new{i}", "1", 5)), random.Random(1))
+        assert isinstance(outcome, Unschedulable)
+        assert outcome.attempt.nomination is not None
+        assert len(tried) == 2  # and what was found once is not looked for again

@@ -131,7 +131,7 @@ def test_a_pod_is_in_one_part_and_none_is_lost(steps: list[tuple[str, str, float
     assert sorted(names(queue, now + 1000.0)) == sorted(inside)
 
 
-def test_a_node_wakes_only_those_whom_its_change_can_help():
+def test_a_node_wakes_only_those_whom_its_change_can_help() -> None:
     before = Node(metadata=ObjectMeta(name="a"), status=NodeStatus(allocatable={"cpu": "1"}))
     images = replace(before, status=replace(before.status, images=(ContainerImage(names=("busybox",), sizeBytes=1),)))
     assert hints.node_changed(None, before) == hints.NODE_CAME

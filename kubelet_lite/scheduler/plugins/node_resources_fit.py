@@ -11,6 +11,7 @@ import numpy as np
 from kubelet_lite.scheduler.framework import MAX_NODE_SCORE, Refusals, Rejection
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
+from kubelet_lite.scheduler.priorities import PODS
 
 ORDER: Final = {"cpu": 0, "memory": 1, "ephemeral-storage": 2}
 """Kubernetes names what is insufficient in this order, extended resources after it."""
@@ -52,6 +53,13 @@ class NodeResourcesFit:
         counted = (nodes.allocatable("cpu")[rows] > 0).astype(np.int64) + (nodes.allocatable("memory")[rows] > 0)
         column: Column = (cpu + memory) // np.maximum(counted, 1)
         return column
+
+
+def slack(pod: PodInfo, nodes: NodeTable, row: int) -> dict[str, int]:
+    """What a node would have left of all that the pod wants, were it there: nothing negative where it fits."""
+    left = {r: int(nodes.allocatable(r)[row]) - int(nodes.requested(r)[row]) - amount for r, amount in pod.requests.items() if amount}
+    left[PODS] = int(nodes.pod_limit[row]) - int(nodes.pod_count[row]) - 1
+    return left
 
 
 def _left(allocatable: Column, requested: Column) -> Column:

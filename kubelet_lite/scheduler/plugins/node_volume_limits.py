@@ -56,7 +56,7 @@ class NodeVolumeLimits:
         wanted = {a for a in self._attachable(pod, csi_node) if a[0] in limits} if limits else set()
         if not wanted:
             return True
-        attached = {a for other in nodes.with_volumes.get(row, {}).values() for a in self._attachable(other, csi_node)}
+        attached = {a for other in nodes.volumes.pods.get(row, {}).values() for a in self._attachable(other, csi_node)}
         attached.update(self._attached(csi_node.metadata.name))
         wanted -= attached
         return all(

@@ -44,7 +44,7 @@ class VolumeRestrictions:
     def _in_use(self, pod: PodInfo, nodes: NodeTable) -> bool:
         """Whether a placed pod uses a claim that this one needs for itself."""
         for volume in pod.volumes:
-            if volume.persistentVolumeClaim is not None and nodes.users_of_claim(pod.pod.metadata.namespace, volume.persistentVolumeClaim.claimName):
+            if volume.persistentVolumeClaim is not None and nodes.volumes.users_of_claim(pod.pod.metadata.namespace, volume.persistentVolumeClaim.claimName):
                 claim = self._claim(pod, volume)
                 if claim is not None and "ReadWriteOncePod" in claim.spec.accessModes:
                     return True
@@ -56,7 +56,7 @@ class VolumeRestrictions:
         disks = [v for v in pod.volumes if v.persistentVolumeClaim is None and v.ephemeral is None]
         if disks:
             taken = [
-                row for row, others in nodes.with_volumes.items()
+                row for row, others in nodes.volumes.pods.items()
                 if any(_clash(ours, theirs) for other in others.values() for theirs in other.volumes for ours in disks)
             ]
             mask = ~np.isin(rows, taken)

@@ -1,0 +1,32 @@
+"""Which placed pods use volumes that matter to others."""
+from __future__ import annotations
+
+import collections
+
+from kubelet_lite.scheduler.pod_info import PodInfo
+
+Key = tuple[str, str]
+
+
+class PlacedVolumes:
+    def __init__(self) -> None:
+        self.pods: dict[int, dict[Key, PodInfo]] = {}
+        """By row, the pods whose volumes matter."""
+        self._claim_users: collections.Counter[Key] = collections.Counter()
+
+    def users_of_claim(self, namespace: str, name: str) -> int:
+        """How many placed pods use a claim."""
+        return self._claim_users[namespace, name]
+
+    def add(self, info: PodInfo, row: int, sign: int) -> None:
+        """Counts a pod on a row, or (-1) no longer."""
+        if sign > 0:
+            self.pods.setdefault(row, {})[info.key] = info
+        else:
+            del self.pods[row][info.key]
+        for volume in info.volumes:
+            if volume.persistentVolumeClaim is not None:
+                claim = info.pod.metadata.namespace, volume.persistentVolumeClaim.claimName
+                self._claim_users[claim] += sign
+                if not self._claim_users[claim]:
+                    del self._claim_users[claim]

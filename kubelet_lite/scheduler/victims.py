@@ -1,0 +1,148 @@
+"""Who has to leave a node so that a more important pod fits: all less important ones off, then back one by one where it still fits."""
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from kubelet_lite.api import selectors, timestamps
+from kubelet_lite.api.core_v1 import Pod
+from kubelet_lite.api.policy_v1 import PodDisruptionBudget
+from kubelet_lite.scheduler.filtering import fits, rejected
+from kubelet_lite.scheduler.framework import Profile
+from kubelet_lite.scheduler.node_table import NodeTable
+from kubelet_lite.scheduler.nominations import Promised
+from kubelet_lite.scheduler.plugins.node_resources_fit import slack
+from kubelet_lite.scheduler.pod_info import PodInfo
+from kubelet_lite.scheduler.priorities import PODS
+
+NO_VICTIMS: Final = "No preemption victims found for incoming pod"
+
+
+Harm = tuple[int, int, int, int, float]
+"""Protected pods displaced; the highest priority; the sum of all; how many; and how long ago the most important ones started."""
+
+
+class Nomination(msgspec.Struct, frozen=True):
+    """A node that is promised to the pod, once its victims are gone."""
+
+    node_name: str
+    victims: tuple[PodInfo, ...]
+    """The most important first."""
+    violations: int
+    """How many of them a disruption budget protects."""
+    harm: Harm
+    """The less, the better."""
+
+
+def victims_on(
+    nodes: NodeTable, pod: PodInfo, profile: Profile, row: int, promised: Promised, budgets: Sequence[PodDisruptionBudget],
+) -> Nomination | Sequence[str]:
+    """Who has to leave the node, or why that would not help."""
+    lower = [other for other in nodes.placed_on(row) if other.priority < pod.priority]
+    if not lower:
+        return (NO_VICTIMS,)
+    with nodes.supposing():
+        for other in lower:
+            nodes.lift(other, row)
+        off = {other.key: other for other in lower}
+        try:
+            refusals = rejected(nodes, pod, profile, promised, among=np.array([row], np.intp))
+            if refusals:
+                return refusals[0][0].reasons
+            violating, others = _protected(sorted(lower, key=_importance), budgets)
+            victims = []
+            for other in (*violating, *others):
+                nodes.add(off.pop(other.key), row)
+                if not fits(nodes, pod, profile, row, promised):
+                    nodes.lift(other, row)
+                    off[other.key] = other
+                    victims.append(other)
+        finally:
+            for other in off.values():
+                nodes.add(other, row)
+    return _nomination(nodes, row, victims, violating)
+
+
+def victims_for_resources(
+    nodes: NodeTable, pod: PodInfo, row: int, budgets: Sequence[PodDisruptionBudget],
+) -> Nomination | Sequence[str]:
+    """The same where nothing but resources keeps the pod off, and would not were all the less important ones gone."""
+    lower = sorted((other for other in nodes.placed_on(row) if other.priority < pod.priority), key=_importance)
+    left = slack(pod, nodes, row)
+    for other in lower:
+        _give_back(left, other.requests)
+    violating, others = _protected(lower, budgets)
+    victims = []
+    for other in (*violating, *others):
+        if any(amount > left[resource] for resource, amount in other.requests.items() if resource in left) or not left[PODS]:
+            victims.append(other)
+        else:
+            _take(left, other.requests)
+    return _nomination(nodes, row, victims, violating)
+
+
+def _give_back(left: dict[str, int], requests: Mapping[str, int]) -> None:
+    for resource in left:
+        left[resource] += 1 if resource == PODS else requests.get(resource, 0)
+
+
+def _take(left: dict[str, int], requests: Mapping[str, int]) -> None:
+    for resource in left:
+        left[resource] -= 1 if resource == PODS else requests.get(resource, 0)
+
+
+def _nomination(nodes: NodeTable, row: int, victims: Sequence[PodInfo], violating: Sequence[PodInfo]) -> Nomination | Sequence[str]:
+    if not victims:
+        return (f'expected at least one victim pod on node "{nodes.name(row)}"',)
+    violations = sum(victim in violating for victim in victims)
+    ordered = tuple(sorted(victims, key=_importance))
+    priorities = [victim.priority for victim in ordered]
+    oldest = _started(ordered[0])
+    harm = violations, priorities[0], sum(priorities) + 2 ** 31 * len(priorities), len(priorities), -oldest
+    return Nomination(nodes.name(row), ordered, violations, harm)
+
+
+def _importance(pod: PodInfo) -> tuple[int, float]:
+    """The higher the priority and the longer it runs, the more important; sorts the most important first."""
+    return -pod.priority, _started(pod)
+
+
+def _started(pod: PodInfo) -> float:
+    started = pod.pod.status.startTime
+    return _seconds(started) if started else math.inf
+
+
+_seconds = functools.lru_cache(maxsize=4096)(timestamps.parse_time)
+
+
+def _protected(pods: Sequence[PodInfo], budgets: Sequence[PodDisruptionBudget]) -> tuple[list[PodInfo], list[PodInfo]]:
+    """Those whose removal a disruption budget does not allow (any more, once those before them are gone), and the others."""
+    left = [budget.status.disruptionsAllowed for budget in budgets]
+    violating: list[PodInfo] = []
+    others: list[PodInfo] = []
+    for info in pods:
+        violated = False
+        for i, budget in enumerate(budgets):
+            if _covers(budget, info.pod):
+                left[i] -= 1
+                violated |= left[i] < 0
+        (violating if violated else others).append(info)
+    return violating, others
+
+
+def _covers(budget: PodDisruptionBudget, pod: Pod) -> bool:
+    """Whether the budget counts the pod, and nobody has disrupted it already."""
+    if not pod.metadata.labels or budget.metadata.namespace != pod.metadata.namespace or pod.metadata.name in budget.status.disruptedPods:
+        return False
+    try:
+        selector = selectors.from_label_selector(budget.spec.selector)
+    except selectors.SelectorError:
+        return False
+    return not selector.empty and selector.matches(pod.metadata.labels)
+
+
