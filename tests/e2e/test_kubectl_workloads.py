@@ -187,8 +187,14 @@ def test_cordon_taint_and_drain(web):
     assert freed == f"node/{node} uncordoned"
 
 
-def test_streams_say_that_they_come_later(web):
-    pod = web("get pods -o name").lines[0]
-    refused = web.run(f"exec {pod} -- true")
+@pytest.mark.parametrize(
+    ("command", "subresource"),
+    [("exec {} -- true", "exec"), ("attach {}", "attach"), ("port-forward {} 0:8080", "portforward"), ("cp {}:/etc/hostname there", "exec")],
+)
+def test_streams_say_that_they_come_later(kubectl, command, subresource):
+    kubectl("run p --image=busybox --restart=Never --command -- sleep 600")
+    kubectl("wait --for=condition=Ready pod/p")
+    refused = kubectl.run(command.format("p"))
+    assert f"pods/{subresource} is not served yet: streams to containers come with a later version of kubelet-lite" in refused.err
     assert refused.code == 1
-    assert "later" in refused.err or "not implemented" in refused.err.lower()
+    kubectl("delete pod p --grace-period=0 --force")
