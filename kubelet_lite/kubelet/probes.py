@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 import anyio
-import httptools
 import msgspec
 
 from kubelet_lite.api.core_v1 import Container, HTTPGetAction, LifecycleHandler, Pod, Probe
@@ -142,7 +141,7 @@ async def http_get(container: Container, action: HTTPGetAction, address: str, ti
                 path = answer.location
     except TimeoutError:
         return Outcome(False, f'Get "{url}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)')
-    except (OSError, httptools.HttpParserError, EOFError) as error:
+    except (OSError, EOFError) as error:
         detail = f"dial tcp {host}:{port}: connect: {_words(error)}" if isinstance(error, OSError) else "EOF"
         return Outcome(False, f'Get "{url}": {detail}')
     text = bytes(answer.body[:MAX_OUTPUT_BYTES]).decode("utf-8", "replace")
@@ -173,6 +172,9 @@ class _Answer:
 
 
 async def _request(host: str, port: int, scheme: str, path: str, headers: Mapping[str, str]) -> _Answer:
+    """Raises OSError, and EOFError where no HTTP answer came."""
+    import httptools  # most pods have no such probe
+
     context = None
     if scheme == "https":
         context = ssl.create_default_context()
@@ -189,6 +191,8 @@ async def _request(host: str, port: int, scheme: str, path: str, headers: Mappin
                 break
             parser.feed_data(data)
             answer.status = parser.get_status_code()
+    except httptools.HttpParserError as error:
+        raise EOFError from error
     finally:
         writer.close()
     if not answer.status:

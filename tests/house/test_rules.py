@@ -31,9 +31,15 @@ def test_importing_the_package_loads_next_to_nothing():
     assert not [m for m in loaded if m.split(".")[0] in HEAVY]
 
 
-def test_an_embedded_cluster_does_not_load_what_only_servers_and_remote_clients_need():
+def test_an_embedded_cluster_loads_what_it_uses_when_it_uses_it():
+    """Not before it starts: any kind's rules, any other package but msgspec and anyio. Not by its start either: what servers, remote
+    clients and log records need, and the rules of kinds that no part has written."""
     loaded = modules_loaded_by("import kubelet_lite; kubelet_lite.Cluster")
-    assert not [m for m in loaded if m.split(".")[0] in ("aiohttp", "cryptography", "yaml", "numpy")]
+    assert not [m for m in loaded if m.split(".")[0] in HEAVY and m.split(".")[0] != "msgspec"]
+    assert not [m for m in loaded if m.startswith("kubelet_lite.registry.kinds.")]
+    started = modules_loaded_by("import asyncio, kubelet_lite\nasync def main():\n async with kubelet_lite.Cluster(nodes=3): pass\nasyncio.run(main())")
+    assert not [m for m in started if m.split(".")[0] in ("aiohttp", "cryptography", "httptools", "yaml", "structlog", "rich")]
+    assert not [m for m in started if m.startswith(("kubelet_lite.registry.kinds.services", "kubelet_lite.registry.kinds.jobs", "kubelet_lite.apiserver"))]
 
 
 def test_the_exported_names_are_these():
