@@ -37,7 +37,7 @@ async def stub(*answers: Callable | tuple, **server) -> AsyncIterator[tuple[Http
         body = value if isinstance(value, bytes) else msgspec.json.encode(value)
         return web.Response(status=status, body=body, content_type="application/json", headers=headers[0] if headers else {})
 
-    runner = web.ServerRunner(web.Server(handle))
+    runner = web.ServerRunner(web.Server(handle), shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
