@@ -157,7 +157,7 @@ class Cluster:
         """The registry with everything that stands in a request's way, and the objects that are there from the start."""
         from kubelet_lite.registry.bootstrap import bootstrap
 
-        self.registry = Registry(self.store, self.environment, connections=self.kubelets.get)
+        self.registry = Registry(self.store, self.environment, connections=self.kubelets.get, health=self._health)
         self._authorizer = self.registry.authorizer = ClusterAuthorizer(self.registry.view)
         bootstrap(self.registry, service_cidr=service_cidr)
         self.registry.admission = Admission(
@@ -167,6 +167,13 @@ class Cluster:
         self.registry.tokens = accounts = ServiceAccountTokens(self._key, self.registry.view, self.environment)
         self.registry.reviewer = Reviewer(self._authorizer, self.environment, accounts.authenticate)
         self.client = LocalClient(self.registry, ADMIN, field_manager="kubelet-lite")
+
+    def _health(self) -> Mapping[str, str]:
+        """What a real API server would find when it asks the others."""
+        return {
+            name: "" if part in self._components else f'Get "https://127.0.0.1:{port}/healthz": dial tcp 127.0.0.1:{port}: connect: connection refused'
+            for name, part, port in (("scheduler", "scheduler", 10259), ("controller-manager", "controllers", 10257), ("etcd-0", "apiserver", 2379))
+        }
 
     async def _start_server(self) -> None:
         from kubelet_lite.apiserver.server import ApiServer

@@ -4,13 +4,14 @@ https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/component-
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from kubelet_lite.api.core_v1 import ComponentCondition, ComponentStatus
 from kubelet_lite.api.errors import NotFound
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.requests import ListResult
+from kubelet_lite.registry.rules import KindRules
 
 NAME: Final = "componentstatuses"
 DEPRECATION: Final = "v1 ComponentStatus is deprecated in v1.19+"
@@ -21,9 +22,17 @@ def status_of(name: str, health: Mapping[str, str]) -> ComponentStatus:
     wrong = health.get(name)
     if wrong is None:
         raise NotFound.of("", NAME, name)
-    condition = ComponentCondition(type="Healthy", status="False" if wrong else "True", message="" if wrong else "ok", error=wrong)
+    condition = ComponentCondition(type="Healthy", status="False" if wrong else "True", message=wrong or "ok")
     return ComponentStatus(metadata=ObjectMeta(name=name), conditions=(condition,))
 
 
 def all_of(health: Mapping[str, str]) -> ListResult:
     return ListResult(items=tuple(status_of(name, health) for name in health), resource_version="")
+
+
+def _row(status: ComponentStatus, now: float) -> Sequence[Any]:
+    (condition,) = status.conditions
+    return status.metadata.name, "Healthy" if condition.status == "True" else "Unhealthy", condition.message, condition.error
+
+
+RULES: Final = KindRules(resource=NAME, row=_row)

@@ -359,10 +359,12 @@ class Registry:
 
     def rules_of(self, resource: Resource) -> KindRules:
         """What is particular to the kind: the columns of its Table, say."""
-        return self._target(resource).rules
+        return component_statuses.RULES if resource.qualified == component_statuses.NAME else self._target(resource).rules
 
     def stored(self, resource: Resource, obj: Any) -> Any:
         """A served object as it is stored: what the kind's rules understand."""
+        if resource.qualified == component_statuses.NAME:
+            return obj
         to_stored = self._target(resource).to_stored
         return obj if to_stored is None else to_stored(obj)
 

@@ -128,3 +128,9 @@ def test_auth_questions(kubectl):
         f'in the namespace "{kubectl.namespace}"'
     )
     assert kubectl.run("get pods --token=wrong").err.strip() == "error: You must be logged in to the server (Unauthorized)"
+
+
+def test_the_health_of_the_control_plane(kubectl):
+    rows = kubectl("get componentstatuses").words
+    assert rows[0] == ["NAME", "STATUS", "MESSAGE", "ERROR"]
+    assert sorted(row[:3] for row in rows[1:]) == [[name, "Healthy", "ok"] for name in ("controller-manager", "etcd-0", "scheduler")]
