@@ -9,9 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubelet_lite.api import timestamps
 from kubelet_lite.api.core_v1 import Node, Pod
-from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH
 from kubelet_lite.client.cache import Change, Informers, by_node
 from kubelet_lite.controllers.base import (
     NOTHING,
@@ -20,11 +18,11 @@ from kubelet_lite.controllers.base import (
     Enqueue,
     Failure,
     Key,
-    Patch,
     Plan,
     key_of,
     on_change,
 )
+from kubelet_lite.controllers.disruption_target import disruption_target
 
 QUARANTINE_SECONDS: Final = 40.0
 """How long a node has to be gone before its pods go: it may be coming back under its name."""
@@ -77,12 +75,7 @@ def plan(view: View, now: float) -> Plan:
         return Plan((Delete(object=pod, grace_period_seconds=0),)) if pod.metadata.deletionTimestamp is not None else NOTHING
     if view.node_exists:
         return NOTHING
-    status: dict[str, Any] = {}
-    if pod.status.phase not in ("Succeeded", "Failed"):
-        condition = {
-            "type": "DisruptionTarget", "status": "True", "reason": "DeletionByPodGC", "message": "PodGC: node no longer exists",
-            "lastTransitionTime": timestamps.format_time(now), "observedGeneration": pod.metadata.generation,
-        }
-        status = {"phase": "Failed", "conditions": [condition]}
-    marked = (Patch(object=pod, change={"status": status}, content_type=STRATEGIC_MERGE_PATCH, subresource="status"),) if status else ()
-    return Plan((*marked, Delete(object=pod, grace_period_seconds=0)))
+    gone = Delete(object=pod, grace_period_seconds=0)
+    if pod.status.phase in ("Succeeded", "Failed"):
+        return Plan((gone,))
+    return Plan((disruption_target(pod, "DeletionByPodGC", "PodGC: node no longer exists", now, phase="Failed"), gone))

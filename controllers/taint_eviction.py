@@ -11,7 +11,6 @@ import msgspec
 
 from kubelet_lite.api import scheduling_rules, timestamps
 from kubelet_lite.api.core_v1 import Node, Pod, Taint
-from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH
 from kubelet_lite.client.cache import Change, Informers, by_node
 from kubelet_lite.controllers.base import (
     NOTHING,
@@ -21,12 +20,12 @@ from kubelet_lite.controllers.base import (
     Enqueue,
     Failure,
     Key,
-    Patch,
     Plan,
     Record,
     key_of,
     on_change,
 )
+from kubelet_lite.controllers.disruption_target import disruption_target
 
 
 class View(msgspec.Struct, frozen=True):
@@ -100,13 +99,9 @@ def evicted_at(pod: Pod, taints: Sequence[Taint], now: float) -> float | None:
 
 
 def _evict(pod: Pod, now: float) -> tuple[Action, ...]:
-    condition = {
-        "type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager", "message": "Taint manager: deleting due to NoExecute taint",
-        "lastTransitionTime": timestamps.format_time(now), "observedGeneration": pod.metadata.generation,
-    }
     name = f"{pod.metadata.namespace}/{pod.metadata.name}"
     return (
         Record(pod, "Normal", "TaintManagerEviction", f"Marking for deletion Pod {name}"),
-        Patch(object=pod, change={"status": {"conditions": [condition]}}, content_type=STRATEGIC_MERGE_PATCH, subresource="status"),
+        disruption_target(pod, "DeletionByTaintManager", "Taint manager: deleting due to NoExecute taint", now),
         Delete(object=pod),
     )

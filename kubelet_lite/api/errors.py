@@ -95,10 +95,6 @@ def too_many(field: str, actual: int, maximum: int) -> FieldError:
     return FieldError("FieldValueTooMany", field, f"Too many: {actual}: must have at most {maximum} items")
 
 
-def internal(field: str, detail: str) -> FieldError:
-    return FieldError("InternalError", field, f"Internal error: {detail}")
-
-
 class ApiError(Exception):
     """The caller was wrong, or may not: a Status with Kubernetes' reason and code.
 

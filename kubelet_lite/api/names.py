@@ -24,7 +24,6 @@ _LABEL_1035: Final = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _WILDCARD: Final = rf"\*\.{_SUBDOMAIN}"
 _KEY: Final = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _IDENTIFIER: Final = "[A-Za-z_][A-Za-z0-9_]*"
-_ENVIRONMENT: Final = "[-._a-zA-Z][-._a-zA-Z0-9]*"
 _CONFIG_KEY: Final = "[-._a-zA-Z0-9]+"
 _HEADER: Final = "[-A-Za-z0-9]+"
 _HTTP_PATH: Final = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
@@ -40,7 +39,7 @@ def _matches(pattern: str) -> Callable[[str], object]:
 
 _is_label, _is_subdomain, _is_subdomain_underscore = _matches(_LABEL), _matches(_SUBDOMAIN), _matches(_SUBDOMAIN_UNDERSCORE)
 _is_label_1035, _is_wildcard, _is_key, _is_identifier = _matches(_LABEL_1035), _matches(_WILDCARD), _matches(_KEY), _matches(_IDENTIFIER)
-_is_environment, _is_config_key, _is_header, _is_http_path = _matches(_ENVIRONMENT), _matches(_CONFIG_KEY), _matches(_HEADER), _matches(_HTTP_PATH)
+_is_config_key, _is_header, _is_http_path = _matches(_CONFIG_KEY), _matches(_HEADER), _matches(_HTTP_PATH)
 _is_percent, _is_port_name = _matches(_PERCENT), _matches("[-a-z0-9]+")
 
 
@@ -267,15 +266,6 @@ def environment_variable_name(value: str) -> Messages:
     return ["a valid environment variable name must consist only of printable ASCII characters other than '='"]
 
 
-def strict_environment_variable_name(value: str) -> Messages:
-    """The narrower form that kubectl's generators want."""
-    wrong = [] if _is_environment(value) else [pattern_message(
-        "a valid environment variable name must consist of alphabetic characters, digits, '_', '-', or '.', and must not start with a digit",
-        _ENVIRONMENT, "my.env-name", "MY_ENV.NAME", "MyEnvName1",
-    )]
-    return [*wrong, *_parent_directory(value)]
-
-
 @lru_cache(maxsize=4096)
 def config_map_key(value: str) -> Messages:
     wrong = [too_long(SUBDOMAIN_LENGTH)] if _length(value) > SUBDOMAIN_LENGTH else []
@@ -328,16 +318,6 @@ def network(value: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, 
 
 def ip_address(value: str) -> Messages:
     return _GOOD if address(value) is not None else ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
-
-
-def ipv4_address(value: str) -> Messages:
-    found = address(value)
-    return _GOOD if found is not None and found.version == 4 else ["must be a valid IPv4 address"]
-
-
-def ipv6_address(value: str) -> Messages:
-    found = address(value)
-    return _GOOD if found is not None and found.version == 6 else ["must be a valid IPv6 address"]
 
 
 def cidr(value: str) -> Messages:

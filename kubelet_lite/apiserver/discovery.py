@@ -65,9 +65,6 @@ class Discovery:
     def is_group(self, group: str) -> bool:
         return any(resource.group == group for resource in self._resources())
 
-    def has_version(self, group: str, version: str) -> bool:
-        return any(resource.group == group and resource.version == version for resource in self._resources())
-
     def group_versions(self) -> dict[str, list[str]]:
         """Versions by group, the preferred one first."""
         found: dict[str, list[str]] = {}

@@ -31,10 +31,6 @@ class Representation(msgspec.Struct, frozen=True, kw_only=True):
     """"", Table, PartialObjectMetadata or PartialObjectMetadataList."""
     meta_version: str = "v1"
 
-    @property
-    def is_plain_json(self) -> bool:
-        return self is PLAIN
-
 
 PLAIN: Final = Representation()
 _YAML: Final = Representation(media_type=YAML)

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final
-from urllib.parse import parse_qs
 
 import msgspec
 
@@ -114,8 +113,3 @@ def _subresource_methods(name: str, verbs: tuple[str, ...]) -> Mapping[str, str]
     if name in _STREAMS:  # a WebSocket opens with GET
         methods["GET"] = "get"
     return methods
-
-
-def query_parameters(query: str) -> Mapping[str, list[str]]:
-    """The query's values by name, in order, empty ones kept."""
-    return parse_qs(query, keep_blank_values=True, max_num_fields=100) if query else {}

@@ -106,11 +106,6 @@ class Informer(Actor, Generic[T]):
         """Those that an index finds under a value."""
         return self._indexes[index].get(value)
 
-    @property
-    def synced(self) -> bool:
-        """Whether all that there was at some moment has been seen."""
-        return self._synced.is_set()
-
     async def wait_synced(self) -> None:
         await self._synced.wait()
 

@@ -11,7 +11,9 @@ from kubelet_lite.api.core_v1 import ComponentCondition, ComponentStatus
 from kubelet_lite.api.errors import NotFound
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.requests import ListResult
+from kubelet_lite.api.resources import find
 from kubelet_lite.registry.rules import KindRules
+from kubelet_lite.registry.stored import Stored
 
 NAME: Final = "componentstatuses"
 DEPRECATION: Final = "v1 ComponentStatus is deprecated in v1.19+"
@@ -35,4 +37,11 @@ def _row(status: ComponentStatus, now: float) -> Sequence[Any]:
     return status.metadata.name, "Healthy" if condition.status == "True" else "Unhealthy", condition.message, condition.error
 
 
-RULES: Final = KindRules(resource=NAME, row=_row)
+def _shown() -> Stored:
+    resource = find("", "v1", NAME)
+    assert resource is not None
+    return Stored(resource, {NAME: KindRules(resource=NAME, row=_row)})
+
+
+SHOWN: Final = _shown()
+"""How one is shown, as that of a stored object."""

@@ -112,9 +112,9 @@ class Registry:
         self, ctx: RequestContext, resource: Resource, namespace: str, name: str, *, subresource: str = "", resource_version: str = "",
     ) -> Any:
         self._begin(ctx, "get", resource, namespace, name, subresource)
-        if resource.qualified == component_statuses.NAME:
-            return component_statuses.status_of(name, self.health())
-        target = self._target(resource)
+        target = self._resources.get(resource)
+        if target is None:
+            return component_statuses.status_of(name, self._health_of(resource))
         obj = self._reader.get(target, namespace, name, resource_version)
         if subresource == "scale":
             return scale.show(obj)
@@ -123,9 +123,9 @@ class Registry:
 
     async def list(self, ctx: RequestContext, resource: Resource, namespace: str, options: ListOptions) -> ListResult:
         self._begin(ctx, "list", resource, namespace, "", "", options.field_selector)
-        if resource.qualified == component_statuses.NAME:
-            return component_statuses.all_of(self.health())
-        target = self._target(resource)
+        target = self._resources.get(resource)
+        if target is None:
+            return component_statuses.all_of(self._health_of(resource))
         result = await self._reader.list(target, namespace, options)
         return result if target.to_served is None else replace(result, items=tuple(map(target.view, result.items)))
 
@@ -359,14 +359,22 @@ class Registry:
 
     def rules_of(self, resource: Resource) -> KindRules:
         """What is particular to the kind: the columns of its Table, say."""
-        return component_statuses.RULES if resource.qualified == component_statuses.NAME else self._target(resource).rules
+        return self._shown(resource).rules
 
     def stored(self, resource: Resource, obj: Any) -> Any:
         """A served object as it is stored: what the kind's rules understand."""
-        if resource.qualified == component_statuses.NAME:
-            return obj
-        to_stored = self._target(resource).to_stored
+        to_stored = self._shown(resource).to_stored
         return obj if to_stored is None else to_stored(obj)
+
+    def _health_of(self, resource: Resource) -> Mapping[str, str]:
+        """What ComponentStatuses are made of: all that can be read though nobody stores it. Raises MethodNotAllowed for any other."""
+        if resource.qualified != component_statuses.NAME:
+            raise MethodNotAllowed(_NOT_ALLOWED, details={})
+        return self.health()
+
+    def _shown(self, resource: Resource) -> Stored:
+        """What can be read, stored or made up."""
+        return component_statuses.SHOWN if resource.qualified == component_statuses.NAME else self._target(resource)
 
     def _target(self, resource: Resource) -> Stored:
         target = self._resources.get(resource)

@@ -98,10 +98,6 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         """Callbacks run so far."""
         return self._steps
 
-    def next_serial(self) -> int:
-        """A number no other object of this loop has."""
-        return next(self._serials)
-
     def call_at(self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None) -> asyncio.TimerHandle:
         self._check_closed()
         timer = asyncio.TimerHandle(when, callback, args, self, context)

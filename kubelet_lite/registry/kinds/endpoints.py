@@ -7,13 +7,13 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from kubelet_lite.api.core_v1 import EndpointAddress, EndpointPort, Endpoints, EndpointSubset
-from kubelet_lite.api.errors import FieldError, not_supported, required
+from kubelet_lite.api.errors import FieldError, required
 from kubelet_lite.registry.kinds.ages import NONE, age
 from kubelet_lite.registry.rules import KindRules
 from kubelet_lite.registry.validation.addresses import endpoint_address, is_api_server
 from kubelet_lite.registry.validation.collected import collected
 from kubelet_lite.registry.validation.named import dns_label, dns_subdomain, ip_address, qualified_name
-from kubelet_lite.registry.validation.ports import PROTOCOLS, port_number
+from kubelet_lite.registry.validation.ports import port_number, protocol
 
 MOST_SHOWN: Final = 3
 """Addresses in a table's cell."""
@@ -59,10 +59,7 @@ def _port(path: str, port: EndpointPort, named: bool) -> Iterator[FieldError]:
     elif named:
         yield required(f"{path}.name")
     yield from port_number(f"{path}.port", port.port)
-    if not port.protocol:
-        yield required(f"{path}.protocol")
-    elif port.protocol not in PROTOCOLS:
-        yield not_supported(f"{path}.protocol", port.protocol, PROTOCOLS)
+    yield from protocol(f"{path}.protocol", port.protocol)
     if port.appProtocol is not None:
         yield from qualified_name(f"{path}.appProtocol", port.appProtocol)
 

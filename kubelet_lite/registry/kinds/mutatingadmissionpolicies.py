@@ -7,8 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from msgspec.structs import replace
-
 from kubelet_lite.api.admissionregistration_v1 import MutatingAdmissionPolicy, Mutation
 from kubelet_lite.api.errors import FieldError, not_supported, required
 from kubelet_lite.registry.kinds.ages import age
@@ -20,29 +18,10 @@ PATCH_TYPES: Final = ("ApplyConfiguration", "JSONPatch")
 REINVOCATION_POLICIES: Final = ("IfNeeded", "Never")
 
 
-def _default(policy: MutatingAdmissionPolicy) -> MutatingAdmissionPolicy:
-    spec = policy.spec
-    constraints = spec.matchConstraints
-    return replace(policy, spec=replace(
-        spec, failurePolicy="Fail" if spec.failurePolicy is None else spec.failurePolicy,
-        matchConstraints=constraints if constraints is None else admission_rules.default_match_resources(constraints),
-    ))
-
-
 @collected
 def _validate(policy: MutatingAdmissionPolicy) -> Iterator[FieldError]:
     spec = policy.spec
-    yield from admission_rules.failure_policy("spec.failurePolicy", spec.failurePolicy)
-    if spec.paramKind is not None:
-        yield from admission_rules.param_kind("spec.paramKind", spec.paramKind)
-    if spec.matchConstraints is None:
-        yield required("spec.matchConstraints")
-    else:
-        yield from admission_rules.match_resources("spec.matchConstraints", spec.matchConstraints)
-        if not spec.matchConstraints.resourceRules:
-            yield required("spec.matchConstraints.resourceRules")
-    yield from admission_rules.match_conditions("spec.matchConditions", spec.matchConditions)
-    yield from admission_rules.variables("spec.variables", spec.variables)
+    yield from admission_rules.policy(policy)
     if not spec.mutations:
         yield required("spec.mutations", "mutations must contain at least one item")
     for i, mutation in enumerate(spec.mutations):
@@ -76,7 +55,7 @@ def _row(policy: MutatingAdmissionPolicy, now: float) -> Sequence[Any]:
 
 
 RULES: Final = KindRules(
-    resource="mutatingadmissionpolicies.admissionregistration.k8s.io", default=_default, validate=_validate, validate_on_update="instead",
+    resource="mutatingadmissionpolicies.admissionregistration.k8s.io", default=admission_rules.default_policy, validate=_validate, validate_on_update="instead",
     generation=True,
     unconditional_update=False, row=_row,
 )

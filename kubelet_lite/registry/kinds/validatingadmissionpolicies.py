@@ -7,8 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from msgspec.structs import replace
-
 from kubelet_lite.api import names
 from kubelet_lite.api.admissionregistration_v1 import AuditAnnotation, ValidatingAdmissionPolicy, Validation
 from kubelet_lite.api.errors import FieldError, duplicate, invalid, not_supported, required
@@ -22,29 +20,10 @@ MAX_AUDIT_ANNOTATIONS: Final = 20
 _NOTHING: Final = "validations or auditAnnotations must contain at least one item"
 
 
-def _default(policy: ValidatingAdmissionPolicy) -> ValidatingAdmissionPolicy:
-    spec = policy.spec
-    constraints = spec.matchConstraints
-    return replace(policy, spec=replace(
-        spec, failurePolicy="Fail" if spec.failurePolicy is None else spec.failurePolicy,
-        matchConstraints=constraints if constraints is None else admission_rules.default_match_resources(constraints),
-    ))
-
-
 @collected
 def _validate(policy: ValidatingAdmissionPolicy) -> Iterator[FieldError]:
     spec = policy.spec
-    yield from admission_rules.failure_policy("spec.failurePolicy", spec.failurePolicy)
-    if spec.paramKind is not None:
-        yield from admission_rules.param_kind("spec.paramKind", spec.paramKind)
-    if spec.matchConstraints is None:
-        yield required("spec.matchConstraints")
-    else:
-        yield from admission_rules.match_resources("spec.matchConstraints", spec.matchConstraints)
-        if not spec.matchConstraints.resourceRules:
-            yield required("spec.matchConstraints.resourceRules")
-    yield from admission_rules.match_conditions("spec.matchConditions", spec.matchConditions)
-    yield from admission_rules.variables("spec.variables", spec.variables)
+    yield from admission_rules.policy(policy)
     if not spec.validations and not spec.auditAnnotations:
         yield required("spec.validations", _NOTHING)
         yield required("spec.auditAnnotations", _NOTHING)
@@ -91,7 +70,7 @@ def _row(policy: ValidatingAdmissionPolicy, now: float) -> Sequence[Any]:
 
 
 RULES: Final = KindRules(
-    resource="validatingadmissionpolicies.admissionregistration.k8s.io", default=_default, validate=_validate, validate_on_update="instead",
+    resource="validatingadmissionpolicies.admissionregistration.k8s.io", default=admission_rules.default_policy, validate=_validate, validate_on_update="instead",
     generation=True,
     unconditional_update=False, row=_row,
 )

@@ -4,38 +4,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from msgspec.structs import replace
-
 from kubelet_lite.api.admissionregistration_v1 import ValidatingAdmissionPolicyBinding
 from kubelet_lite.api.errors import FieldError, duplicate, invalid, not_supported, required
 from kubelet_lite.registry.kinds.ages import age
 from kubelet_lite.registry.rules import KindRules
 from kubelet_lite.registry.validation import admission_rules
 from kubelet_lite.registry.validation.collected import collected
-from kubelet_lite.registry.validation.named import dns_subdomain
 
 ACTIONS: Final = ("Audit", "Deny", "Warn")
 
 
-def _default(binding: ValidatingAdmissionPolicyBinding) -> ValidatingAdmissionPolicyBinding:
-    resources = binding.spec.matchResources
-    if resources is None:
-        return binding
-    return replace(binding, spec=replace(binding.spec, matchResources=admission_rules.default_match_resources(resources)))
-
-
 @collected
 def _validate(binding: ValidatingAdmissionPolicyBinding) -> Iterator[FieldError]:
-    spec = binding.spec
-    if not spec.policyName:
-        yield required("spec.policyName")
-    else:
-        yield from dns_subdomain("spec.policyName", spec.policyName)
-    if spec.paramRef is not None:
-        yield from admission_rules.param_ref("spec.paramRef", spec.paramRef)
-    if spec.matchResources is not None:
-        yield from admission_rules.match_resources("spec.matchResources", spec.matchResources)
-    yield from _actions("spec.validationActions", spec.validationActions)
+    yield from admission_rules.binding(binding)
+    yield from _actions("spec.validationActions", binding.spec.validationActions)
 
 
 def _actions(path: str, actions: tuple[str, ...]) -> Iterator[FieldError]:
@@ -56,7 +38,7 @@ def _row(binding: ValidatingAdmissionPolicyBinding, now: float) -> Sequence[Any]
 
 
 RULES: Final = KindRules(
-    resource="validatingadmissionpolicybindings.admissionregistration.k8s.io", default=_default, validate=_validate, validate_on_update="instead",
+    resource="validatingadmissionpolicybindings.admissionregistration.k8s.io", default=admission_rules.default_binding, validate=_validate, validate_on_update="instead",
     generation=True,
     unconditional_update=False, row=_row,
 )

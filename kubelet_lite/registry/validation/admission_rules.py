@@ -13,18 +13,24 @@ from kubelet_lite.api import names
 from kubelet_lite.api.admissionregistration_v1 import (
     MatchCondition,
     MatchResources,
+    MutatingAdmissionPolicy,
+    MutatingAdmissionPolicyBinding,
     NamedRuleWithOperations,
     ParamKind,
     ParamRef,
     RuleWithOperations,
+    ValidatingAdmissionPolicy,
+    ValidatingAdmissionPolicyBinding,
     Variable,
 )
 from kubelet_lite.api.errors import FieldError, duplicate, forbidden, invalid, not_supported, required, too_many
 from kubelet_lite.api.meta_v1 import LabelSelector
 from kubelet_lite.registry.validation.labels import label_selector
-from kubelet_lite.registry.validation.named import path_segment, qualified_name
+from kubelet_lite.registry.validation.named import dns_subdomain, path_segment, qualified_name
 
 Rules = TypeVar("Rules", RuleWithOperations, NamedRuleWithOperations)
+Policy = TypeVar("Policy", MutatingAdmissionPolicy, ValidatingAdmissionPolicy)
+Binding = TypeVar("Binding", MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicyBinding)
 OPERATIONS: Final = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
 SCOPES: Final = ("*", "Cluster", "Namespaced")
 FAILURE_POLICIES: Final = ("Fail", "Ignore")
@@ -53,7 +59,52 @@ def default_match_resources(found: MatchResources) -> MatchResources:
     )
 
 
+def default_policy(found: Policy) -> Policy:
+    spec = found.spec
+    constraints = spec.matchConstraints
+    return replace(found, spec=replace(
+        spec, failurePolicy="Fail" if spec.failurePolicy is None else spec.failurePolicy,
+        matchConstraints=constraints if constraints is None else default_match_resources(constraints),
+    ))
+
+
+def default_binding(found: Binding) -> Binding:
+    resources = found.spec.matchResources
+    if resources is None:
+        return found
+    return replace(found, spec=replace(found.spec, matchResources=default_match_resources(resources)))
+
+
 # ---- checks
+
+
+def policy(found: MutatingAdmissionPolicy | ValidatingAdmissionPolicy) -> Iterator[FieldError]:
+    """What both kinds of policies have: what they are about."""
+    spec = found.spec
+    yield from failure_policy("spec.failurePolicy", spec.failurePolicy)
+    if spec.paramKind is not None:
+        yield from param_kind("spec.paramKind", spec.paramKind)
+    if spec.matchConstraints is None:
+        yield required("spec.matchConstraints")
+    else:
+        yield from match_resources("spec.matchConstraints", spec.matchConstraints)
+        if not spec.matchConstraints.resourceRules:
+            yield required("spec.matchConstraints.resourceRules")
+    yield from match_conditions("spec.matchConditions", spec.matchConditions)
+    yield from variables("spec.variables", spec.variables)
+
+
+def binding(found: MutatingAdmissionPolicyBinding | ValidatingAdmissionPolicyBinding) -> Iterator[FieldError]:
+    """What both kinds of bindings have: the policy, its parameters and what it is about here."""
+    spec = found.spec
+    if not spec.policyName:
+        yield required("spec.policyName")
+    else:
+        yield from dns_subdomain("spec.policyName", spec.policyName)
+    if spec.paramRef is not None:
+        yield from param_ref("spec.paramRef", spec.paramRef)
+    if spec.matchResources is not None:
+        yield from match_resources("spec.matchResources", spec.matchResources)
 
 
 def failure_policy(path: str, value: str | None) -> Iterator[FieldError]:

@@ -25,10 +25,9 @@ from kubelet_lite.registry.kinds.pods.probes import validate_lifecycle, validate
 from kubelet_lite.registry.kinds.pods.pull_policy import validate_pull_policy
 from kubelet_lite.registry.kinds.pods.security import validate_container_security
 from kubelet_lite.registry.validation.named import dns_label
-from kubelet_lite.registry.validation.ports import port_number
+from kubelet_lite.registry.validation.ports import port_number, protocol
 from kubelet_lite.registry.validation.resource_lists import requirements
 
-PROTOCOLS: Final = ("SCTP", "TCP", "UDP")
 RESTART_POLICIES: Final = ("Always", "Never", "OnFailure")
 MESSAGE_POLICIES: Final = ("File", "FallbackToLogsOnError")
 RESIZE_POLICIES: Final = ("NotRequired", "RestartContainer")
@@ -154,10 +153,7 @@ def _ports(path: str, ports: tuple[ContainerPort, ...]) -> Iterator[FieldError]:
             yield from port_number(f"{at}.containerPort", port.containerPort)
         if port.hostPort:
             yield from port_number(f"{at}.hostPort", port.hostPort)
-        if not port.protocol:
-            yield required(f"{at}.protocol")
-        elif port.protocol not in PROTOCOLS:
-            yield not_supported(f"{at}.protocol", port.protocol, PROTOCOLS)
+        yield from protocol(f"{at}.protocol", port.protocol)
 
 
 def _unique_host_ports(path: str, containers: Iterator[tuple[int, Container]] | tuple[tuple[int, Container], ...]) -> Iterator[FieldError]:

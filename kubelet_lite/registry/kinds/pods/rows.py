@@ -40,11 +40,6 @@ def pod_row(pod: Pod, now: float) -> Sequence[Any]:
     )
 
 
-def pod_status_text(pod: Pod) -> str:
-    """The STATUS column: `Running`, `Init:0/1`, `CrashLoopBackOff`, `Completed`, `Terminating`, …"""
-    return _reason_ready_restarts(pod)[0]
-
-
 def _reason_ready_restarts(pod: Pod) -> tuple[str, int, _Restarts]:
     status = pod.status
     reason = status.reason or status.phase

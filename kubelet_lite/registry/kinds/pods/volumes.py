@@ -91,14 +91,16 @@ def validate_host_path(path: str, source: Any) -> Iterator[FieldError]:
 def _secret(path: str, source: Any) -> Iterator[FieldError]:
     if not source.secretName:
         yield required(f"{path}.secretName")
-    yield from file_mode(f"{path}.defaultMode", source.defaultMode)
-    for i, item in enumerate(source.items):
-        yield from validate_key_to_path(f"{path}.items[{i}]", item)
+    yield from _files(path, source)
 
 
 def _config_map(path: str, source: Any) -> Iterator[FieldError]:
     if not source.name:
         yield required(f"{path}.name")
+    yield from _files(path, source)
+
+
+def _files(path: str, source: Any) -> Iterator[FieldError]:
     yield from file_mode(f"{path}.defaultMode", source.defaultMode)
     for i, item in enumerate(source.items):
         yield from validate_key_to_path(f"{path}.items[{i}]", item)

@@ -13,7 +13,7 @@ from kubelet_lite.registry.validation.addresses import endpoint_address
 from kubelet_lite.registry.validation.collected import collected
 from kubelet_lite.registry.validation.labels import label_map
 from kubelet_lite.registry.validation.named import cidr, dns_label, dns_subdomain, ip_address, qualified_name
-from kubelet_lite.registry.validation.ports import PROTOCOLS, port_number, port_number_or_name
+from kubelet_lite.registry.validation.ports import port_number, port_number_or_name, protocol
 
 TYPES: Final = (CLUSTER_IP, EXTERNAL_NAME, LOAD_BALANCER, NODE_PORT)
 AFFINITIES: Final = ("ClientIP", NONE)
@@ -101,10 +101,7 @@ def _port(path: str, port: ServicePort, named: bool, seen: list[str]) -> Iterato
     elif named:
         yield required(f"{path}.name")
     yield from port_number(f"{path}.port", port.port)
-    if not port.protocol:
-        yield required(f"{path}.protocol")
-    elif port.protocol not in PROTOCOLS:
-        yield not_supported(f"{path}.protocol", port.protocol, PROTOCOLS)
+    yield from protocol(f"{path}.protocol", port.protocol)
     yield from port_number_or_name(f"{path}.targetPort", port.targetPort)
     if port.appProtocol is not None:
         yield from qualified_name(f"{path}.appProtocol", port.appProtocol)
