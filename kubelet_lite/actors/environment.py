@@ -52,6 +52,10 @@ class Environment(ABC):
         """This machine."""
         return _RealEnvironment()
 
+    def of(self, part: str) -> Environment:
+        """The world as one part of the cluster sees it: in a simulation each has a clock and randomness of its own."""
+        return self
+
     @abstractmethod
     def now(self) -> float:
         """Unix seconds; may jump."""

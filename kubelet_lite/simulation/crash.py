@@ -48,14 +48,13 @@ class Crash:
 @contextmanager
 def crash_actor(environment: SimulatedEnvironment, actor: str, *, at_step: int) -> Iterator[Crash]:
     """Kills the named actor once, before the `at_step`-th step that its tasks take within the block."""
-    loop = environment.loop
-    assert loop.before_step is None, "one disturbance at a time"
+    disturbing = environment.loop.before_step
     crash = Crash(actor, at_step)
-    loop.before_step = crash.before_step
+    disturbing.append(crash.before_step)
     try:
         yield crash
     finally:
-        loop.before_step = None
+        disturbing.remove(crash.before_step)
 
 
 def crash_at_every_step(

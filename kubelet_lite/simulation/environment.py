@@ -1,8 +1,7 @@
-"""The world of a simulated run: the loop's virtual clock, and randomness, UIDs, secrets and ports that follow from the seed."""
+"""The world of a simulated run: the loop's virtual clock, and randomness, UIDs, secrets and ports that come from its tape."""
 from __future__ import annotations
 
 import socket
-from random import Random
 from typing import Final
 
 from kubelet_lite.actors.environment import Environment, HeldPort
@@ -13,16 +12,28 @@ EPOCH: Final = 1_767_225_600.0
 
 
 class SimulatedEnvironment(Environment):
-    """One simulated machine's. `loop` is there for what looks at the run from outside: traces, crashes, faults."""
+    """One simulated machine's. `loop` is there for what looks at the run from outside: traces, crashes, faults.
 
-    def __init__(self, loop: SimulatedLoop, seed: int) -> None:
+    Each part of a cluster has one of its own (`of`): its clock can be set wrong, and what it draws moves nobody else's numbers.
+    """
+
+    def __init__(self, loop: SimulatedLoop, part: str = "environment", parts: dict[str, SimulatedEnvironment] | None = None) -> None:
         self.loop = loop
-        self.seed = seed
-        self.random = Random(f"environment-{seed}")
-        self._secrets = Random(f"secrets-{seed}")
+        self.tape = loop.tape
+        self.random = self.tape.random(part)
+        self.clock_error_seconds = 0.0
+        """By how much this part's clock is wrong. Monotonic time is right everywhere."""
+        self._secrets = self.tape.random(f"secrets {part}")
+        self._parts = {} if parts is None else parts
+
+    def of(self, part: str) -> SimulatedEnvironment:
+        found = self._parts.get(part)
+        if found is None:
+            found = self._parts[part] = SimulatedEnvironment(self.loop, part, self._parts)
+        return found
 
     def now(self) -> float:
-        return EPOCH + self.loop.time()
+        return EPOCH + self.loop.time() + self.clock_error_seconds
 
     def monotonic(self) -> float:
         return self.loop.time()

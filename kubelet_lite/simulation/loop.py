@@ -14,7 +14,6 @@ import inspect
 import itertools
 import threading
 from collections.abc import Callable, Coroutine, Generator, Iterator
-from random import Random
 from typing import Any, Final, TypeVar, TypeVarTuple
 
 from anyio._backends._asyncio import CancelScope
@@ -22,6 +21,7 @@ from anyio._backends._asyncio import CancelScope
 from kubelet_lite.simulation.errors import NothingCanHappen, Spinning, TimeLimitExceeded
 from kubelet_lite.simulation.network import Network
 from kubelet_lite.simulation.ordered_sets import OrderedWeakSet, ordered_sets
+from kubelet_lite.simulation.tape import Tape
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -63,7 +63,7 @@ class SimulatedTask(asyncio.Task[Any]):
 
 
 class SimulatedLoop(asyncio.BaseEventLoop):
-    """One simulated machine. `seed` decides the latencies of its network."""
+    """One simulated machine. What it leaves to chance is on its tape: with `order_chance`, at each turn, which ready task goes first."""
 
     _ready: collections.deque[asyncio.Handle]
     _scheduled: list[tuple[float, int, asyncio.TimerHandle]]
@@ -71,8 +71,12 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     _check_closed: Callable[[], None]
     _timer_cancelled_count: int
 
-    def __init__(self, seed: int = 0, *, spin_limit: int = SPIN_LIMIT, limit_seconds: float | None = None) -> None:
+    def __init__(
+        self, tape: Tape | None = None, *, spin_limit: int = SPIN_LIMIT, limit_seconds: float | None = None, order_chance: float = 0.0,
+    ) -> None:
         super().__init__()
+        self.tape = Tape(0) if tape is None else tape
+        self._order_chance = order_chance
         self._asyncgens = OrderedWeakSet()  # instead of one in the order of addresses
         self._now = 0.0
         self._limit_seconds = limit_seconds
@@ -80,13 +84,13 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._spin_limit = spin_limit
         self._steps_now = 0
         self._steps = 0
-        self.before_step: Callable[[asyncio.Handle], None] | None = None
+        self.before_step: list[Callable[[asyncio.Handle], None]] = []
         """Called with each callback before it runs: for what disturbs a run from outside."""
-        self.before_time_passes: Callable[[], None] | None = None
+        self.before_time_passes: list[Callable[[], None]] = []
         """Called when nothing more happens at an instant: for what looks at a run from outside."""
         self.errors: list[dict[str, Any]] = []
         self.set_exception_handler(lambda _, context: self.errors.append(context))
-        self.network = Network(self, Random(f"network-{seed}"))
+        self.network = Network(self, self.tape.random("network"))
 
     # ---- time and steps
 
@@ -110,6 +114,8 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         ready = self._ready
         if not ready and not self._stopping:
             self._advance()
+        if self._order_chance and len(ready) > 1:
+            self._decide_order()
         for _ in range(len(ready)):
             handle = ready.popleft()
             if handle.cancelled():
@@ -120,14 +126,14 @@ class SimulatedLoop(asyncio.BaseEventLoop):
                 self._report_spinning(handle)
             if self._steps % COLLECT_EVERY_STEPS == 0:
                 gc.collect(YOUNG)
-            if self.before_step is not None:
-                self.before_step(handle)
+            for disturb in self.before_step:
+                disturb(handle)
             handle._run()
 
     def _advance(self) -> None:
         """Moves time to the next timer and makes ready whatever is due then."""
-        if self.before_time_passes is not None:
-            self.before_time_passes()
+        for look in self.before_time_passes:
+            look()
         self._forget_cancelled_timers()
         timers = self._scheduled
         if not timers:
@@ -144,6 +150,15 @@ class SimulatedLoop(asyncio.BaseEventLoop):
                 self._timer_cancelled_count -= 1
             else:
                 self._ready.append(timer)
+
+    def _decide_order(self) -> None:
+        """Lets another task go first. Callbacks that belong to no task keep their order: asyncio promises it, and protocols rely on it."""
+        ready = self._ready
+        chosen = self.tape.decide("order", len(ready), self._order_chance)
+        if chosen and isinstance(callback_owner(ready[chosen]), asyncio.Task):
+            handle = ready[chosen]
+            del ready[chosen]
+            ready.appendleft(handle)
 
     def _forget_cancelled_timers(self) -> None:
         timers = self._scheduled

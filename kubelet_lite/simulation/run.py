@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from kubelet_lite.simulation.environment import SimulatedEnvironment
 from kubelet_lite.simulation.errors import LeftBehind, SimulationFailed, UnhandledErrors
 from kubelet_lite.simulation.loop import SPIN_LIMIT, YOUNG, SimulatedLoop, SimulatedTask, describe_task
+from kubelet_lite.simulation.tape import Tape
 
 T = TypeVar("T")
 
@@ -25,15 +26,20 @@ CANCEL_ROUNDS: Final = 10
 
 
 def simulate(
-    seed: int, main: Callable[[SimulatedEnvironment], Coroutine[Any, Any, T]], *, limit_seconds: float = LIMIT_SECONDS, spin_limit: int = SPIN_LIMIT,
+    seed: int | Tape, main: Callable[[SimulatedEnvironment], Coroutine[Any, Any, T]], *, limit_seconds: float = LIMIT_SECONDS,
+    spin_limit: int = SPIN_LIMIT, order_chance: float = 0.0,
 ) -> T:
-    """What `main` returns or raises. A SimulationFailed when it hangs, spins, or leaves tasks, connections or unhandled errors behind."""
+    """What `main` returns or raises. A SimulationFailed when it hangs, spins, or leaves tasks, connections or unhandled errors behind.
+
+    `order_chance`: of each turn of the loop, that a task goes before its turn.
+    """
+    tape = seed if isinstance(seed, Tape) else Tape(seed)
     with _collector_off():
-        loop = SimulatedLoop(seed, spin_limit=spin_limit, limit_seconds=limit_seconds)
+        loop = SimulatedLoop(tape, spin_limit=spin_limit, limit_seconds=limit_seconds, order_chance=order_chance)
         try:
-            return _run(loop, main(SimulatedEnvironment(loop, seed)))
+            return _run(loop, main(SimulatedEnvironment(loop)))
         except BaseException as error:
-            error.add_note(f"simulation seed {seed}, virtual second {loop.time():g}, step {loop.steps}")
+            error.add_note(f"simulation seed {tape.seed}, virtual second {loop.time():g}, step {loop.steps}")
             raise
         finally:
             _abandon_everything(loop)

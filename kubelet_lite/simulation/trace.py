@@ -43,15 +43,15 @@ class Trace:
     @contextmanager
     def follow(self, store: Store) -> Iterator[None]:
         """Within the block all changes of a store go into the trace: those that it holds already, and each later one in its moment."""
-        loop = self._environment.loop
-        assert loop.before_time_passes is None, "one trace at a time"
+        looking = self._environment.loop.before_time_passes
         self._store, self._seen = store, store.compacted
-        loop.before_time_passes = self._catch_up
+        looking.append(self._catch_up)
         try:
             yield
         finally:
             self._catch_up()
-            self._store = loop.before_time_passes = None
+            looking.remove(self._catch_up)
+            self._store = None
 
     @contextmanager
     def logs(self) -> Iterator[None]:
