@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import anyio
 
@@ -115,9 +115,18 @@ class Cluster:
 
         return admin_kubeconfig(self.url, self.token, self._authority.certificate)
 
+    # ---- what a simulation puts others in the place of
+
+    def new_store(self) -> Store:
+        return Store(now=self.environment.now)
+
+    def new_registry(self, kind: type[Registry]) -> Registry:
+        """Every request passes it, in process and over HTTP."""
+        return kind(self.store, self.environment, connections=self.kubelets.get, health=self._health)
+
     # ---- its life
 
-    async def __aenter__(self) -> Cluster:
+    async def __aenter__(self) -> Self:
         try:
             await self._start()
         except BaseException:
@@ -130,7 +139,7 @@ class Cluster:
 
     async def _start(self) -> None:
         environment = self.environment
-        self.store = Store(now=environment.now)
+        self.store = self.new_store()
         network = self._open_network()
         self._api(self._service_cidr or network.service_cidr)
         self.supervisor = await self._stack.enter_async_context(Supervisor(environment))
@@ -157,7 +166,7 @@ class Cluster:
         """The registry with everything that stands in a request's way, and the objects that are there from the start."""
         from kubelet_lite.registry.bootstrap import bootstrap
 
-        self.registry = Registry(self.store, self.environment, connections=self.kubelets.get, health=self._health)
+        self.registry = self.new_registry(Registry)
         self._authorizer = self.registry.authorizer = ClusterAuthorizer(self.registry.view)
         bootstrap(self.registry, service_cidr=service_cidr)
         self.registry.admission = Admission(
@@ -205,7 +214,7 @@ class Cluster:
         from kubelet_lite import controllers
 
         certificate = self._authority.certificate.decode() if self._serve else ""
-        return controllers.start(self.supervisor, self.client, self.environment, root_certificate=certificate)
+        return controllers.start(self.supervisor, self.client, self.environment.of("controllers"), root_certificate=certificate)
 
     def _start_proxy(self, network: Network) -> tuple[str, anyio.Event]:
         from kubelet_lite.proxy.child import ChildDataPath
@@ -218,7 +227,7 @@ class Cluster:
         else:
             path = LoopDataPath(self.environment.monotonic, lambda function, *arguments: proxy.spawn(function, *arguments))
         proxy = Proxy(
-            self.client.acting_as(identity.component("kube-proxy")), self.environment, path, node_addresses=(network.node_address,),
+            self.client.acting_as(identity.component("kube-proxy")), self.environment.of("proxy"), path, node_addresses=(network.node_address,),
         )
         self.supervisor.start(proxy)
         return "proxy", proxy.ready
@@ -226,7 +235,7 @@ class Cluster:
     def _start_scheduler(self) -> tuple[str, anyio.Event]:
         from kubelet_lite.scheduler.scheduler import Scheduler
 
-        scheduler = Scheduler(self.client.acting_as(identity.component("kube-scheduler")), self.environment)
+        scheduler = Scheduler(self.client.acting_as(identity.component("kube-scheduler")), self.environment.of("scheduler"))
         self.supervisor.start(scheduler)
         return "scheduler", scheduler.ready
 
@@ -241,24 +250,25 @@ class Cluster:
         machine = node_status.FAKE_MACHINE if self._runtime == "fake" else node_status.this_machine()
         for number in range(1, self._nodes + 1):
             name = f"node-{number}"
-            runtime = self._new_runtime(folder / name, network)
+            environment = self.environment.of(f"kubelet-{name}")
+            runtime = self._new_runtime(environment, folder / name, network)
             self._stack.push_async_callback(runtime.close)
             kubelet = Kubelet(
-                self.client, self.environment, runtime, node_name=name, node_address=network.node_address, folder=folder / name, machine=machine,
+                self.client, environment, runtime, node_name=name, node_address=network.node_address, folder=folder / name, machine=machine,
             )
             self.kubelets[name] = kubelet
             self.supervisor.start(kubelet)
         return [(name, kubelet.ready) for name, kubelet in self.kubelets.items()]
 
-    def _new_runtime(self, folder: Path, network: Network) -> Runtime:
+    def _new_runtime(self, environment: Environment, folder: Path, network: Network) -> Runtime:
         if self._runtime == "fake":
             from kubelet_lite.runtimes.fake import FakeRuntime
 
-            return FakeRuntime(self.environment, network, self._behaviour)
+            return FakeRuntime(environment, network, self._behaviour)
         from kubelet_lite.runtimes.images import ImageMap
         from kubelet_lite.runtimes.process import ProcessRuntime
 
-        return ProcessRuntime(self.environment, folder / "containers", ImageMap(self._images), network)
+        return ProcessRuntime(environment, folder / "containers", ImageMap(self._images), network)
 
 
 def _check(nodes: int, runtime: str, network: str, isolation: str, components: Sequence[str], service_cidr: str) -> None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
 
 import structlog
@@ -53,21 +53,9 @@ class Trace:
             looking.remove(self._catch_up)
             self._store = None
 
-    @contextmanager
-    def logs(self) -> Iterator[None]:
+    def logs(self) -> AbstractContextManager[None]:
         """Within the block log records go into the trace instead of where they went."""
-        was_configured, before = structlog.is_configured(), structlog.get_config()
-        structlog.configure(
-            processors=[structlog.contextvars.merge_contextvars, self._add_record],
-            wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
-        )
-        try:
-            yield
-        finally:
-            if was_configured:
-                structlog.configure(**before)
-            else:
-                structlog.reset_defaults()
+        return log_records_to(self._add_record)
 
     def text(self) -> str:
         """All lines."""
@@ -88,7 +76,27 @@ class Trace:
         digest = hashlib.blake2s(encode(obj), digest_size=DIGEST_BYTES).hexdigest()
         self._add(verb, f"{event.key} revision={event.revision} {digest}")
 
-    def _add_record(self, logger: Any, method: str, record: MutableMapping[str, Any]) -> Any:
+    def _add_record(self, level: str, record: Mapping[str, Any]) -> None:
         shown = [f"{key}={record[key]!r}" for key in sorted(record) if key not in NOT_SHOWN]
-        self.add(method, " ".join([str(record["event"]), *shown]))
+        self.add(level, " ".join([str(record["event"]), *shown]))
+
+
+@contextmanager
+def log_records_to(take: Callable[[str, Mapping[str, Any]], None]) -> Iterator[None]:
+    """Within the block log records (level, fields) go to `take` instead of where they went."""
+
+    def processor(logger: Any, level: str, record: MutableMapping[str, Any]) -> Any:
+        take(level, record)
         raise structlog.DropEvent
+
+    was_configured, before = structlog.is_configured(), structlog.get_config()
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, processor], wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
+    )
+    try:
+        yield
+    finally:
+        if was_configured:
+            structlog.configure(**before)
+        else:
+            structlog.reset_defaults()

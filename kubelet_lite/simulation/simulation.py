@@ -1,0 +1,160 @@
+"""One simulated cluster from beginning to end: a scenario runs on it, steps disturb it, invariants watch it, an archive keeps it all.
+
+    run = play(scenario, seed=7, steps=[KillActor(at=3, part="scheduler")])
+    run.raise_error()
+"""
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+import msgspec
+
+from kubelet_lite.client.base import Client
+from kubelet_lite.cluster import COMPONENTS, Cluster
+from kubelet_lite.registry.registry import Registry
+from kubelet_lite.simulation.archive import Archive, ArchivedStore
+from kubelet_lite.simulation.environment import SimulatedEnvironment
+from kubelet_lite.simulation.invariant import InvariantMaker
+from kubelet_lite.simulation.run import LIMIT_SECONDS, simulate
+from kubelet_lite.simulation.snapshot import Snapshot
+from kubelet_lite.simulation.step import Step
+from kubelet_lite.simulation.tape import Decisions, Tape
+from kubelet_lite.simulation.trace import log_records_to
+from kubelet_lite.simulation.watcher import Watcher
+
+if TYPE_CHECKING:
+    from kubelet_lite.runtimes.fake import BehaviourOf
+    from kubelet_lite.store import Store
+
+ORDER_CHANCE: Final = 0.05
+"""Of each turn of the loop, that a task goes before its turn."""
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The cluster of a run."""
+
+    nodes: int = 3
+    components: tuple[str, ...] = COMPONENTS
+    serve: bool = False
+    """Whether the API is offered over HTTP on the simulated network."""
+    order_chance: float = ORDER_CHANCE
+    limit_seconds: float = LIMIT_SECONDS
+    """Of virtual time: a run that takes longer fails."""
+
+
+class SimulatedCluster(Cluster):
+    """A cluster whose every revision goes into an archive."""
+
+    def __init__(self, setting: Setting, environment: SimulatedEnvironment, archive: Archive, behaviour: BehaviourOf | None) -> None:
+        super().__init__(
+            nodes=setting.nodes, components=setting.components, serve=setting.serve, environment=environment, behaviour=behaviour,
+        )
+        self._archive = archive
+
+    def new_store(self) -> Store:
+        return ArchivedStore(self._archive, now=self.environment.now)
+
+    def new_registry(self, kind: type[Registry]) -> Registry:
+        return super().new_registry(kind)
+
+
+class Simulation:
+    """What a scenario is given."""
+
+    def __init__(self, environment: SimulatedEnvironment, cluster: SimulatedCluster, archive: Archive, watcher: Watcher) -> None:
+        self.environment = environment
+        self.tape = environment.tape
+        self.cluster = cluster
+        self.archive = archive
+        self._watcher = watcher
+        self.began = environment.monotonic()
+        """When the cluster became ready: the moment from which steps count."""
+
+    @property
+    def client(self) -> Client:
+        """The admin's."""
+        return self.cluster.client
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is there now. It grows: copy out what you compare later."""
+        self._watcher.catch_up()
+        return self._watcher.snapshot
+
+    async def sleep(self, seconds: float) -> None:
+        await self.environment.sleep(seconds)
+
+    async def until(self, holds: Callable[[Snapshot], bool], *, within: float = 600.0, every: float = 1.0) -> None:
+        """Waits until it holds of the snapshot. Raises TimeoutError."""
+        with anyio.fail_after(within):
+            while not holds(self.snapshot):
+                await self.sleep(every)
+
+
+Scenario = Callable[[Simulation], Awaitable[None]]
+
+
+class Run(msgspec.Struct, kw_only=True):
+    """What came of it."""
+
+    setting: Setting
+    seed: int
+    steps: tuple[Step, ...]
+    decisions: Decisions
+    archive: Archive
+    seconds: float
+    """Of virtual time."""
+    error: BaseException | None
+
+    def raise_error(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+def play(
+    scenario: Scenario, *, seed: int = 0, setting: Setting = Setting(), steps: Sequence[Step] = (), decisions: Decisions | None = None,
+    invariants: Sequence[InvariantMaker] = (), behaviour: BehaviourOf | None = None,
+) -> Run:
+    """Runs a scenario once. Whatever it raises, an InvariantViolated and a SimulationFailed among it, is in the answer.
+
+    `decisions`: those of an earlier run, to be repeated.
+    """
+    tape = Tape(seed, decisions)
+    archive = Archive()
+    last: list[SimulatedEnvironment] = []
+
+    async def main(environment: SimulatedEnvironment) -> None:
+        last.append(environment)
+        watcher = Watcher(archive, [make() for make in invariants], environment.now)
+        environment.loop.before_time_passes.append(watcher.catch_up)
+        async with SimulatedCluster(setting, environment, archive, behaviour) as cluster:
+            simulation = Simulation(environment, cluster, archive, watcher)
+            async with anyio.create_task_group() as tasks:
+                for step in sorted(steps, key=lambda step: step.at):
+                    tasks.start_soon(_play_step, simulation, step, name=f"step {step}")
+                await scenario(simulation)
+            watcher.end()
+            archive.close()
+
+    def log(level: str, fields: Mapping[str, Any]) -> None:
+        archive.log(last[0].now() if last else 0.0, level, fields)
+
+    error: BaseException | None = None
+    try:
+        with log_records_to(log):
+            simulate(tape, main, limit_seconds=setting.limit_seconds, order_chance=setting.order_chance)
+    except Exception as raised:
+        error = raised
+    return Run(
+        setting=setting, seed=seed, steps=tuple(steps), decisions=tape.decisions, archive=archive, seconds=last[0].monotonic() if last else 0.0,
+        error=error,
+    )
+
+
+async def _play_step(simulation: Simulation, step: Step) -> None:
+    await simulation.sleep(max(0.0, simulation.began + step.at - simulation.environment.monotonic()))
+    await step.play(simulation)
+
+

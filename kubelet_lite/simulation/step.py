@@ -1,0 +1,38 @@
+"""What happens to a run from outside: data, in the order of time, drawn or written down, to be shrunk and replayed.
+
+A `Call` is what a user does (calls.py), a `Fault` what goes wrong (faults/).
+"""
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from kubelet_lite.simulation.simulation import Simulation
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="step"):
+    """`at`: virtual seconds after the cluster became ready. Two at one moment happen in the order in which they are listed."""
+
+    at: float = 0.0
+
+    @abstractmethod
+    async def play(self, simulation: Simulation) -> None:
+        """Makes it happen; returns when it is over. What a call raises (an ApiError) is an answer, told in the story, and no failure."""
+
+    def __str__(self) -> str:
+        """In a story: a short sentence without its time."""
+        return repr(self)
+
+
+class Call(Step, frozen=True, kw_only=True):
+    """What a user does through the API."""
+
+
+class Fault(Step, frozen=True, kw_only=True):
+    """`part`: whom it strikes, the name of an actor or a pattern of names as in a shell (`kubelet-*`). `seconds`: how long it lasts."""
+
+    part: str = "*"
+    seconds: float = 0.0

@@ -1,0 +1,59 @@
+"""Holds a run against its invariants: each revision in order, as soon as nothing more happens at its instant."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from kubelet_lite.simulation.archive import Archive
+from kubelet_lite.simulation.invariant import Invariant, InvariantViolated
+from kubelet_lite.simulation.snapshot import Snapshot
+
+
+class Watcher:
+    """Raises InvariantViolated from `catch_up` and `end`, and closes the archive there. `now`: virtual Unix seconds."""
+
+    def __init__(self, archive: Archive, invariants: Sequence[Invariant], now: Callable[[], float]) -> None:
+        self._archive = archive
+        self._invariants = invariants
+        self._for: dict[str, list[Invariant]] = {}
+        """Who is told of a resource's changes, once it has had one."""
+        self._now = now
+        self._seen = 0
+        """How many of the archive's revisions have been looked at."""
+        self.snapshot = Snapshot()
+        """What is there now, as far as it has been looked at."""
+
+    def catch_up(self) -> None:
+        """Looks at what is new. Called by the loop before time passes, and before anybody reads `snapshot`."""
+        revisions = self._archive.revisions
+        if self._seen == len(revisions):
+            return
+        told: dict[Invariant, None] = {}
+        for i in range(self._seen, len(revisions)):
+            revision = revisions[i]
+            concerned = self._concerned(revision.event.key.resource)
+            for invariant in concerned:
+                self._check(invariant, invariant.on_revision(revision, self.snapshot), revision.event.revision, revision.time)
+            told.update(dict.fromkeys(concerned))
+            self.snapshot.advance(revision)
+        self._seen = len(revisions)
+        now = self._now()
+        for invariant in told:
+            self._check(invariant, invariant.on_instant(self.snapshot, now), 0, now)
+
+    def end(self) -> None:
+        """The run is over."""
+        self.catch_up()
+        now = self._now()
+        for invariant in self._invariants:
+            self._check(invariant, invariant.at_end(self.snapshot, now), 0, now)
+
+    def _concerned(self, resource: str) -> Sequence[Invariant]:
+        found = self._for.get(resource)
+        if found is None:
+            found = self._for[resource] = [i for i in self._invariants if not i.resources or resource in i.resources]
+        return found
+
+    def _check(self, invariant: Invariant, wrong: Iterable[str], revision: int, time: float) -> None:
+        for why in wrong:
+            self._archive.close()
+            raise InvariantViolated(invariant.name, why, revision=revision, time=time)
