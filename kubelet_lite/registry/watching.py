@@ -39,11 +39,12 @@ class Shown:
         """Of `newest` alone: mostly all watchers read it at the same time."""
 
     def of(self, batch: Sequence[Event]) -> Sequence[WatchEvent]:
+        newest = batch[-1]
         if len(batch) > 1:
             return [self._one(event) for event in batch]
-        if batch[0] is not self._newest:
-            self._newest = batch[0]
-            self._events = (self._one(batch[0]),)
+        if newest is not self._newest:
+            self._newest = newest
+            self._events = (self._one(newest),)
         return self._events
 
     def _one(self, event: Event) -> WatchEvent:

@@ -90,8 +90,6 @@ class WatchChannel:
     def poll(self, limit: int = BATCH) -> Sequence[Event]:
         """The same without waiting: what is there now, maybe nothing."""
         assert not self._head.depth, "events of a transaction that is not over are nobody's"
-        if self._selector is not ALL:
-            self._log.distribute()
         stream = self._stream
         while True:
             start = self._position - stream.base
@@ -99,7 +97,12 @@ class WatchChannel:
                 self._raise()
             batch = stream.events[start:start + limit]
             if not batch:
-                return ()
+                if self._selector is ALL:
+                    return ()
+                self._log.distribute()
+                batch = stream.events[start:start + limit]
+                if not batch:
+                    return ()
             assert batch[0].revision > self._seen, "a watch goes forward"
             self._position += len(batch)
             self._seen = batch[-1].revision
