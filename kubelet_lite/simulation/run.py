@@ -34,10 +34,21 @@ def simulate(
     `order_chance`: of each turn of the loop, that a task goes before its turn.
     """
     tape = seed if isinstance(seed, Tape) else Tape(seed)
+    with simulated_loop(tape, limit_seconds=limit_seconds, spin_limit=spin_limit, order_chance=order_chance) as loop:
+        result = loop.run_until_complete(loop.create_task(main(SimulatedEnvironment(loop)), name="main"))
+        check_nothing_is_left(loop)
+        return result
+
+
+@contextmanager
+def simulated_loop(
+    tape: Tape, *, limit_seconds: float = LIMIT_SECONDS, spin_limit: int = SPIN_LIMIT, order_chance: float = 0.0,
+) -> Iterator[SimulatedLoop]:
+    """A loop for the block. What is still there at its end is cancelled."""
     with _collector_off():
         loop = SimulatedLoop(tape, spin_limit=spin_limit, limit_seconds=limit_seconds, order_chance=order_chance)
         try:
-            return _run(loop, main(SimulatedEnvironment(loop)))
+            yield loop
         except BaseException as error:
             error.add_note(f"simulation seed {tape.seed}, virtual second {loop.time():g}, step {loop.steps}")
             raise
@@ -46,8 +57,8 @@ def simulate(
             loop.close()
 
 
-def _run(loop: SimulatedLoop, main: Coroutine[Any, Any, T]) -> T:
-    result = loop.run_until_complete(loop.create_task(main, name="main"))
+def check_nothing_is_left(loop: SimulatedLoop) -> None:
+    """To be asked when all has come to its end. Raises LeftBehind, UnhandledErrors."""
     loop.run_until_complete(loop.create_task(asyncio.sleep(SETTLE_SECONDS), name="settle"))
     loop.run_until_complete(loop.create_task(loop.shutdown_asyncgens(), name="shutdown"))
     gc.collect(YOUNG)
@@ -57,7 +68,6 @@ def _run(loop: SimulatedLoop, main: Coroutine[Any, Any, T]) -> T:
     if loop.errors:
         messages = [f"{context.get('message')}: {context.get('exception')!r}" for context in loop.errors]
         raise UnhandledErrors("\n  ".join(messages)) from loop.errors[0].get("exception")
-    return result
 
 
 def _abandon_everything(loop: SimulatedLoop) -> None:

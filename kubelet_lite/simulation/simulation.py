@@ -5,11 +5,13 @@
 """
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import msgspec
+from anyio.abc import TaskGroup
 
 from kubelet_lite.client.base import Client
 from kubelet_lite.cluster import COMPONENTS, Cluster
@@ -63,12 +65,15 @@ class SimulatedCluster(Cluster):
 class Simulation:
     """What a scenario is given."""
 
-    def __init__(self, environment: SimulatedEnvironment, cluster: SimulatedCluster, archive: Archive, watcher: Watcher) -> None:
+    def __init__(
+        self, environment: SimulatedEnvironment, cluster: SimulatedCluster, archive: Archive, watcher: Watcher, tasks: TaskGroup,
+    ) -> None:
         self.environment = environment
         self.tape = environment.tape
         self.cluster = cluster
         self.archive = archive
         self._watcher = watcher
+        self._tasks = tasks
         self.began = environment.monotonic()
         """When the cluster became ready: the moment from which steps count."""
 
@@ -82,6 +87,14 @@ class Simulation:
         """What is there now. It grows: copy out what you compare later."""
         self._watcher.catch_up()
         return self._watcher.snapshot
+
+    def start(self, step: Step) -> None:
+        """Lets a step happen at its time, or now when that is past. The run does not end before it is over."""
+        self._tasks.start_soon(self._play, step, name=f"step {step}")
+
+    async def _play(self, step: Step) -> None:
+        await self.sleep(max(0.0, self.began + step.at - self.environment.monotonic()))
+        await step.play(self)
 
     async def sleep(self, seconds: float) -> None:
         await self.environment.sleep(seconds)
@@ -127,16 +140,10 @@ def play(
 
     async def main(environment: SimulatedEnvironment) -> None:
         last.append(environment)
-        watcher = Watcher(archive, [make() for make in invariants], environment.now)
-        environment.loop.before_time_passes.append(watcher.catch_up)
-        async with SimulatedCluster(setting, environment, archive, behaviour) as cluster:
-            simulation = Simulation(environment, cluster, archive, watcher)
-            async with anyio.create_task_group() as tasks:
-                for step in sorted(steps, key=lambda step: step.at):
-                    tasks.start_soon(_play_step, simulation, step, name=f"step {step}")
-                await scenario(simulation)
-            watcher.end()
-            archive.close()
+        async with opened(environment, archive, setting=setting, invariants=invariants, behaviour=behaviour) as simulation:
+            for step in sorted(steps, key=lambda step: step.at):
+                simulation.start(step)
+            await scenario(simulation)
 
     def log(level: str, fields: Mapping[str, Any]) -> None:
         archive.log(last[0].now() if last else 0.0, level, fields)
@@ -153,8 +160,18 @@ def play(
     )
 
 
-async def _play_step(simulation: Simulation, step: Step) -> None:
-    await simulation.sleep(max(0.0, simulation.began + step.at - simulation.environment.monotonic()))
-    await step.play(simulation)
+@asynccontextmanager
+async def opened(
+    environment: SimulatedEnvironment, archive: Archive, *, setting: Setting, invariants: Sequence[InvariantMaker] = (),
+    behaviour: BehaviourOf | None = None,
+) -> AsyncIterator[Simulation]:
+    """A watched cluster for the block. Its end waits for the steps that were started."""
+    watcher = Watcher(archive, [make() for make in invariants], environment.now)
+    environment.loop.before_time_passes.append(watcher.catch_up)
+    async with SimulatedCluster(setting, environment, archive, behaviour) as cluster:
+        async with anyio.create_task_group() as tasks:
+            yield Simulation(environment, cluster, archive, watcher, tasks)
+        watcher.end()
+        archive.close()
 
 

@@ -56,4 +56,5 @@ class Watcher:
     def _check(self, invariant: Invariant, wrong: Iterable[str], revision: int, time: float) -> None:
         for why in wrong:
             self._archive.close()
+            self._seen = len(self._archive.revisions)  # the run is lost: nothing more to look at
             raise InvariantViolated(invariant.name, why, revision=revision, time=time)

@@ -1,0 +1,132 @@
+"""A simulation that synchronous code holds open between its calls: virtual time passes only within them.
+
+    with LiveSimulation(Setting(nodes=3), seed=7) as live:
+        live.call(lambda simulation: simulation.client.create(pod))
+        live.call(lambda simulation: simulation.sleep(60))
+"""
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import msgspec
+
+from kubelet_lite.simulation.archive import Archive
+from kubelet_lite.simulation.environment import SimulatedEnvironment
+from kubelet_lite.simulation.invariant import InvariantMaker
+from kubelet_lite.simulation.run import check_nothing_is_left, simulated_loop
+from kubelet_lite.simulation.simulation import Run, Setting, Simulation, opened
+from kubelet_lite.simulation.step import Step
+from kubelet_lite.simulation.tape import Tape
+from kubelet_lite.simulation.trace import log_records_to
+
+if TYPE_CHECKING:
+    from kubelet_lite.runtimes.fake import BehaviourOf
+
+T = TypeVar("T")
+
+
+class LiveSimulation:
+    """Entering makes the cluster ready. Leaving waits for the steps that were started, and raises what a run raises at its end."""
+
+    def __init__(
+        self, setting: Setting = Setting(), *, seed: int = 0, invariants: Sequence[InvariantMaker] = (), behaviour: BehaviourOf | None = None,
+    ) -> None:
+        self._setting = setting
+        self._invariants = tuple(invariants)
+        self._behaviour = behaviour
+        self._tape = Tape(seed)
+        self._archive = Archive()
+        self._stack = ExitStack()
+        self._steps: list[Step] = []
+        self._main: asyncio.Task[None]
+        self._leave: asyncio.Event
+        self._environment: SimulatedEnvironment
+        self.simulation: Simulation
+
+    def __enter__(self) -> Self:
+        loop = self._stack.enter_context(
+            simulated_loop(self._tape, limit_seconds=self._setting.limit_seconds, order_chance=self._setting.order_chance)
+        )
+        self._environment = SimulatedEnvironment(loop)
+        self._leave = asyncio.Event()
+        ready = asyncio.Event()
+        try:
+            self._main = loop.create_task(self._hold(ready), name="main")
+            self._drive(ready.wait())
+        except BaseException as error:
+            self._give_up(error)
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if error is not None:
+            self._give_up(error)
+            return
+        with self._stack:
+            self._leave.set()
+            self._drive(asyncio.wait([self._main]))
+            self._main.result()
+            check_nothing_is_left(self._environment.loop)
+
+    def _give_up(self, error: BaseException) -> None:
+        self._archive.close()
+        with log_records_to(self._log):
+            self._stack.__exit__(type(error), error, error.__traceback__)
+
+    def call(self, function: Callable[[Simulation], Awaitable[T]]) -> T:
+        """What it returns or raises. Raises also how the run fails meanwhile: an InvariantViolated, an error that ended the cluster."""
+        return self._drive(function(self.simulation))
+
+    def start(self, step: Step) -> Step:
+        """Lets a step begin, `at` seconds from now; the step as a run has it, whose times count from its beginning."""
+        step = msgspec.structs.replace(step, at=self.seconds + step.at)
+        self._steps.append(step)
+        self.call(lambda simulation: _now(simulation.start, step))
+        return step
+
+    @property
+    def seconds(self) -> float:
+        """Virtual time since the cluster became ready."""
+        return self._environment.monotonic() - self.simulation.began
+
+    def run(self, error: BaseException | None = None) -> Run:
+        """What happened so far, for a story or a replay file."""
+        return Run(
+            setting=self._setting, seed=self._tape.seed, steps=tuple(self._steps), decisions=self._tape.decisions, archive=self._archive,
+            seconds=self._environment.monotonic(), error=error,
+        )
+
+    async def _hold(self, ready: asyncio.Event) -> None:
+        async with opened(
+            self._environment, self._archive, setting=self._setting, invariants=self._invariants, behaviour=self._behaviour,
+        ) as self.simulation:
+            ready.set()
+            await self._leave.wait()
+
+    def _drive(self, awaitable: Awaitable[T]) -> T:
+        loop = self._environment.loop
+        task = loop.create_task(_result(awaitable), name="scenario")
+        with log_records_to(self._log):
+            loop.run_until_complete(loop.create_task(_first_of(task, self._main), name="scenario waits"))
+        if not task.done():
+            self._main.result()
+        return task.result()
+
+    def _log(self, level: str, fields: Mapping[str, Any]) -> None:
+        self._archive.log(self._environment.now(), level, fields)
+
+
+async def _result(awaitable: Awaitable[T]) -> T:
+    return await awaitable
+
+
+async def _now(function: Callable[[Step], None], step: Step) -> None:
+    function(step)
+
+
+async def _first_of(*tasks: asyncio.Task[Any]) -> None:
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

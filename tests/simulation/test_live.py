@@ -1,0 +1,83 @@
+"""A simulation held open by synchronous code."""
+import anyio
+import pytest
+
+from kubelet_lite.api.core_v1 import ConfigMap, Node
+from kubelet_lite.api.errors import NotFound
+from kubelet_lite.api.meta_v1 import ObjectMeta
+from kubelet_lite.simulation.errors import LeftBehind
+from kubelet_lite.simulation.invariant import InvariantViolated, never
+from kubelet_lite.simulation.live import LiveSimulation
+from kubelet_lite.simulation.simulation import Setting, play
+from kubelet_lite.simulation.step import Call
+
+
+class Write(Call, frozen=True, kw_only=True):
+    """Makes a ConfigMap, after a while."""
+
+    name: str
+    after: float = 0.0
+
+    async def play(self, simulation):
+        await simulation.sleep(self.after)
+        await simulation.client.create(ConfigMap(metadata=ObjectMeta(name=self.name, namespace="default")))
+
+
+def get(name):
+    return lambda simulation: simulation.client.get(ConfigMap, name, namespace="default")
+
+
+def no_bad_one(snapshot):
+    return snapshot.get(ConfigMap, "bad", "default") is not None
+
+
+def test_time_passes_only_within_calls():
+    with LiveSimulation(Setting(nodes=2)) as live:
+        assert live.seconds == 0
+        live.call(lambda simulation: simulation.sleep(30))
+        assert live.seconds == 30
+        assert len(live.simulation.snapshot.list(Node)) == 2
+
+
+def test_what_a_call_raises_is_raised_and_the_simulation_goes_on():
+    with LiveSimulation(Setting(nodes=1)) as live:
+        with pytest.raises(NotFound):
+            live.call(get("absent"))
+        live.call(Write(name="there").play)
+        assert live.call(get("there")).metadata.name == "there"
+
+
+def test_a_violated_invariant_is_raised_by_the_call_and_once():
+    with pytest.raises(InvariantViolated, match="no_bad_one") as raised, LiveSimulation(Setting(nodes=1), invariants=[never(no_bad_one)]) as live:
+        live.start(Write(name="bad"))
+    assert "simulation seed 0" in raised.value.__notes__[0]
+
+
+def test_leaving_waits_for_the_steps_that_were_started_and_the_run_has_them_at_their_times():
+    with LiveSimulation(Setting(nodes=1)) as live:
+        live.call(lambda simulation: simulation.sleep(10))
+        live.start(Write(name="late", after=5, at=2))
+    assert live.simulation.snapshot.get(ConfigMap, "late", "default") is not None
+    assert live.run().steps == (Write(name="late", after=5, at=12),)
+
+
+def test_a_run_that_was_driven_is_the_run_that_is_played():
+    with LiveSimulation(Setting(nodes=1), seed=3) as live:
+        live.call(lambda simulation: simulation.sleep(10))
+        live.start(Write(name="one"))
+        live.call(lambda simulation: simulation.sleep(50))
+
+    async def scenario(simulation):
+        await simulation.sleep(60)
+
+    driven = live.run()
+    played = play(scenario, seed=3, setting=Setting(nodes=1), steps=driven.steps, decisions=driven.decisions)
+    assert [(r.event.key, r.time, r.actor) for r in played.archive.revisions] == [(r.event.key, r.time, r.actor) for r in driven.archive.revisions]
+
+
+def test_what_a_call_leaves_behind_fails_the_end():
+    async def leave_a_task(simulation):
+        simulation.environment.loop.create_task(anyio.sleep_forever(), name="left")
+
+    with pytest.raises(LeftBehind, match="left: waits in"), LiveSimulation(Setting(nodes=1)) as live:
+        live.call(leave_a_task)
