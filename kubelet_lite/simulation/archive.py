@@ -50,6 +50,8 @@ class Archive:
     def __init__(self) -> None:
         self.revisions: list[Revision] = []
         self.records: list[LogRecord] = []
+        self.began = 0.0
+        """When the cluster became ready, in virtual Unix seconds; 0: never."""
         self._closed = False
 
     def close(self) -> None:

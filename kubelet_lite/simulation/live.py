@@ -97,7 +97,7 @@ class LiveSimulation:
         """What happened so far, for a story or a replay file."""
         return Run(
             setting=self._setting, seed=self._tape.seed, steps=tuple(self._steps), decisions=self._tape.decisions, archive=self._archive,
-            seconds=self._environment.monotonic(), error=error,
+            seconds=self._environment.monotonic(), error=error, invariants=self._invariants, behaviour=self._behaviour,
         )
 
     async def _hold(self, ready: asyncio.Event) -> None:

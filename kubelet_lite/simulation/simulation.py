@@ -21,7 +21,7 @@ from kubelet_lite.simulation.environment import SimulatedEnvironment
 from kubelet_lite.simulation.invariant import InvariantMaker
 from kubelet_lite.simulation.run import LIMIT_SECONDS, simulate
 from kubelet_lite.simulation.snapshot import Snapshot
-from kubelet_lite.simulation.step import Step
+from kubelet_lite.simulation.step import Fault, Step
 from kubelet_lite.simulation.tape import Decisions, Tape
 from kubelet_lite.simulation.trace import log_records_to
 from kubelet_lite.simulation.watcher import Watcher
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from kubelet_lite.runtimes.fake import BehaviourOf
     from kubelet_lite.store import Store
 
+STEP_BEGAN: Final = "step_began"
+STEP_ENDED: Final = "step_ended"
+"""Log records of every step: `step` numbers them, `kind` is call or fault, `what` a sentence."""
 ORDER_CHANCE: Final = 0.05
 """Of each turn of the loop, that a task goes before its turn."""
 
@@ -74,6 +77,8 @@ class Simulation:
         self.archive = archive
         self._watcher = watcher
         self._tasks = tasks
+        self._steps = 0
+        """How many have begun."""
         self.began = environment.monotonic()
         """When the cluster became ready: the moment from which steps count."""
 
@@ -94,7 +99,11 @@ class Simulation:
 
     async def _play(self, step: Step) -> None:
         await self.sleep(max(0.0, self.began + step.at - self.environment.monotonic()))
+        self._steps += 1
+        number, kind = self._steps, "fault" if isinstance(step, Fault) else "call"
+        self.archive.log(self.environment.now(), "info", {"event": STEP_BEGAN, "step": number, "kind": kind, "what": str(step)})
         await step.play(self)
+        self.archive.log(self.environment.now(), "info", {"event": STEP_ENDED, "step": number})
 
     async def sleep(self, seconds: float) -> None:
         await self.environment.sleep(seconds)
@@ -110,7 +119,7 @@ Scenario = Callable[[Simulation], Awaitable[None]]
 
 
 class Run(msgspec.Struct, kw_only=True):
-    """What came of it."""
+    """What came of it, and what it takes to repeat it."""
 
     setting: Setting
     seed: int
@@ -120,6 +129,10 @@ class Run(msgspec.Struct, kw_only=True):
     seconds: float
     """Of virtual time."""
     error: BaseException | None
+    scenario: Scenario | None = None
+    """None: the run was driven from outside."""
+    invariants: tuple[InvariantMaker, ...] = ()
+    behaviour: BehaviourOf | None = None
 
     def raise_error(self) -> None:
         if self.error is not None:
@@ -156,7 +169,7 @@ def play(
         error = raised
     return Run(
         setting=setting, seed=seed, steps=tuple(steps), decisions=tape.decisions, archive=archive, seconds=last[0].monotonic() if last else 0.0,
-        error=error,
+        error=error, scenario=scenario, invariants=tuple(invariants), behaviour=behaviour,
     )
 
 
@@ -170,6 +183,7 @@ async def opened(
     environment.loop.before_time_passes.append(watcher.catch_up)
     async with SimulatedCluster(setting, environment, archive, behaviour) as cluster:
         async with anyio.create_task_group() as tasks:
+            archive.began = environment.now()
             yield Simulation(environment, cluster, archive, watcher, tasks)
         watcher.end()
         archive.close()
