@@ -82,6 +82,8 @@ class Cluster:
         self._on_ready = on_ready
         self._proxy_in_child = proxy_in_child
         self._stack = AsyncExitStack()
+        self._outlives_actors: AsyncExitStack
+        """Runtimes and their files: a kubelet whose runtime went first would see its pods vanish, and start them again."""
         self._authorizer: ClusterAuthorizer
         self._authority: CertificateAuthority
         self._key: ServiceAccountKey
@@ -142,6 +144,7 @@ class Cluster:
         self.store = self.new_store()
         network = self._open_network()
         self._api(self._service_cidr or network.service_cidr)
+        self._outlives_actors = await self._stack.enter_async_context(AsyncExitStack())
         self.supervisor = await self._stack.enter_async_context(Supervisor(environment))
         self.supervisor.start(StoreActor(self.store, environment))
         self.supervisor.start(Upkeep(self.registry))
@@ -245,14 +248,14 @@ class Cluster:
         from kubelet_lite.runtimes.folders import Folder
 
         whole = Folder()
-        self._stack.callback(whole.remove)
+        self._outlives_actors.callback(whole.remove)
         folder = whole.path
         machine = node_status.FAKE_MACHINE if self._runtime == "fake" else node_status.this_machine()
         for number in range(1, self._nodes + 1):
             name = f"node-{number}"
             environment = self.environment.of(f"kubelet-{name}")
             runtime = self._new_runtime(environment, folder / name, network)
-            self._stack.push_async_callback(runtime.close)
+            self._outlives_actors.push_async_callback(runtime.close)
             kubelet = Kubelet(
                 self.client, environment, runtime, node_name=name, node_address=network.node_address, folder=folder / name, machine=machine,
             )

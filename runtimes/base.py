@@ -144,6 +144,13 @@ class ProbeAnswer(msgspec.Struct, frozen=True):
     output: str = ""
 
 
+class Foresight(msgspec.Struct, frozen=True, gc=False):
+    """What a probe would be answered from now until then (Unix seconds), unless the runtime tells its listeners of a change."""
+
+    success: bool
+    until: float
+
+
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """What a container uses now; cpu as nanoseconds since its start."""
 
@@ -229,6 +236,10 @@ class Runtime(ABC):
 
     async def probe(self, container_id: str, kind: str) -> ProbeAnswer | None:
         """The answer of a container that nobody can connect to (`kind`: Startup, Readiness, Liveness); None: the kubelet asks itself."""
+        return None
+
+    def foresee(self, container_id: str, kind: str) -> Foresight | None:
+        """For runtimes that know what `probe` will answer: probes that can teach nothing are not run. None: nobody knows."""
         return None
 
     async def remarks(self, uid: str) -> Sequence[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Final
 
@@ -21,6 +22,7 @@ from kubelet_lite.runtimes.base import (
     ContainerState,
     ContainerStatus,
     ExecResult,
+    Foresight,
     Image,
     Listener,
     PodState,
@@ -132,6 +134,7 @@ class FakeRuntime(Runtime):
     def set_ready(self, uid: str, container: str, ready: bool) -> None:
         """What startup and readiness probes of the running instance answer from now on."""
         self._running(uid, container).ready = ready
+        self._tell(uid)
 
     def _running(self, uid: str, name: str) -> _Container:
         for container in self._containers.get(uid, {}).values():
@@ -292,12 +295,23 @@ class FakeRuntime(Runtime):
         container = self._find(container_id, missing_is_fine=True)
         if container is None or container.state != "running":
             return ProbeAnswer(False, "the container does not run")
-        age, behaviour = self._environment.now() - container.started_at, container.behaviour
-        if kind == "Liveness":
-            alive = behaviour.alive_seconds is None or age < behaviour.alive_seconds
-            return ProbeAnswer(alive, "" if alive else "not alive any more")
-        ready = age >= behaviour.ready_after_seconds if container.ready is None else container.ready
-        return ProbeAnswer(ready, "" if ready else "not ready")
+        success = self._foresee(container, kind).success
+        return ProbeAnswer(success, "" if success else "not alive any more" if kind == "Liveness" else "not ready")
+
+    def foresee(self, container_id: str, kind: str) -> Foresight | None:
+        container = self._find(container_id, missing_is_fine=True)
+        return self._foresee(container, kind) if container is not None and container.state == "running" else None
+
+    def _foresee(self, container: _Container, kind: str) -> Foresight:
+        """Of one that runs."""
+        if kind != "Liveness" and container.ready is not None:
+            return Foresight(container.ready, math.inf)
+        behaviour = container.behaviour
+        changes_after = behaviour.alive_seconds if kind == "Liveness" else behaviour.ready_after_seconds
+        if changes_after is None:
+            return Foresight(True, math.inf)
+        before = self._environment.now() - container.started_at < changes_after
+        return Foresight(before == (kind == "Liveness"), container.started_at + changes_after if before else math.inf)
 
     async def usage(self, container_id: str) -> Usage:
         container = self._known(container_id)

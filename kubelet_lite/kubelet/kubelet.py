@@ -187,9 +187,9 @@ class Kubelet(Actor):
         if worker is None:
             worker = self._workers[uid] = PodWorker(self, pod)
         else:
-            known, worker.pod = worker.pod, pod
-            if _same_but_status(known, pod):
-                return
+            if int(pod.metadata.resourceVersion) <= int(worker.pod.metadata.resourceVersion):
+                return  # its own write, or older
+            worker.pod = pod
         self.mark(uid)
 
     def _pod_gone(self, uid: str) -> None:
@@ -310,11 +310,3 @@ class Kubelet(Actor):
 
 IMAGE_TROUBLES: Final = {"ErrImagePull": "image can't be pulled", "ImagePullBackOff": "trying and failing to pull image"}
 """What `kubectl logs` says of a container in place of its reason for waiting."""
-
-
-def _same_but_status(one: Pod, other: Pod) -> bool:
-    """Whether nothing changed that a kubelet acts on: it does not listen to its own words."""
-    a, b = one.metadata, other.metadata
-    return one.spec == other.spec and (a.deletionTimestamp, a.deletionGracePeriodSeconds, a.labels, a.annotations) == (
-        b.deletionTimestamp, b.deletionGracePeriodSeconds, b.labels, b.annotations,
-    )

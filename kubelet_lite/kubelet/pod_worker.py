@@ -70,7 +70,7 @@ class PodWorker:
         self.pod = pod
         self.gone = False
         self.memory = PodMemory(started_at=kubelet.environment.now())
-        self._uid = pod.metadata.uid
+        self.uid = pod.metadata.uid
         self._admitted = False
         self._ephemeral = len(pod.spec.ephemeralContainers)
         self._refused: frozenset[str] = frozenset()
@@ -115,7 +115,7 @@ class PodWorker:
         """Whether anything was done that calls for another pass."""
         kubelet = self._kubelet
         now = kubelet.environment.now()
-        state = await kubelet.runtime.state(self._uid)
+        state = await kubelet.runtime.state(self.uid)
         if not self._admitted:
             self._admit(state)
         elif len(self.pod.spec.ephemeralContainers) != self._ephemeral:
@@ -131,7 +131,7 @@ class PodWorker:
         if not write_first and not self._changes(plan.actions):
             await self._write(status)
         if plan.wake_at is not None:
-            kubelet.wake_at(self._uid, plan.wake_at)
+            kubelet.wake_at(self.uid, plan.wake_at)
         await self._refresh_volumes(pod, now)
         self._prober.schedule(pod, state, now)
         await self._carry_out(pod, plan.actions)
@@ -152,7 +152,7 @@ class PodWorker:
         if state.sandboxes or pod.status.startTime or pod.metadata.deletionTimestamp is not None or pod.status.phase in TERMINAL:
             self._refused = frozenset(self._kubelet.runtime.refusals(pod))
             return
-        ending = rejection(pod, self._kubelet.node, self._kubelet.other_pods(self._uid))
+        ending = rejection(pod, self._kubelet.node, self._kubelet.other_pods(self.uid))
         if ending is not None:
             self.memory = self.with_memory(ending=ending, rejected=True)
             self.record("Warning", ending.reason, ending.message)
@@ -184,7 +184,7 @@ class PodWorker:
         change = _difference(self.pod.status, status)
         if not change:
             return
-        patch = {"metadata": {"uid": self._uid}, "status": change}
+        patch = {"metadata": {"uid": self.uid}, "status": change}
         meta = self.pod.metadata
         try:
             self._take(await self._kubelet.client.patch(
@@ -192,14 +192,14 @@ class PodWorker:
             ))
         except (NotFound, Conflict):
             self.gone = True
-            self._kubelet.mark(self._uid)
+            self._kubelet.mark(self.uid)
         except ApiError as error:
             _log.warning("status_not_written", object=self._name, error=error.message)
-            self._kubelet.wake_at(self._uid, self._kubelet.environment.now() + actions.RETRY_SECONDS)
+            self._kubelet.wake_at(self.uid, self._kubelet.environment.now() + actions.RETRY_SECONDS)
 
     def _take(self, pod: Pod) -> None:
         """The newest object of this pod: an answer may be older than what the watch has brought meanwhile."""
-        if pod.metadata.uid == self._uid and int(pod.metadata.resourceVersion) >= int(self.pod.metadata.resourceVersion):
+        if pod.metadata.uid == self.uid and int(pod.metadata.resourceVersion) >= int(self.pod.metadata.resourceVersion):
             self.pod = pod
 
     # ---- actions
@@ -219,7 +219,7 @@ class PodWorker:
                     await self._run_sandbox(pod, action)
                 case actions.StopSandbox():
                     await self._kubelet.runtime.stop_sandbox(action.sandbox.id)
-                    self._kubelet.mark(self._uid)
+                    self._kubelet.mark(self.uid)
                 case actions.StartContainer():
                     await self._start(action)
                 case actions.HoldBack():
@@ -229,7 +229,7 @@ class PodWorker:
                 case actions.EndPod():
                     self.memory = self.with_memory(ending=action.ending)
                     self.record("Normal", action.ending.reason, action.ending.message)
-                    self._kubelet.mark(self._uid)
+                    self._kubelet.mark(self.uid)
                 case actions.FinishPod():
                     await self._finish()
         await self._kill_all(pod, kills)
@@ -255,12 +255,12 @@ class PodWorker:
             grace = max(grace - (kubelet.environment.monotonic() - begun), FORCED_GRACE_SECONDS)
         await kubelet.runtime.stop_container(kill.id, grace)
         self.memory = self.with_memory(probes={id: facts for id, facts in self.memory.probes.items() if id != kill.id})
-        kubelet.mark(self._uid)
+        kubelet.mark(self.uid)
 
     async def _run_sandbox(self, pod: Pod, action: actions.RunSandbox) -> None:
         meta = pod.metadata
         spec = SandboxSpec(
-            namespace=meta.namespace, name=meta.name, uid=self._uid, attempt=action.attempt,
+            namespace=meta.namespace, name=meta.name, uid=self.uid, attempt=action.attempt,
             hostname=hostname_of(pod, self._kubelet.node_name),
             host_network=bool(pod.spec.hostNetwork), pod=pod,
         )
@@ -268,14 +268,14 @@ class PodWorker:
             await self._kubelet.runtime.run_sandbox(spec)
         except RuntimeFailure as failure:
             self.record("Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {failure.message}")
-            self._kubelet.wake_at(self._uid, self._kubelet.environment.now() + actions.RETRY_SECONDS)
+            self._kubelet.wake_at(self.uid, self._kubelet.environment.now() + actions.RETRY_SECONDS)
             return
-        self._kubelet.mark(self._uid)
+        self._kubelet.mark(self.uid)
 
     def _hold_back(self, action: actions.HoldBack) -> None:
         name = action.container.name
         if action.reason.reason == "CrashLoopBackOff":
-            pod = f"{self.pod.metadata.name}_{self.pod.metadata.namespace}({self._uid})"
+            pod = f"{self.pod.metadata.name}_{self.pod.metadata.namespace}({self.uid})"
             self.record("Warning", "BackOff", f"Back-off restarting failed container {name} in pod {pod}", action.field_path)
         else:
             self.record("Normal", "BackOff", f'Back-off pulling image "{action.container.image}"', action.field_path)
@@ -299,9 +299,9 @@ class PodWorker:
             self._failed(container, path, Reason(failure.reason, failure.message), f"Error: {failure.reason}")
             return
         runtime = self._kubelet.runtime
-        sandbox = next((s for s in (await runtime.state(self._uid)).sandboxes if s.ready), None)
+        sandbox = next((s for s in (await runtime.state(self.uid)).sandboxes if s.ready), None)
         if sandbox is None:
-            self._kubelet.mark(self._uid)
+            self._kubelet.mark(self.uid)
             return
         try:
             container_id = await runtime.create_container(sandbox.id, spec)
@@ -316,13 +316,13 @@ class PodWorker:
             await runtime.start_container(container_id)
         except RuntimeFailure as failure:
             self._failed(container, path, Reason(failure.reason, failure.message), f"Error: {failure.message}")
-            self._kubelet.mark(self._uid)
+            self._kubelet.mark(self.uid)
             return
         self.record("Normal", "Started", "Container started", path)
         if not runtime.immediate:
             self._kubelet.spawn(self._remark)
         self.memory = self.with_memory(reasons={name: reason for name, reason in self.memory.reasons.items() if name != container.name})
-        self._kubelet.mark(self._uid)
+        self._kubelet.mark(self.uid)
         if hook is not None:
             outcome = await probes.carry_out_hook(runtime, container, container_id, hook, self._address(pod), float("inf"))
             if not outcome.success:
@@ -333,13 +333,13 @@ class PodWorker:
     async def _remark(self) -> None:
         """Once, a little after a container has started."""
         await self._kubelet.environment.sleep(REMARK_SECONDS)
-        for remark in await self._kubelet.runtime.remarks(self._uid):
+        for remark in await self._kubelet.runtime.remarks(self.uid):
             self.record("Warning", "WildcardAddress", remark)
 
     def _failed(self, container: Container, path: str, reason: Reason, event: str) -> None:
         self.record("Warning", "Failed", event, path)
         self.memory = self.with_memory(reasons={**self.memory.reasons, container.name: reason})
-        self._kubelet.wake_at(self._uid, self._kubelet.environment.now() + actions.RETRY_SECONDS)
+        self._kubelet.wake_at(self.uid, self._kubelet.environment.now() + actions.RETRY_SECONDS)
         if not self._kubelet.runtime.immediate:
             self._again = self._again or (self._busy and self._shows_nothing(container))
 
@@ -416,27 +416,27 @@ class PodWorker:
             self._finished = True
             try:
                 await kubelet.client.delete(
-                    Pod, meta.name, namespace=meta.namespace, grace_period_seconds=0, preconditions=Preconditions(uid=self._uid),
+                    Pod, meta.name, namespace=meta.namespace, grace_period_seconds=0, preconditions=Preconditions(uid=self.uid),
                 )
             except (NotFound, Conflict):
                 self.gone = True
             except ApiError as error:
                 self._finished = False
                 _log.warning("pod_not_deleted", object=self._name, error=error.message)
-                kubelet.wake_at(self._uid, kubelet.environment.now() + actions.RETRY_SECONDS)
+                kubelet.wake_at(self.uid, kubelet.environment.now() + actions.RETRY_SECONDS)
         if self.gone:
-            for sandbox in (await kubelet.runtime.state(self._uid)).sandboxes:
+            for sandbox in (await kubelet.runtime.state(self.uid)).sandboxes:
                 await kubelet.runtime.remove_sandbox(sandbox.id)
             if kubelet.runtime.has_files:
                 shutil.rmtree(self._folder, ignore_errors=True)
-            kubelet.forget(self._uid)
+            kubelet.forget(self.uid)
 
     # ---- what containers need
 
     async def _pod_with_address(self) -> Pod:
         """The pod as its containers are to see it: with the addresses of its sandbox."""
         pod = self._acting_pod()
-        state = await self._kubelet.runtime.state(self._uid)
+        state = await self._kubelet.runtime.state(self.uid)
         status = pod_status(pod, state, self.memory, node_address=self._kubelet.node_address, now=self._kubelet.environment.now())
         return msgspec.structs.replace(pod, status=status)
 
@@ -452,7 +452,7 @@ class PodWorker:
             self.memory = self.with_memory(volumes_retry_at=now + VOLUME_RETRY_SECONDS)
         else:
             self.memory = self.with_memory(volumes_ready=True)
-        kubelet.mark(self._uid)
+        kubelet.mark(self.uid)
 
     async def _make_volumes(self, pod: Pod) -> Mapping[str, str]:
         tokens = await self._objects.tokens(pod)
@@ -465,7 +465,7 @@ class PodWorker:
             return
         due = self._volumes_made_at + VOLUME_REFRESH_SECONDS
         if now < due:
-            kubelet.wake_at(self._uid, due)
+            kubelet.wake_at(self.uid, due)
             return
         self._volumes_made_at = now
         try:
@@ -474,10 +474,9 @@ class PodWorker:
             _log.info("volumes_not_refreshed", object=self._name, error=str(error))
 
     def learn_probe(self, container_id: str, facts: ProbeFacts) -> None:
-        """Takes over what a probe of a container found."""
-        if self.memory.probes.get(container_id) != facts:
-            self.memory = self.with_memory(probes={**self.memory.probes, container_id: facts})
-        self._kubelet.mark(self._uid)
+        """Takes over what the probes of a container have newly found."""
+        self.memory = self.with_memory(probes={**self.memory.probes, container_id: facts})
+        self._kubelet.mark(self.uid)
 
     # ---- small things
 
@@ -487,7 +486,7 @@ class PodWorker:
 
     @property
     def _folder(self) -> Path:
-        return self._kubelet.folder / "pods" / self._uid
+        return self._kubelet.folder / "pods" / self.uid
 
     def with_memory(self, **changes: Any) -> PodMemory:
         return msgspec.structs.replace(self.memory, **changes)

@@ -1,6 +1,7 @@
 """Carries out the probes of one pod's containers when they are due. What is due, and what results mean, `probes` decides."""
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -61,10 +62,16 @@ class Prober:
         if key in self._running or not probes.may_run(container, kind, facts):
             return
         if now < state.due_at:
-            self._kubelet.wake_at(pod.metadata.uid, state.due_at)
+            self._await_turn(key, probe, now)
             return
         self._running[key] = None
         self._kubelet.spawn(self._probe, _Task(container, probe, state, address, actions.field_path(container, pod)))
+
+    def _await_turn(self, key: Key, probe: Probe, now: float) -> None:
+        state = probes.look_ahead(probe, self._states[key], self._kubelet.runtime.foresee(*key), now)
+        self._states[key] = state
+        if state.due_at < math.inf:
+            self._kubelet.wake_at(self._worker.uid, state.due_at)
 
     async def _probe(self, task: _Task) -> None:
         state, worker, kubelet = task.state, self._worker, self._kubelet
@@ -82,5 +89,9 @@ class Prober:
         if not outcome.success:
             worker.record("Warning", "Unhealthy", f"{state.kind} probe failed: {outcome.output}", task.field_path)
         before = worker.memory.probes.get(state.container_id, ProbeFacts())
-        self._states[key], facts = probes.learn(task.probe, state, outcome, before, kubelet.environment.now())
-        worker.learn_probe(state.container_id, facts)
+        now = kubelet.environment.now()
+        self._states[key], facts = probes.learn(task.probe, state, outcome, before, now)
+        if facts == before:
+            self._await_turn(key, task.probe, now)
+        else:
+            worker.learn_probe(state.container_id, facts)

@@ -5,6 +5,7 @@ https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-read
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 from collections.abc import Mapping
 from typing import Final, Literal
@@ -14,7 +15,7 @@ import msgspec
 
 from kubelet_lite.api.core_v1 import Container, HTTPGetAction, LifecycleHandler, Pod, Probe
 from kubelet_lite.kubelet.memory import ProbeFacts
-from kubelet_lite.runtimes.base import ContainerStatus, Runtime, RuntimeFailure
+from kubelet_lite.runtimes.base import ContainerStatus, Foresight, Runtime, RuntimeFailure
 
 Kind = Literal["Startup", "Readiness", "Liveness"]
 KINDS: Final[tuple[Kind, ...]] = ("Startup", "Readiness", "Liveness")
@@ -31,13 +32,19 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class ProbeState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One probe of one container instance. `run` counts equal results in a row."""
+    """One probe of one container instance: when it is due, and what it found so far."""
 
     container_id: str
     kind: Kind
     due_at: float
+    """When it has to run next; infinite when it can teach nothing more."""
+    tick_at: float
+    """It runs at this time, and at whole periods from it."""
     last: bool | None = None
     run: int = 0
+    """So many equal results in a row."""
+    settled: bool = False
+    """One more result like the last changes nothing, and nobody hears of it."""
 
 
 def probe_of(container: Container, kind: Kind) -> Probe | None:
@@ -48,7 +55,8 @@ def probe_of(container: Container, kind: Kind) -> Probe | None:
 
 def first(status: ContainerStatus, probe: Probe, kind: Kind) -> ProbeState:
     """The state of a probe whose container has just started."""
-    return ProbeState(container_id=status.id, kind=kind, due_at=status.started_at + probe.initialDelaySeconds)
+    start = status.started_at + probe.initialDelaySeconds
+    return ProbeState(container_id=status.id, kind=kind, due_at=start, tick_at=start)
 
 
 def may_run(container: Container, kind: Kind, facts: ProbeFacts) -> bool:
@@ -61,8 +69,12 @@ def may_run(container: Container, kind: Kind, facts: ProbeFacts) -> bool:
 def learn(probe: Probe, state: ProbeState, outcome: Outcome, facts: ProbeFacts, now: float) -> tuple[ProbeState, ProbeFacts]:
     """What one result changes. A verdict changes after as many equal results as its threshold says."""
     run = state.run + 1 if state.last == outcome.success else 1
-    state = ProbeState(container_id=state.container_id, kind=state.kind, due_at=now + max(probe.periodSeconds, 1), last=outcome.success, run=run)
     threshold = (probe.successThreshold if outcome.success else probe.failureThreshold) or (1 if outcome.success else 3)
+    tick = state.due_at + max(_ticks(state.due_at, now, probe), 1) * _period(probe)
+    state = ProbeState(
+        container_id=state.container_id, kind=state.kind, due_at=tick, tick_at=tick, last=outcome.success, run=run,
+        settled=outcome.success and run >= threshold,
+    )
     if run < threshold:
         return state, facts
     if state.kind == "Startup":
@@ -70,6 +82,28 @@ def learn(probe: Probe, state: ProbeState, outcome: Outcome, facts: ProbeFacts, 
     if state.kind == "Readiness":
         return state, msgspec.structs.replace(facts, ready=outcome.success, output=outcome.output)
     return state, msgspec.structs.replace(facts, alive=outcome.success, output=outcome.output)
+
+
+def look_ahead(probe: Probe, state: ProbeState, foresight: Foresight | None, now: float) -> ProbeState:
+    """The state with ticks left out whose results are known and would change nothing: what is learned, and when, stays the same."""
+    if foresight is None or not state.settled or state.due_at <= now:
+        return state
+    first = max(_ticks(state.tick_at, now, probe), 0)
+    if foresight.success != state.last:
+        return msgspec.structs.replace(state, due_at=state.tick_at + first * _period(probe), settled=False)
+    if math.isinf(foresight.until):
+        return msgspec.structs.replace(state, due_at=math.inf)
+    last_alike = math.floor((foresight.until - state.tick_at) / _period(probe))
+    return msgspec.structs.replace(state, due_at=state.tick_at + max(first, last_alike) * _period(probe))
+
+
+def _period(probe: Probe) -> int:
+    return max(probe.periodSeconds, 1)
+
+
+def _ticks(tick: float, now: float, probe: Probe) -> int:
+    """How many periods after `tick` the first one that is not before `now` comes."""
+    return math.ceil((now - tick) / _period(probe))
 
 
 async def carry_out(runtime: Runtime, container: Container, container_id: str, probe: Probe, address: str) -> Outcome:

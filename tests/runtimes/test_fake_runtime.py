@@ -1,10 +1,12 @@
 """The pretended runtime, in virtual time: containers live as their behaviour says."""
+import math
+
 import msgspec
 import pytest
 
 from kubelet_lite.api.core_v1 import Container, Pod, PodSpec
 from kubelet_lite.api.meta_v1 import ObjectMeta
-from kubelet_lite.runtimes.base import ContainerSpec, RuntimeFailure, SandboxSpec
+from kubelet_lite.runtimes.base import ContainerSpec, Foresight, RuntimeFailure, SandboxSpec
 from kubelet_lite.runtimes.fake import ANNOTATION, Behaviour, FakeRuntime
 from kubelet_lite.runtimes.network.loopback import PretendNetwork
 from kubelet_lite.simulation.run import simulate
@@ -63,6 +65,38 @@ def test_probes_follow_the_behaviour_and_what_a_test_says():
         return answers
 
     assert played(Behaviour(ready_after_seconds=1, alive_seconds=1), story) == [False, True, False, False]
+
+
+@pytest.mark.parametrize(("behaviour", "kind", "before", "after"), [
+    (Behaviour(ready_after_seconds=3), "Readiness", (False, 3.0), (True, math.inf)),
+    (Behaviour(alive_seconds=3), "Liveness", (True, 3.0), (False, math.inf)),
+    (Behaviour(), "Liveness", (True, math.inf), (True, math.inf)),
+])
+def test_it_knows_until_when_a_probe_is_answered_alike(behaviour, kind, before, after):
+    async def story(environment, runtime, container):
+        assert runtime.foresee(container, kind) is None
+        await runtime.start_container(container)
+        begun = environment.now()
+        seen = []
+        for _ in range(2):
+            foresight = runtime.foresee(container, kind)
+            assert foresight.success == (await runtime.probe(container, kind)).success
+            seen.append((foresight.success, foresight.until - begun))
+            await environment.sleep(3)
+        return tuple(seen)
+
+    assert played(behaviour, story) == (before, after)
+
+
+def test_a_test_that_changes_the_answer_is_told_to_who_listens():
+    async def story(environment, runtime, container):
+        heard = []
+        await runtime.start_container(container)
+        runtime.subscribe(heard.append)
+        runtime.set_ready("u", "c", False)
+        return heard, runtime.foresee(container, "Readiness")
+
+    assert played(Behaviour(), story) == (["u"], Foresight(False, math.inf))
 
 
 def test_a_crash_is_told_to_who_listens():

@@ -1,0 +1,101 @@
+"""Whole clusters in virtual time, on one core: how much faster than a clock one runs, how many begin, converge and end in a second, and
+what starting and stopping one costs. The process is warm: a first run, not counted, loads modules and builds what clusters share."""
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Final
+
+import anyio
+
+from benchmarks.report import Row, main
+from kubelet_lite.api.apps_v1 import Deployment, DeploymentSpec
+from kubelet_lite.api.core_v1 import Container, HTTPGetAction, PodSpec, PodTemplateSpec, Probe
+from kubelet_lite.api.meta_v1 import LabelSelector, ObjectMeta
+from kubelet_lite.cluster import Cluster
+from kubelet_lite.simulation.environment import SimulatedEnvironment
+from kubelet_lite.simulation.run import simulate
+
+HOUR_SECONDS: Final = 3600.0
+HOUR_NODES, HOUR_PODS = 100, 1_000
+SEED_SECONDS: Final = 600.0
+SEED_NODES, SEED_PODS = 5, 50
+SEEDS: Final = 20
+STARTS: Final = 30
+START_NODES: Final = 3
+LONGEST_SECONDS: Final = 120.0
+"""Of virtual time, for convergence."""
+PROBE: Final = Probe(httpGet=HTTPGetAction(path="/", port=80), periodSeconds=10)
+
+
+def deployment(pods: int) -> Deployment:
+    labels = {"app": "web"}
+    pod = PodSpec(containers=(Container(name="web", image="nginx:1", readinessProbe=PROBE),))
+    return Deployment(
+        metadata=ObjectMeta(name="web", namespace="default"),
+        spec=DeploymentSpec(
+            replicas=pods, selector=LabelSelector(matchLabels=labels),
+            template=PodTemplateSpec(metadata=ObjectMeta(labels=labels), spec=pod),
+        ),
+    )
+
+
+async def converged(cluster: Cluster, pods: int) -> None:
+    await cluster.client.create(deployment(pods))
+    await cluster.wait("deployment/web", f"jsonpath={{.status.availableReplicas}}={pods}", timeout_seconds=LONGEST_SECONDS)
+
+
+def timed(seed: int, body: Callable[[SimulatedEnvironment], Coroutine[Any, Any, float]]) -> tuple[float, float]:
+    """Seconds of the whole run, and what `body` returned: seconds of the part it is about."""
+    begun = time.perf_counter()
+    part = simulate(seed, body)
+    return time.perf_counter() - begun, part
+
+
+async def converged_hour(environment: SimulatedEnvironment) -> float:
+    """The hour after convergence."""
+    async with Cluster(nodes=HOUR_NODES, environment=environment) as cluster:
+        await converged(cluster, HOUR_PODS)
+        begun = time.perf_counter()
+        await anyio.sleep(HOUR_SECONDS)
+        return time.perf_counter() - begun
+
+
+async def one_seed(environment: SimulatedEnvironment) -> float:
+    async with Cluster(nodes=SEED_NODES, environment=environment) as cluster:
+        await converged(cluster, SEED_PODS)
+        await anyio.sleep(SEED_SECONDS - environment.monotonic())
+    return 0.0
+
+
+async def start_and_stop(environment: SimulatedEnvironment) -> float:
+    async with Cluster(nodes=START_NODES, environment=environment):
+        pass
+    return 0.0
+
+
+def hour() -> Iterable[Row]:
+    timed(0, start_and_stop)
+    took, hour = timed(1, converged_hour)
+    note = f"{HOUR_NODES} nodes, {HOUR_PODS} pods with a readiness probe every 10 s; an hour took {hour:.2f} s"
+    yield Row("hour", "speed", HOUR_SECONDS / hour, "x", note)
+    yield Row("hour", "start, convergence and end", took - hour, "s", "the same cluster")
+
+
+def seeds() -> Iterable[Row]:
+    timed(0, one_seed)
+    took = statistics.median(timed(seed, one_seed)[0] for seed in range(1, 1 + SEEDS))
+    yield Row("seeds", "throughput", 1 / took, "seeds/s", f"{SEED_NODES} nodes, {SEED_PODS} pods, {SEED_SECONDS:.0f} virtual seconds; median of {SEEDS}")
+
+
+def start() -> Iterable[Row]:
+    timed(0, start_and_stop)
+    took = statistics.median(timed(seed, start_and_stop)[0] for seed in range(1, 1 + STARTS))
+    yield Row("start", "start and stop", took * 1000, "ms", f"{START_NODES} nodes; median of {STARTS}")
+
+
+WORKLOADS: Final = {"hour": hour, "seeds": seeds, "start": start}
+
+if __name__ == "__main__":
+    main("simulation", WORKLOADS)
