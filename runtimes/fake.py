@@ -40,7 +40,7 @@ ANNOTATION: Final = "kubelet-lite.dev/behaviour"
 SCHEME: Final = "fake://"
 
 
-class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Behaviour(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One container's life. Seconds count from its start."""
 
     start_error: str = ""
