@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from hypothesis import strategies as st
@@ -52,6 +52,8 @@ from kubelet_lite.api.policy_v1 import PodDisruptionBudget
 from kubelet_lite.api.scheduling_v1 import PriorityClass
 from kubelet_lite.runtimes.fake import Behaviour
 from kubelet_lite.testing import builders
+
+T = TypeVar("T")
 
 MOST_REPLICAS: Final = 5
 MOST_CONTAINERS: Final = 2
@@ -298,8 +300,8 @@ def nodes(name: SearchStrategy[str] = names()) -> SearchStrategy[Node]:
 @st.composite
 def poddisruptionbudgets(draw: st.DrawFn, name: SearchStrategy[str] = names(), *, namespace: str = "default") -> PodDisruptionBudget:
     """Of the pods of a workload of the same name."""
-    bound = draw(st.sampled_from(("min_available", "max_unavailable")))
-    made = builders.poddisruptionbudget(draw(name), namespace=namespace, **{bound: draw(amounts())})
+    least, most = draw(st.tuples(amounts(), st.none()) | st.tuples(st.none(), amounts()))
+    made = builders.poddisruptionbudget(draw(name), namespace=namespace, min_available=least, max_unavailable=most)
     return _with_spec(made, unhealthyPodEvictionPolicy=draw(st.sampled_from((None, "AlwaysAllow", "IfHealthyBudget"))))
 
 
@@ -338,8 +340,10 @@ def workloads(
     return st.one_of(*endless, jobs(name, namespace=namespace), cronjobs(name, namespace=namespace))
 
 
-def _with_spec(obj: Any, **fields: Any) -> Any:
-    return msgspec.structs.replace(obj, spec=msgspec.structs.replace(obj.spec, **fields))
+def _with_spec(obj: T, **fields: Any) -> T:
+    whole: Any = obj
+    changed: T = msgspec.structs.replace(whole, spec=msgspec.structs.replace(whole.spec, **fields))
+    return changed
 
 
 @cache
