@@ -21,6 +21,8 @@ class Revision(msgspec.Struct, frozen=True, gc=False):
     event: Event
     time: float
     actor: str
+    expected: int | None = None
+    """At which revision the writer believed the object to be; 0: that there was none; None: nobody knows."""
 
     @property
     def verb(self) -> str:
@@ -50,6 +52,8 @@ class Archive:
     def __init__(self) -> None:
         self.revisions: list[Revision] = []
         self.records: list[LogRecord] = []
+        self.answers: list[Any] | None = None
+        """What the API answered (answers.py) and nobody has judged yet; None: nobody wants to."""
         self.began = 0.0
         """When the cluster became ready, in virtual Unix seconds; 0: never."""
         self._closed = False
@@ -74,7 +78,7 @@ class Archive:
 
 
 class ArchivedStore(Store):
-    """A store that writes down all it does. `who`: who writes, where no actor does."""
+    """A store that writes down all it does."""
 
     def __init__(self, archive: Archive, *, now: Callable[[], float]) -> None:
         super().__init__(now=now)
@@ -82,16 +86,16 @@ class ArchivedStore(Store):
 
     def put(self, key: Key, obj: Any, *, expected: int) -> int:
         revision = super().put(key, obj, expected=expected)
-        self._write_down(key.resource)
+        self._write_down(key.resource, expected)
         return revision
 
     def delete(self, key: Key, *, expected: int, final: Any) -> int:
         revision = super().delete(key, expected=expected, final=final)
-        self._write_down(key.resource)
+        self._write_down(key.resource, expected)
         return revision
 
-    def _write_down(self, resource: str) -> None:
-        self.archive.add(Revision(self._table(resource).log.all.events[-1], self._now(), current_actor()))
+    def _write_down(self, resource: str, expected: int) -> None:
+        self.archive.add(Revision(self._table(resource).log.all.events[-1], self._now(), current_actor(), expected))
 
     def _roll_back(self, start: int) -> None:
         super()._roll_back(start)

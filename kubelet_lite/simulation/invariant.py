@@ -5,10 +5,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from kubelet_lite.simulation.archive import Revision
 from kubelet_lite.simulation.errors import SimulationFailed
 from kubelet_lite.simulation.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from kubelet_lite.simulation.simulation import Simulation
 
 Holds = Callable[[Snapshot], bool | str | None]
 """True or None or "": it holds; False or a text: it does not, and why."""
@@ -23,6 +28,17 @@ class InvariantViolated(SimulationFailed):
         self.why = why
         self.revision = revision
         self.time = time
+
+
+class Breach(str):
+    """What is wrong, by the name of the rule that it breaks: of an Invariant that watches over several which share what they know."""
+
+    rule: str
+
+    def __new__(cls, rule: str, why: str) -> Breach:
+        made = super().__new__(cls, why)
+        made.rule = rule
+        return made
 
 
 class Invariant:
@@ -40,16 +56,26 @@ class Invariant:
         """Nothing more happens at this virtual moment, and something of its resources was written."""
         return ()
 
+    def on_answer(self, answer: Any, snapshot: Snapshot) -> Iterable[str]:
+        """What the API answered (an `answers.Answer`), of whatever kind. `snapshot`: what was there then."""
+        return ()
+
+    def at_rest(self, simulation: Simulation) -> Iterable[str]:
+        """No fault is at work, and nothing has been written for long: what is true of a cluster that was left alone."""
+        return ()
+
     def at_end(self, snapshot: Snapshot, now: float) -> Iterable[str]:
         """The run is over."""
         return ()
 
 
 InvariantMaker = Callable[[], Invariant]
-"""A subclass of Invariant, or what `always`, `never` and `eventually` make of a function."""
+"""A subclass of Invariant, or what `always`, `never` and `eventually` make of a function: a partial, so that a replay file can name it."""
 
 
-class _Always(Invariant):
+class Always(Invariant):
+    """What `always` and `never` make."""
+
     def __init__(self, name: str, holds: Holds, wanted: bool) -> None:
         self.name = name
         self._holds = holds
@@ -61,7 +87,9 @@ class _Always(Invariant):
             yield why
 
 
-class _Eventually(Invariant):
+class Eventually(Invariant):
+    """What `eventually` makes."""
+
     def __init__(self, name: str, holds: Holds, within: float, given: Callable[[Snapshot], bool] | None) -> None:
         self.name = name
         self._holds = holds
@@ -89,17 +117,17 @@ class _Eventually(Invariant):
 
 def always(holds: Holds, *, name: str = "") -> InvariantMaker:
     """Holds at the end of every instant at which something was written."""
-    return lambda: _Always(name or f"always {_named(holds)}", holds, True)
+    return partial(Always, name=name or f"always {_named(holds)}", holds=holds, wanted=True)
 
 
 def never(happens: Callable[[Snapshot], bool], *, name: str = "") -> InvariantMaker:
     """Holds at no such instant."""
-    return lambda: _Always(name or f"never {_named(happens)}", happens, False)
+    return partial(Always, name=name or f"never {_named(happens)}", holds=happens, wanted=False)
 
 
 def eventually(holds: Holds, *, within: float, given: Callable[[Snapshot], bool] | None = None, name: str = "") -> InvariantMaker:
     """Whenever `given` holds (None: at all times), `holds` does within so many virtual seconds, or `given` ends."""
-    return lambda: _Eventually(name or f"eventually {_named(holds)}", holds, within, given)
+    return partial(Eventually, name=name or f"eventually {_named(holds)}", holds=holds, within=within, given=given)
 
 
 def _named(function: Callable[..., object]) -> str:

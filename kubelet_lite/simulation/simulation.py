@@ -16,7 +16,8 @@ from anyio.abc import TaskGroup
 from kubelet_lite.client.base import Client
 from kubelet_lite.cluster import COMPONENTS, Cluster
 from kubelet_lite.registry.registry import Registry
-from kubelet_lite.simulation.archive import Archive, ArchivedStore
+from kubelet_lite.simulation.answers import NotingRegistry, NotingStore
+from kubelet_lite.simulation.archive import Archive
 from kubelet_lite.simulation.environment import SimulatedEnvironment
 from kubelet_lite.simulation.invariant import InvariantMaker
 from kubelet_lite.simulation.run import LIMIT_SECONDS, simulate
@@ -59,10 +60,10 @@ class SimulatedCluster(Cluster):
         self._archive = archive
 
     def new_store(self) -> Store:
-        return ArchivedStore(self._archive, now=self.environment.now)
+        return NotingStore(self._archive, now=self.environment.now)
 
     def new_registry(self, kind: type[Registry]) -> Registry:
-        return super().new_registry(kind)
+        return super().new_registry(NotingRegistry)
 
 
 class Simulation:

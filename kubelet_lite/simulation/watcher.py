@@ -2,10 +2,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from kubelet_lite.simulation.archive import Archive
-from kubelet_lite.simulation.invariant import Invariant, InvariantViolated
+from kubelet_lite.simulation.invariant import Breach, Invariant, InvariantViolated
 from kubelet_lite.simulation.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from kubelet_lite.simulation.simulation import Simulation
 
 
 class Watcher:
@@ -16,6 +20,10 @@ class Watcher:
         self._invariants = invariants
         self._for: dict[str, list[Invariant]] = {}
         """Who is told of a resource's changes, once it has had one."""
+        self._judges = [i for i in invariants if type(i).on_answer is not Invariant.on_answer]
+        """Who is told what the API answered."""
+        if self._judges:
+            archive.answers = []
         self._now = now
         self._seen = 0
         """How many of the archive's revisions have been looked at."""
@@ -24,21 +32,41 @@ class Watcher:
 
     def catch_up(self) -> None:
         """Looks at what is new. Called by the loop before time passes, and before anybody reads `snapshot`."""
-        revisions = self._archive.revisions
-        if self._seen == len(revisions):
+        revisions, answers = self._archive.revisions, self._archive.answers
+        if self._seen == len(revisions) and not answers:
             return
         told: dict[Invariant, None] = {}
-        for i in range(self._seen, len(revisions)):
-            revision = revisions[i]
+        if answers:
+            new = answers.copy()
+            answers.clear()
+            for answer in new:
+                self._look(told, answer.at)
+                for judge in self._judges:
+                    self._check(judge, judge.on_answer(answer, self.snapshot), 0, self._now())
+        self._look(told)
+        now = self._now()
+        for invariant in told:
+            self._check(invariant, invariant.on_instant(self.snapshot, now), 0, now)
+
+    def _look(self, told: dict[Invariant, None], until: int | None = None) -> None:
+        """At revisions, up to and with `until`."""
+        revisions = self._archive.revisions
+        while self._seen < len(revisions):
+            revision = revisions[self._seen]
+            if until is not None and revision.event.revision > until:
+                break
             concerned = self._concerned(revision.event.key.resource)
             for invariant in concerned:
                 self._check(invariant, invariant.on_revision(revision, self.snapshot), revision.event.revision, revision.time)
             told.update(dict.fromkeys(concerned))
             self.snapshot.advance(revision)
-        self._seen = len(revisions)
-        now = self._now()
-        for invariant in told:
-            self._check(invariant, invariant.on_instant(self.snapshot, now), 0, now)
+            self._seen += 1
+
+    def at_rest(self, simulation: Simulation) -> None:
+        """The cluster is left alone and still."""
+        self.catch_up()
+        for invariant in self._invariants:
+            self._check(invariant, invariant.at_rest(simulation), 0, self._now())
 
     def end(self) -> None:
         """The run is over."""
@@ -57,4 +85,5 @@ class Watcher:
         for why in wrong:
             self._archive.close()
             self._seen = len(self._archive.revisions)  # the run is lost: nothing more to look at
-            raise InvariantViolated(invariant.name, why, revision=revision, time=time)
+            name = why.rule if isinstance(why, Breach) else invariant.name
+            raise InvariantViolated(name, why, revision=revision, time=time)
