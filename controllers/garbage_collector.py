@@ -134,10 +134,7 @@ class GarbageCollector(Actor):
             for obj in informer.list():
                 self._look_at(informer.resource, obj)
         self.ready.set()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._queue.run_timers)
-            for _ in range(WORKERS):
-                tasks.start_soon(self._work)
+        await self._queue.serve(self._work, WORKERS)
 
     # ---- what to look at
 
@@ -184,19 +181,17 @@ class GarbageCollector(Actor):
 
     # ---- what to do
 
-    async def _work(self) -> None:
-        while True:
-            item = await self._queue.take()
-            try:
-                await self._process(item)
-            except ApiError as error:
-                if not isinstance(error, Conflict):
-                    _log.info("not_collected", object=f"{item.resource} {item.namespace}/{item.name}", error=error.message)
-                self._queue.retry(item)
-            else:
-                self._queue.forget(item)
-            finally:
-                self._queue.done(item)
+    async def _work(self, item: Item) -> None:
+        try:
+            await self._process(item)
+        except ApiError as error:
+            if not isinstance(error, Conflict):
+                _log.info("not_collected", object=f"{item.resource} {item.namespace}/{item.name}", error=error.message)
+            self._queue.retry(item)
+        else:
+            self._queue.forget(item)
+        finally:
+            self._queue.done(item)
 
     async def _process(self, item: Item) -> None:
         informer = self._informers[item.resource]

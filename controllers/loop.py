@@ -5,6 +5,7 @@ What it promises, and why, stands in `base.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -57,21 +58,14 @@ class ControllerActor(Actor):
             self._queue.add(key)
         self.ready.set()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._queue.run_timers, name=f"{self.name} timers")
-            tasks.start_soon(self._recorder.run, name=f"{self.name} events")
-            for number in range(self._controller.workers):
-                tasks.start_soon(self._work, name=f"{self.name} worker {number}")
+            self._recorder.write_in(tasks)
+            await self._queue.serve(partial(self._one, self._queue), self._controller.workers)
 
     def statistics(self) -> Mapping[str, float]:
         return {"plans": self._plans, "writes": self._writes, "failures": self._failed, **self._queue.statistics()}
 
     def _enqueue(self, key: Key, after_seconds: float) -> None:
         self._queue.add(key, after_seconds)
-
-    async def _work(self) -> None:
-        queue = self._queue
-        while True:
-            await self._one(queue, await queue.take())
 
     async def _one(self, queue: WorkQueue[Key], key: Key) -> None:
         view = self._controller.view(key, self._failures.get(key, ()))

@@ -118,10 +118,7 @@ class NamespaceController(Actor):
         await self._namespaces.wait_synced()
         self._changed([Change(None, namespace) for namespace in self._namespaces.list()])
         self.ready.set()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._queue.run_timers)
-            for _ in range(WORKERS):
-                tasks.start_soon(self._work)
+        await self._queue.serve(self._work, WORKERS)
 
     def _changed(self, changes: Sequence[Change[Namespace]]) -> None:
         for change in changes:
@@ -132,20 +129,18 @@ class NamespaceController(Actor):
             ):
                 self._queue.add(change.new.metadata.name)
 
-    async def _work(self) -> None:
-        while True:
-            name = await self._queue.take()
-            try:
-                gone = await self._empty(name)
-            except ApiError as error:
-                gone = isinstance(error, NotFound)
-                if not isinstance(error, (Conflict, NotFound)):
-                    _log.warning("namespace_not_emptied", object=name, error=error.message)
-            finally:
-                self._queue.done(name)
-            if not gone:
-                tries = self._tries[name] = self._tries.get(name, 0) + 1
-                self._queue.add(name, min(FIRST_RETRY_SECONDS * 2.0 ** min(tries, 30), LONGEST_RETRY_SECONDS))
+    async def _work(self, name: str) -> None:
+        try:
+            gone = await self._empty(name)
+        except ApiError as error:
+            gone = isinstance(error, NotFound)
+            if not isinstance(error, (Conflict, NotFound)):
+                _log.warning("namespace_not_emptied", object=name, error=error.message)
+        finally:
+            self._queue.done(name)
+        if not gone:
+            tries = self._tries[name] = self._tries.get(name, 0) + 1
+            self._queue.add(name, min(FIRST_RETRY_SECONDS * 2.0 ** min(tries, 30), LONGEST_RETRY_SECONDS))
 
     async def _empty(self, name: str) -> bool:
         """Deletes what is there; whether the namespace is gone."""

@@ -6,7 +6,7 @@ https://pkg.go.dev/k8s.io/client-go/util/workqueue
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Final, Generic, TypeVar
 
 import anyio
@@ -24,7 +24,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 class WorkQueue(Generic[K]):
-    """`take` and `done` by workers, `run_timers` by one task. Times are the environment's monotonic seconds."""
+    """`take` and `done` by workers, `run_timers` by one task; or `serve`, which does both. Times are the environment's monotonic seconds."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
@@ -40,6 +40,10 @@ class WorkQueue(Generic[K]):
         self._failures: dict[K, int] = {}
         self._takers = anyio.Event()
         self._timers = anyio.Event()
+        self._free = 0
+        """Workers of `serve` that have begun, or are about to, to take a key."""
+        self._add_worker: Callable[[], None] | None = None
+        """Of `serve`, while it may have more of them."""
 
     def add(self, key: K, after_seconds: float = 0.0) -> None:
         """Has a key worked on, once that time has passed."""
@@ -50,6 +54,7 @@ class WorkQueue(Generic[K]):
         elif key not in self._ready:
             self._ready[key] = None
             self._takers.set()
+            self._mind_the_rest()
 
     async def take(self) -> K:
         """The next key; it is busy until `done`. Always lets other tasks run first."""
@@ -82,6 +87,40 @@ class WorkQueue(Generic[K]):
     def forget(self, key: K) -> None:
         """The key did not fail: its next back-off is the first."""
         self._failures.pop(key, None)
+
+    async def serve(self, work: Callable[[K], Awaitable[None]], workers: int) -> None:
+        """Has every key worked on, so many at the same time at most, and adds keys when they are due; until cancelled. `work` calls `done`.
+
+        A worker is made when a key finds all others busy: most queues never need a second one.
+        """
+        self._free = made = 0
+
+        async def worker() -> None:
+            while True:
+                key = await self.take()
+                self._free -= 1
+                await work(key)
+                self._free += 1
+
+        def add_worker() -> None:
+            nonlocal made
+            made += 1
+            self._free += 1
+            tasks.start_soon(worker)
+            if made == workers:
+                self._add_worker = None
+
+        async with anyio.create_task_group() as tasks:
+            self._add_worker = add_worker
+            try:
+                self._mind_the_rest()
+                await self.run_timers()
+            finally:
+                self._add_worker = None
+
+    def _mind_the_rest(self) -> None:
+        while len(self._ready) > self._free and self._add_worker is not None:
+            self._add_worker()
 
     async def run_timers(self) -> None:
         """Adds keys when they are due, until cancelled."""

@@ -57,7 +57,7 @@ class Proxy(Actor):
         async with anyio.create_task_group() as self._tasks:
             await self._follow(Service)
             await self._follow(EndpointSlice)
-            self._tasks.start_soon(self._recorder.run)
+            self._recorder.write_in(self._tasks)
             self._tasks.start_soon(self._data_path.watch)
             try:
                 while True:

@@ -1,6 +1,6 @@
 """Events about objects, as Kubernetes' recorders write them: repeated ones are counted, floods are held back.
 
-`record` is synchronous and never fails; `run` writes what was recorded, until cancelled. Controllers and kubelets write the
+`record` is synchronous and never fails; a task of the group given to `write_in` writes what was recorded. Controllers and kubelets write the
 older form (count, firstTimestamp, source), the scheduler the newer one (eventTime, action, reportingController).
 https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
 """
@@ -9,8 +9,8 @@ from __future__ import annotations
 import collections
 from typing import Any, Final, Literal
 
-import anyio
 import msgspec
+from anyio.abc import TaskGroup
 
 from kubelet_lite.actors import logs
 from kubelet_lite.actors.environment import Environment
@@ -72,7 +72,7 @@ def reference_to(obj: Any, field_path: str = "") -> ObjectReference:
 
 
 class EventRecorder:
-    """Records events of one component; one `run` task writes them."""
+    """Records events of one component. What is recorded before `write_in` waits for it, or for `flush`."""
 
     def __init__(self, client: Client, environment: Environment, component: str, *, host: str = "", modern: bool = False) -> None:
         self._client = client
@@ -81,7 +81,9 @@ class EventRecorder:
         self._host = host
         self._modern = modern
         self._pending: collections.deque[_Pending] = collections.deque()
-        self._wake = anyio.Event()
+        self._tasks: TaskGroup | None = None
+        self._writing = False
+        """Whether a task of the group does."""
         self._known: collections.OrderedDict[tuple[object, ...], _Known] = collections.OrderedDict()
         self._similar: collections.OrderedDict[tuple[object, ...], tuple[float, dict[str, None]]] = collections.OrderedDict()
         self._buckets: collections.OrderedDict[str, _Bucket] = collections.OrderedDict()
@@ -97,14 +99,23 @@ class EventRecorder:
             return
         other = reference_to(related) if related is not None else None
         self._pending.append(_Pending(reference_to(about, field_path), type, reason, message, action, self._environment.now(), other))
-        self._wake.set()
+        self._begin_writing()
 
-    async def run(self) -> None:
-        """Writes what is recorded, for ever."""
-        while True:
-            await self._wake.wait()
-            self._wake = anyio.Event()
+    def write_in(self, tasks: TaskGroup) -> None:
+        """From now on what is recorded is written by tasks of this group: there is one only while there is something to write."""
+        self._tasks, self._writing = tasks, False
+        self._begin_writing()
+
+    def _begin_writing(self) -> None:
+        if self._pending and not self._writing and self._tasks is not None:
+            self._writing = True
+            self._tasks.start_soon(self._write_all)
+
+    async def _write_all(self) -> None:
+        try:
             await self.flush()
+        finally:
+            self._writing = False
 
     async def flush(self) -> None:
         """Writes what has been recorded so far."""

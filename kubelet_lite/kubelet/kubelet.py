@@ -88,7 +88,7 @@ class Kubelet(Actor):
             await self._end_strangers()
             self._tasks.start_soon(self._follow, pods.resource_version)
             self._tasks.start_soon(self._heartbeat)
-            self._tasks.start_soon(self.recorder.run)
+            self.recorder.write_in(self._tasks)
             self.ready.set()
             await self._work()
 

@@ -91,7 +91,7 @@ class Scheduler(Actor):
                 self._pod_changed(pod)
             tasks.start_soon(self._follow, Node, nodes.resource_version, self._node_event)
             tasks.start_soon(self._follow, Pod, pods.resource_version, self._pod_event)
-            tasks.start_soon(self._recorder.run)
+            self._recorder.write_in(tasks)
             self.ready.set()
             await self._schedule_for_ever()
 

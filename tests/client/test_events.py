@@ -1,6 +1,8 @@
 """The event recorder: what it counts, combines and drops."""
 from __future__ import annotations
 
+import anyio
+
 from kubelet_lite.api.core_v1 import Event
 from kubelet_lite.client.events import BURST, SIMILAR_LIMIT, EventRecorder
 from tests.registry.world import World, in_world, pod
@@ -20,6 +22,21 @@ async def test_a_repeated_event_is_counted(world: World) -> None:
     (event,) = await events(world)
     assert (event.count, event.message) == (3, "again")
     assert (event.firstTimestamp, event.lastTimestamp) == ("2026-01-01T00:00:00Z", "2026-01-01T00:00:10Z")
+
+
+@in_world
+async def test_what_is_recorded_is_written_by_the_group_that_was_named_what_waited_too(world: World) -> None:
+    recorder = EventRecorder(world.client, world.environment, "tester")
+    recorder.record(pod(), "Normal", "Happened", "before")
+    await world.environment.sleep(1)
+    assert await events(world) == []
+    async with anyio.create_task_group() as tasks:
+        recorder.write_in(tasks)
+        await world.environment.sleep(1)
+        assert [event.message for event in await events(world)] == ["before"]
+        recorder.record(pod(), "Normal", "Happened", "one")
+        recorder.record(pod(), "Normal", "Happened", "two")
+    assert {event.message for event in await events(world)} == {"before", "one", "two"}
 
 
 @in_world

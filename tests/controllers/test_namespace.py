@@ -150,7 +150,7 @@ def test_a_namespace_is_emptied_pods_first_and_waits_for_finalizers():
 
 
 def test_a_namespace_is_emptied_wherever_its_controller_crashes():
-    assert crash_at_every_step(3, "namespace-controller", lambda environment: _played(environment, emptied), stride=7) > 3
+    assert crash_at_every_step(3, "namespace-controller", lambda environment: _played(environment, emptied), stride=5) > 3
 
 
 def test_a_namespace_that_somebody_else_holds_is_finalized_by_them():

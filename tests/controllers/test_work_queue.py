@@ -1,7 +1,9 @@
 """The queue of keys: once each, never two workers on one, later ones by timers."""
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import anyio
 from hypothesis import given
@@ -126,6 +128,36 @@ def test_no_added_key_is_lost_and_none_is_worked_on_twice_at_a_time(steps: list[
             assert queue.statistics() == {"ready": 0, "busy": 0, "later": 0, "failing": 0}
             for key, _, _ in steps:
                 assert served[key] >= due[key]
+            tasks.cancel_scope.cancel()
+
+    simulate(1, main)
+
+
+def test_workers_are_made_as_keys_find_all_others_busy_and_never_more_than_said() -> None:
+    async def main(environment: SimulatedEnvironment) -> None:
+        queue: Queue = WorkQueue(environment)
+        workers: list[asyncio.Task[Any] | None] = []
+        done: list[tuple[str, float]] = []
+
+        async def work(key: str) -> None:
+            if (task := asyncio.current_task()) not in workers:
+                workers.append(task)
+            await environment.sleep(1)
+            done.append((key, environment.monotonic()))
+            queue.done(key)
+
+        queue.add("early")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(queue.serve, work, 3)
+            await environment.sleep(5)
+            queue.add("later", 1)
+            await environment.sleep(5)
+            assert (done, len(workers)) == ([("early", 1.0), ("later", 7.0)], 1)
+            for key in "abcdefg":
+                queue.add(key)
+            await environment.sleep(5)
+            assert [round(time) for _, time in done[2:]] == [11, 11, 11, 12, 12, 12, 13]
+            assert ([key for key, _ in done[2:]], len(workers)) == (list("abcdefg"), 3)
             tasks.cancel_scope.cancel()
 
     simulate(1, main)
