@@ -134,6 +134,9 @@ class Run(msgspec.Struct, kw_only=True):
     """None: the run was driven from outside."""
     invariants: tuple[InvariantMaker, ...] = ()
     behaviour: BehaviourOf | None = None
+    plain: frozenset[str] = frozenset()
+    streams: tuple[str, ...] = ()
+    """Names of those that the run drew from, for shrinking to make plain."""
 
     def raise_error(self) -> None:
         if self.error is not None:
@@ -142,13 +145,13 @@ class Run(msgspec.Struct, kw_only=True):
 
 def play(
     scenario: Scenario, *, seed: int = 0, setting: Setting = Setting(), steps: Sequence[Step] = (), decisions: Decisions | None = None,
-    invariants: Sequence[InvariantMaker] = (), behaviour: BehaviourOf | None = None,
+    plain: frozenset[str] = frozenset(), invariants: Sequence[InvariantMaker] = (), behaviour: BehaviourOf | None = None,
 ) -> Run:
     """Runs a scenario once. Whatever it raises, an InvariantViolated and a SimulationFailed among it, is in the answer.
 
-    `decisions`: those of an earlier run, to be repeated.
+    `decisions` and `plain`: those of an earlier run, to be repeated.
     """
-    tape = Tape(seed, decisions)
+    tape = Tape(seed, decisions, plain=plain)
     archive = Archive()
     last: list[SimulatedEnvironment] = []
 
@@ -170,7 +173,7 @@ def play(
         error = raised
     return Run(
         setting=setting, seed=seed, steps=tuple(steps), decisions=tape.decisions, archive=archive, seconds=last[0].monotonic() if last else 0.0,
-        error=error, scenario=scenario, invariants=tuple(invariants), behaviour=behaviour,
+        error=error, scenario=scenario, invariants=tuple(invariants), behaviour=behaviour, plain=plain, streams=tape.streams,
     )
 
 

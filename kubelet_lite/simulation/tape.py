@@ -48,6 +48,11 @@ class Tape:
         return decided
 
     @property
+    def streams(self) -> tuple[str, ...]:
+        """The names of those that were drawn from and can be plain."""
+        return tuple(name for name in self._streams if not name.startswith(("secrets ", "decisions ")))
+
+    @property
     def decisions(self) -> Decisions:
         """Those so far that were not 0."""
         return self._decided
