@@ -5,6 +5,7 @@ https://pkg.go.dev/k8s.io/client-go/util/workqueue
 """
 from __future__ import annotations
 
+import contextvars
 import heapq
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Final, Generic, TypeVar
@@ -94,6 +95,7 @@ class WorkQueue(Generic[K]):
         A worker is made when a key finds all others busy: most queues never need a second one.
         """
         self._free = made = 0
+        context = contextvars.copy_context()  # whoever adds a key may be another actor: its worker is this one's all the same
 
         async def worker() -> None:
             while True:
@@ -106,7 +108,7 @@ class WorkQueue(Generic[K]):
             nonlocal made
             made += 1
             self._free += 1
-            tasks.start_soon(worker)
+            context.run(tasks.start_soon, worker)
             if made == workers:
                 self._add_worker = None
 

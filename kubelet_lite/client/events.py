@@ -7,6 +7,7 @@ https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
 from __future__ import annotations
 
 import collections
+import contextvars
 from typing import Any, Final, Literal
 
 import msgspec
@@ -82,6 +83,8 @@ class EventRecorder:
         self._modern = modern
         self._pending: collections.deque[_Pending] = collections.deque()
         self._tasks: TaskGroup | None = None
+        self._context: contextvars.Context
+        """Of whoever writes, whoever records."""
         self._writing = False
         """Whether a task of the group does."""
         self._known: collections.OrderedDict[tuple[object, ...], _Known] = collections.OrderedDict()
@@ -104,12 +107,13 @@ class EventRecorder:
     def write_in(self, tasks: TaskGroup) -> None:
         """From now on what is recorded is written by tasks of this group: there is one only while there is something to write."""
         self._tasks, self._writing = tasks, False
+        self._context = contextvars.copy_context()
         self._begin_writing()
 
     def _begin_writing(self) -> None:
         if self._pending and not self._writing and self._tasks is not None:
             self._writing = True
-            self._tasks.start_soon(self._write_all)
+            self._context.run(self._tasks.start_soon, self._write_all)
 
     async def _write_all(self) -> None:
         try:

@@ -9,6 +9,7 @@ import anyio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kubelet_lite.actors.actor import Incarnation, current_actor, current_incarnation
 from kubelet_lite.controllers.work_queue import WorkQueue
 from kubelet_lite.simulation.environment import SimulatedEnvironment
 from kubelet_lite.simulation.run import simulate
@@ -161,3 +162,24 @@ def test_workers_are_made_as_keys_find_all_others_busy_and_never_more_than_said(
             tasks.cancel_scope.cancel()
 
     simulate(1, main)
+
+
+@with_queue
+async def test_a_worker_belongs_to_the_actor_that_serves_whoever_adds_the_key(environment: SimulatedEnvironment, queue: Queue) -> None:
+    served: WorkQueue[str] = WorkQueue(environment)
+    seen: list[str] = []
+
+    async def work(key: str) -> None:
+        seen.append(current_actor())
+        served.done(key)
+
+    outside = current_incarnation.set(Incarnation("server"))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(served.serve, work, 2)
+        await environment.sleep(1)
+        current_incarnation.set(Incarnation("informer"))
+        served.add("a")
+        await environment.sleep(1)
+        tasks.cancel_scope.cancel()
+    current_incarnation.reset(outside)
+    assert seen == ["server"]
