@@ -1,0 +1,291 @@
+"""The short story of a run: who did what to which object, newest last, of what matters to how it failed. For people, in a terminal.
+
+    run = play(scenario, seed=7, steps=steps, invariants=STANDARD)
+    print(tell(run))
+"""
+from __future__ import annotations
+
+import itertools
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from kubelet_lite.simulation.archive import LogRecord, Revision
+from kubelet_lite.simulation.difference import ABSENT, Change, differences, plain, shown, significant
+from kubelet_lite.simulation.recording import Recording
+from kubelet_lite.simulation.relevance import NAMED, NEARBY, RELATED, Relevance
+from kubelet_lite.simulation.simulation import STEP_BEGAN, STEP_ENDED, Run
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+LINES: Final = 30
+"""Of a story: what a screen holds."""
+STEPS_SHOWN: Final = 15
+"""Steps have a line each; of more than this the newest."""
+CHANGES_SHOWN: Final = 3
+"""In one line."""
+NAMES_SHOWN: Final = 4
+"""Of objects to which the same happened."""
+WIDTH: Final = 120
+WORTH_TELLING: Final = ("spec.replicas", "spec.completions", "spec.nodeName", "spec.type", "spec.clusterIP", "reason", "message")
+"""Of an object that was created."""
+TOLD_FIRST: Final = ("phase", "Ready", "Available", "replicas", "succeeded", "failed")
+TOLD_LAST: Final = (
+    "hostIP", "podIP", "qosClass", "PodScheduled", "PodReadyToStartContainers", "Initialized", "ContainersReady", "Progressing",
+    "terminatingReplicas", "fullyLabeledReplicas",
+)
+"""Of what changes in a status: named first, where there is more than fits, or last."""
+TOLD_LEVELS: Final = ("warning", "error", "critical")
+NOT_TOLD: Final = frozenset({"event", "actor", "exception", "exc_info", "stack_info"})
+"""Of a log record: said otherwise, or too long."""
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    time: float
+    """Seconds since the cluster was ready."""
+    actor: str
+    action: str
+    """creates, updates, deletes …; what a step is, what a record says."""
+    object: str = ""
+    """`pod default/web`."""
+    details: tuple[str, ...] = ()
+    kind: str = "write"
+    """write, call, fault or log."""
+    revision: int = 0
+    times: int = 1
+    """How often in a row it was said."""
+
+
+class Story(msgspec.Struct, frozen=True, kw_only=True):
+    title: str
+    lines: tuple[Line, ...]
+    left_out: int
+    """Lines that matter and are not here."""
+
+    def text(self, width: int = WIDTH) -> str:
+        """As plain text."""
+        return "\n".join("".join(part for part, _ in line) for line in self._rows(width))
+
+    __str__ = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.text import Text
+
+        for line in self._rows(options.max_width):
+            yield Text.assemble(*line, no_wrap=True, overflow="ellipsis")
+
+    def _rows(self, width: int) -> Iterator[list[tuple[str, str]]]:
+        """Lines of text with the style of each part."""
+        for part in textwrap.wrap(self.title, width) or [""]:
+            yield [(part, "bold red")]
+        if self.left_out:
+            yield [(f"… {self.left_out} earlier lines of what matters are left out", "dim")]
+        times = [f"{line.time:+.3f} s" for line in self.lines]
+        time_width = max((len(time) for time in times), default=0)
+        actor_width = max((len(line.actor) for line in self.lines), default=0)
+        for time, line in zip(times, self.lines, strict=True):
+            start = f"{time:>{time_width}}  {line.actor:<{actor_width}}  "
+            said = " ".join(part for part in (line.action, line.object) if part) + (f" (×{line.times})" if line.times > 1 else "")
+            details = ", ".join(detail.replace(" ", _TIED) for detail in line.details)
+            wrapped = textwrap.wrap(f"{said}  {details}", max(30, width - len(start)), subsequent_indent="  ", break_on_hyphens=False) or [""]
+            for number, part in enumerate(wrapped):
+                yield [("" if number else start, "dim"), (" " * len(start) if number else "", ""), (part.replace(_TIED, " "), _STYLES[line.kind])]
+
+
+_TIED: Final = "\N{NO-BREAK SPACE}"
+"""A line does not end here."""
+_STYLES: Final = {"write": "", "call": "bold cyan", "fault": "bold magenta", "log": "yellow"}
+
+
+def tell(run: Run | Recording, *, lines: int = LINES) -> Story:
+    """The newest lines of what matters: every step first of all, then what the failure names, then what is near to that."""
+    recording = run if isinstance(run, Recording) else Recording.of(run)
+    archive, failure = recording.archive, recording.failure
+    relevance = Relevance(archive, failure)
+    began = archive.began or (archive.revisions[0].time if archive.revisions else 0.0)
+    steps = step_lines(archive.records, began)
+    chosen: dict[int, Line] = dict(steps[-STEPS_SHOWN:])
+    ranked: list[list[tuple[int, Line]]] = [[], [], []]
+    for order, rank, line in _candidates(recording, relevance, began):
+        ranked[rank].append((order, line))
+    left_out = len(steps) - len(chosen)
+    for candidates in ranked:
+        taken = candidates[-max(0, lines - len(chosen)):] if len(chosen) < lines else []
+        chosen.update(taken)
+        left_out += len(candidates) - len(taken)
+    told = _merged([chosen[order] for order in sorted(chosen)])
+    title = str(failure) if failure is not None else "nothing went wrong"
+    return Story(
+        title=f"{title} (seed {recording.seed}" + (f", {failure.time - began:+.3f} s)" if failure is not None and failure.time else ")"),
+        lines=tuple(told), left_out=left_out,
+    )
+
+
+def _merged(lines: Sequence[Line]) -> Iterator[Line]:
+    """Neighbours at one moment that differ in the object's name alone become one."""
+    for _, group in itertools.groupby(lines, key=lambda line: (line.time, line.actor, line.action, line.details, line.object.rpartition("/")[0])):
+        first, *others = group
+        if others and first.kind == "write":
+            names = [line.object.rpartition("/")[2] for line in others]
+            names[NAMES_SHOWN - 1:] = [f"{len(names) - NAMES_SHOWN + 1} more"] if len(names) >= NAMES_SHOWN else []
+            yield msgspec.structs.replace(first, object=f"{first.object} and {', '.join(names)}")
+        else:
+            yield from (first, *others)
+
+
+def step_lines(records: Sequence[LogRecord], began: float) -> list[tuple[int, Line]]:
+    """Each step where it began, with how long it took."""
+    ended = {record.fields["step"]: record.time for record in records if record.fields.get("event") == STEP_ENDED}
+    made = []
+    for position, record in enumerate(records):
+        fields = record.fields
+        if fields.get("event") == STEP_BEGAN:
+            end = ended.get(fields["step"])
+            lasts = () if end is not None and end - record.time < 0.0005 else (f"for {end - record.time:g} s",) if end is not None else ("to the end",)
+            kind = "fault" if fields["kind"] == "fault" else "call"
+            line = Line(
+                time=record.time - began, actor="fault" if kind == "fault" else "user", action=str(fields["what"]),
+                details=lasts if kind == "fault" else (), kind=kind,
+            )
+            made.append((_order(record.after, position + 1), line))
+    return made
+
+
+def line_of(revision: Revision, began: float, *, changes: int = CHANGES_SHOWN) -> Line:
+    """One change, whether it matters or not."""
+    event = revision.event
+    obj = revision.object
+    made = differences(event.previous, event.object) if event.object is not None else []
+    action = {"create": "creates", "update": "updates", "delete": "deletes"}[revision.verb]
+    details = _summary(made)
+    if revision.verb == "create":
+        details = list(_introduction(obj))
+    elif revision.verb == "update" and any(change.path == "metadata.deletionTimestamp" and change.old is ABSENT for change in made):
+        action = "marks for deletion"
+    if len(details) > changes + 1:
+        details[changes:] = [f"and {len(details) - changes} more"]
+    return Line(
+        time=revision.time - began, actor=revision.actor or "user", action=action, object=object_name(obj), details=tuple(details),
+        revision=event.revision,
+    )
+
+
+def _summary(changes: Sequence[Change]) -> list[str]:
+    """What they come to: plain values and the statuses of conditions, what the user wants first; else where something changed."""
+    told = significant(changes)
+    values = [
+        Change(change.path.removeprefix("status."), change.old, change.new) for change in told
+        if "conditions" not in change.path and not isinstance(change.old, list | dict) and not isinstance(change.new, list | dict)
+    ]
+    values += [Change(name, old, new) for name, old, new in _conditions(changes) if old != new]
+    return [str(change) for change in sorted(values, key=_place)] or [change.path.removeprefix("status.") for change in told]
+
+
+def _place(change: Change) -> int:
+    """Where among the changes of a line."""
+    path = change.path
+    if path.startswith(("spec.", "metadata.")):
+        return 0
+    if path in TOLD_FIRST:
+        return 1
+    return 3 if path in TOLD_LAST else 2
+
+
+def _conditions(changes: Sequence[Change]) -> Iterator[tuple[str, Any, Any]]:
+    """Type and status of the conditions among the changes."""
+    for change in changes:
+        path, _, member = change.path.partition("].")
+        if path == "status.conditions":
+            states = [{c["type"]: c["status"] for c in side} if isinstance(side, list) else {} for side in (change.old, change.new)]
+            for name in dict.fromkeys((*states[0], *states[1])):
+                yield name, states[0].get(name, ABSENT), states[1].get(name, ABSENT)
+        elif path.startswith("status.conditions["):
+            name = path.removeprefix("status.conditions[").removesuffix("]")
+            if not member:
+                old, new = (side["status"] if isinstance(side, Mapping) else ABSENT for side in (change.old, change.new))
+                yield name, old, new
+            elif member == "status":
+                yield name, change.old, change.new
+
+
+def object_name(obj: Any) -> str:
+    """`pod default/web`."""
+    meta = obj.metadata
+    return f"{obj.kind.lower()} {meta.namespace}/{meta.name}" if meta.namespace else f"{obj.kind.lower()} {meta.name}"
+
+
+def _order(after: int, place: int) -> int:
+    """Where in a story: behind a revision, and among the records there."""
+    return (after << 32) + place
+
+
+def _candidates(recording: Recording, relevance: Relevance, began: float) -> Iterator[tuple[int, int, Line]]:
+    """(order, rank, line) of all that may be told, beside steps."""
+    for revision in recording.archive.revisions:
+        rank = relevance.of(revision)
+        if rank is not None and not (revision.time < began and rank != NAMED) and not is_noise(revision):
+            yield _order(revision.event.revision, 0), rank, line_of(revision, began)
+    last: tuple[int, int, Line] | None = None
+    for position, record in enumerate(recording.archive.records):
+        told = _record_rank(record, relevance)
+        if told is None:
+            continue
+        line = _record_line(record, began)
+        if last is not None and (last[2].actor, last[2].action, last[2].details) == (line.actor, line.action, line.details):
+            last = (last[0], last[1], msgspec.structs.replace(last[2], times=last[2].times + 1))
+            continue
+        if last is not None:
+            yield last
+        last = (_order(record.after, position + 1), told, line)
+    if last is not None:
+        yield last
+
+
+def is_noise(revision: Revision) -> bool:
+    """Heartbeats, statuses in which only times moved, and Events that warn of nothing."""
+    event, obj = revision.event, revision.object
+    if event.key.resource == "events":
+        return bool(obj.type != "Warning" or revision.verb == "delete")
+    if event.object is None or event.previous is None:
+        return False
+    return not any(_matters(change) for change in differences(event.previous, event.object))
+
+
+def _matters(change: Change) -> bool:
+    return bool(significant([change])) or change.path == "metadata.deletionTimestamp"
+
+
+def _introduction(obj: Any) -> Iterator[str]:
+    for reference in obj.metadata.ownerReferences:
+        yield f"of {reference.kind.lower()} {reference.name}"
+    value = plain(obj)
+    for path in WORTH_TELLING:
+        found: Any = value
+        for part in path.split("."):
+            found = found.get(part) if isinstance(found, Mapping) else None
+        if found is not None:
+            yield f"{path}: {shown(found)}"
+    about = value.get("involvedObject")
+    if isinstance(about, Mapping):
+        yield f"about {str(about.get('kind', '')).lower()} {about.get('name', '')}"
+
+
+def _record_rank(record: LogRecord, relevance: Relevance) -> int | None:
+    if record.level not in TOLD_LEVELS:
+        return None
+    if record.fields.get("event") == "actor_crashed":
+        return RELATED
+    near = relevance.of_word(" ".join(str(value) for name, value in record.fields.items() if name not in NOT_TOLD))
+    return NEARBY if near is None else near
+
+
+def _record_line(record: LogRecord, began: float) -> Line:
+    fields = record.fields
+    crashed = fields.get("event") == "actor_crashed"
+    actor = str(fields.get("actor") or record.actor or "–")
+    details = () if crashed else tuple(f"{name}: {shown(value)}" for name, value in fields.items() if name not in NOT_TOLD)
+    action = f"crashes: {shown(str(fields.get('error', '')), 90)}" if crashed else str(fields.get("event", "")).replace("_", " ")
+    return Line(time=record.time - began, actor=actor, action=action, details=details, kind="log")
