@@ -57,7 +57,7 @@ class Cluster:
 
     `nodes`: how many (named node-1, node-2, …). `runtime`: fake (pods without processes) or subprocess. `images`: image name →
     command that stands for it (see runtimes/images.py). `network`: auto or loopback. `isolation`: auto or host. `serve`: whether the
-    API is offered over HTTPS, on `port` (0: a free one) of 127.0.0.1. `components`: which parts to start.
+    API is offered over HTTPS (on a simulated network HTTP), on `port` (0: a free one) of 127.0.0.1. `components`: which parts to start.
     `service_cidr`: where Services get their addresses ("": the network's own range). `behaviour`: for the fake runtime.
     Entering raises TimeoutError when the cluster does not become ready, ValueError for arguments that do not fit, OSError when
     `port` is taken.
@@ -85,7 +85,8 @@ class Cluster:
         self._outlives_actors: AsyncExitStack
         """Runtimes and their files: a kubelet whose runtime went first would see its pods vanish, and start them again."""
         self._authorizer: ClusterAuthorizer
-        self._authority: CertificateAuthority
+        self._authority: CertificateAuthority | None = None
+        """None without `serve`, and where there is no TLS."""
         self._key: ServiceAccountKey
         self.store: Store
         self.registry: Registry
@@ -115,7 +116,7 @@ class Cluster:
             raise RuntimeError("the cluster does not listen: Cluster(serve=True)")
         from kubelet_lite.client.kubeconfig import admin_kubeconfig
 
-        return admin_kubeconfig(self.url, self.token, self._authority.certificate)
+        return admin_kubeconfig(self.url, self.token, self._authority.certificate if self._authority is not None else None)
 
     # ---- what a simulation puts others in the place of
 
@@ -192,7 +193,8 @@ class Cluster:
         from kubelet_lite.wire.certificates import CertificateAuthority
 
         environment = self.environment
-        self._authority = CertificateAuthority.create(environment.now(), secret_bits=environment.secret_bits)
+        if environment.offers_tls:
+            self._authority = CertificateAuthority.create(environment.now(), secret_bits=environment.secret_bits)
         self.token = environment.token()
         server = ApiServer(
             self.registry, self._authorizer, authority=self._authority, tokens={self.token: ADMIN},
@@ -216,7 +218,7 @@ class Cluster:
     def _start_controllers(self) -> Sequence[tuple[str, anyio.Event]]:
         from kubelet_lite import controllers
 
-        certificate = self._authority.certificate.decode() if self._serve else ""
+        certificate = self._authority.certificate.decode() if self._authority is not None else ""
         return controllers.start(self.supervisor, self.client, self.environment.of("controllers"), root_certificate=certificate)
 
     def _start_proxy(self, network: Network) -> tuple[str, anyio.Event]:

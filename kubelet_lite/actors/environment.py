@@ -46,6 +46,8 @@ class Environment(ABC):
 
     random: random.Random
     """For decisions and jitter, not for secrets."""
+    offers_tls: bool = True
+    """Whether connections can be encrypted; where not, servers speak plainly."""
 
     @classmethod
     def real(cls) -> Environment:

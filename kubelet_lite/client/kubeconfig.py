@@ -159,11 +159,11 @@ def _data(named: _Named, field: str) -> bytes | None:
         raise KubeconfigError(f"{field}: {error}") from error
 
 
-def admin_kubeconfig(url: str, token: str, authority: bytes, name: str = "kubelet-lite") -> str:
+def admin_kubeconfig(url: str, token: str, authority: bytes | None, name: str = "kubelet-lite") -> str:
     """The text of a kubeconfig with one cluster and one user, who has a token alone: a client certificate would win over a wrong one."""
-    data = base64.b64encode(authority).decode()
+    trusted = () if authority is None else (f"    certificate-authority-data: {base64.b64encode(authority).decode()}",)
     return "\n".join((
         "apiVersion: v1", "kind: Config", "clusters:", f"- name: {name}", "  cluster:", f"    server: {url}",
-        f"    certificate-authority-data: {data}", "users:", "- name: admin", "  user:", f"    token: {token}", "contexts:", f"- name: {name}",
+        *trusted, "users:", "- name: admin", "  user:", f"    token: {token}", "contexts:", f"- name: {name}",
         "  context:", f"    cluster: {name}", "    user: admin", "    namespace: default", f"current-context: {name}", "",
     ))

@@ -17,6 +17,8 @@ class SimulatedEnvironment(Environment):
     Each part of a cluster has one of its own (`of`): its clock can be set wrong, and what it draws moves nobody else's numbers.
     """
 
+    offers_tls = False
+
     def __init__(self, loop: SimulatedLoop, part: str = "environment", parts: dict[str, SimulatedEnvironment] | None = None) -> None:
         self.loop = loop
         self.tape = loop.tape
@@ -24,12 +26,13 @@ class SimulatedEnvironment(Environment):
         self.clock_error_seconds = 0.0
         """By how much this part's clock is wrong. Monotonic time is right everywhere."""
         self._secrets = self.tape.random(f"secrets {part}")
-        self._parts = {} if parts is None else parts
+        self.parts: dict[str, SimulatedEnvironment] = {} if parts is None else parts
+        """All that have been made by `of`."""
 
     def of(self, part: str) -> SimulatedEnvironment:
-        found = self._parts.get(part)
+        found = self.parts.get(part)
         if found is None:
-            found = self._parts[part] = SimulatedEnvironment(self.loop, part, self._parts)
+            found = self.parts[part] = SimulatedEnvironment(self.loop, part, self.parts)
         return found
 
     def now(self) -> float:

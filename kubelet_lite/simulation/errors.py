@@ -4,6 +4,8 @@ SimulationFailed
 ├── NothingCanHappen    every task waits and no timer is set
 ├── Spinning            tasks run without end and time stands still
 ├── TimeLimitExceeded   the run takes more virtual time than it may
+├── NotSimulated        user code wants what no simulation has: threads, real sockets, processes, a blocking wait
+├── FaultNotFired       a fault found nothing to strike: the run shows less than it claims
 ├── LeftBehind          tasks, connections or listeners outlive the run
 └── UnhandledErrors     errors that reached the loop instead of whoever awaits
 """
@@ -24,6 +26,14 @@ class Spinning(SimulationFailed):
 
 class TimeLimitExceeded(SimulationFailed):
     """The message says what each task waits for."""
+
+
+class NotSimulated(SimulationFailed):
+    """The message says what was asked for, where, and what to use instead."""
+
+
+class FaultNotFired(SimulationFailed):
+    """The message names the faults that struck nothing."""
 
 
 class LeftBehind(SimulationFailed):

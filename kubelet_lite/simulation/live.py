@@ -17,7 +17,7 @@ import msgspec
 from kubelet_lite.simulation.archive import Archive
 from kubelet_lite.simulation.environment import SimulatedEnvironment
 from kubelet_lite.simulation.invariant import InvariantMaker
-from kubelet_lite.simulation.run import check_nothing_is_left, simulated_loop
+from kubelet_lite.simulation.run import check_nothing_is_left, simulated_environment
 from kubelet_lite.simulation.simulation import Run, Setting, Simulation, opened
 from kubelet_lite.simulation.step import Step
 from kubelet_lite.simulation.tape import Tape
@@ -48,14 +48,13 @@ class LiveSimulation:
         self.simulation: Simulation
 
     def __enter__(self) -> Self:
-        loop = self._stack.enter_context(
-            simulated_loop(self._tape, limit_seconds=self._setting.limit_seconds, order_chance=self._setting.order_chance)
+        self._environment = self._stack.enter_context(
+            simulated_environment(self._tape, limit_seconds=self._setting.limit_seconds, order_chance=self._setting.order_chance)
         )
-        self._environment = SimulatedEnvironment(loop)
         self._leave = asyncio.Event()
         ready = asyncio.Event()
         try:
-            self._main = loop.create_task(self._hold(ready), name="main")
+            self._main = self._environment.loop.create_task(self._hold(ready), name="main")
             self._drive(ready.wait())
         except BaseException as error:
             self._give_up(error)

@@ -12,15 +12,18 @@ import gc
 import heapq
 import inspect
 import itertools
+import signal
 import threading
 from collections.abc import Callable, Coroutine, Generator, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, TypeVar, TypeVarTuple
 
 from anyio._backends._asyncio import CancelScope
 
-from kubelet_lite.simulation.errors import NothingCanHappen, Spinning, TimeLimitExceeded
+from kubelet_lite.simulation.errors import NothingCanHappen, NotSimulated, Spinning, TimeLimitExceeded
 from kubelet_lite.simulation.network import Network
 from kubelet_lite.simulation.ordered_sets import OrderedWeakSet, ordered_sets
+from kubelet_lite.simulation.refusal import is_importing, place, refuses
 from kubelet_lite.simulation.tape import Tape
 
 T = TypeVar("T")
@@ -62,6 +65,7 @@ class SimulatedTask(asyncio.Task[Any]):
         return self._serial
 
 
+@refuses
 class SimulatedLoop(asyncio.BaseEventLoop):
     """One simulated machine. What it leaves to chance is on its tape: with `order_chance`, at each turn, which ready task goes first."""
 
@@ -90,7 +94,13 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         """Called when nothing more happens at an instant: for what looks at a run from outside."""
         self.errors: list[dict[str, Any]] = []
         self.set_exception_handler(lambda _, context: self.errors.append(context))
-        self.network = Network(self, self.tape.random("network"))
+        self.network = Network(self, self.tape.random("network"), self.refuse)
+        self.refused: list[NotSimulated] = []
+        """All refusals so far: user code may have swallowed them."""
+        self.surroundings: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Entered for as long as the loop runs."""
+        self._signal_handlers: dict[int, Any] = {}
+        """What would be called at a signal: no real one comes here."""
 
     # ---- time and steps
 
@@ -210,7 +220,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         return self.call_soon(callback, *args, context=context)
 
     def run_forever(self) -> None:
-        with ordered_sets():
+        with ordered_sets(), self.surroundings():
             super().run_forever()
 
     def close(self) -> None:
@@ -236,6 +246,40 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     async def sock_connect(self, sock: Any, address: Any) -> None:
         await self.network.sock_connect(sock, address)
+
+    # ---- what it refuses
+
+    def refuse(self, what: str, instead: str) -> NotSimulated:
+        """The error to raise. While a module is imported it is not remembered: many try what there is, and do without."""
+        error = NotSimulated(f"{what} in a simulation, {place()}: {instead}")
+        if not is_importing():
+            self.refused.append(error)
+        return error
+
+    # ---- signals
+
+    def add_signal_handler(self, sig: int, callback: Callable[[*Ts], object], *args: *Ts) -> None:
+        self._signal_handlers[sig] = lambda *_: self.call_soon(callback, *args)
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        return self._signal_handlers.pop(sig, None) is not None
+
+    def set_signal_handler(self, sig: int, handler: Any) -> Any:
+        """As signal.signal."""
+        before = self.signal_handler(sig)
+        self._signal_handlers[sig] = handler
+        return before
+
+    def signal_handler(self, sig: int) -> Any:
+        """As signal.getsignal."""
+        return self._signal_handlers.get(sig, signal.SIG_DFL)
+
+    def send_signal(self, sig: int) -> None:
+        """What happens to user code when its process is sent a signal. Raises LookupError when it handles none."""
+        handler = self._signal_handlers.get(sig)
+        if not callable(handler):
+            raise LookupError(f"nobody handles {signal.Signals(sig).name}")
+        handler(sig, None)
 
     # ---- messages
 

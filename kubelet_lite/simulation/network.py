@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, Final, TypeVar
 
+from kubelet_lite.simulation.refusal import NO_TLS
 from kubelet_lite.simulation.transports import Address, DatagramTransport, StreamTransport
 
 LATENCY_SECONDS: Final = (0.000_05, 0.000_5)
@@ -109,8 +110,9 @@ class SimulatedServer(asyncio.AbstractServer):
 class Network:
     """The network of one loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, random: Random) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, random: Random, refuse: Callable[[str, str], Exception]) -> None:
         self._loop = loop
+        self._refuse = refuse
         self._random = random
         self._bound: dict[tuple[str, int, Kind], SimulatedServer | DatagramTransport | None] = {}
         """All bound ports; None: held by somebody, and silent."""
@@ -118,6 +120,8 @@ class Network:
         self._connected: weakref.WeakKeyDictionary[socket.socket, Address] = weakref.WeakKeyDictionary()
         """Sockets of `sock_connect` that are not yet a transport. Their own file is never connected to anything."""
         self._next_port = FIRST_EPHEMERAL_PORT
+        self._files: tuple[int, ...] = ()
+        """For polls: one that always reads, one that never does, and the other end of that one. Opened when first asked for."""
         self.names: dict[str, tuple[str, ...]] = dict(NAMES)
 
     # ---- names and ports
@@ -179,7 +183,7 @@ class Network:
         ssl: Any = None, start_serving: bool = True, **_: Any,
     ) -> SimulatedServer:
         """As loop.create_server. A real socket given is asked for its address alone."""
-        _refuse_tls(ssl)
+        self._refuse_tls(ssl)
         if sock is not None:
             wanted = [sock.getsockname()[:2]]
             sock.close()
@@ -202,7 +206,7 @@ class Network:
         local_addr: Address | None = None, ssl: Any = None, **_: Any,
     ) -> tuple[StreamTransport, T]:
         """As loop.create_connection; several addresses are tried in order."""
-        _refuse_tls(ssl)
+        self._refuse_tls(ssl)
         if sock is not None:
             return self._connect(factory, self._connected.pop(sock), local_addr, sock)
         errors: list[OSError] = []
@@ -249,6 +253,10 @@ class Network:
         client.start(protocol)
         return client, protocol
 
+    def _refuse_tls(self, ssl: Any) -> None:
+        if ssl:
+            raise self._refuse("there is no TLS", NO_TLS)
+
     # ---- datagrams
 
     def create_datagram_endpoint(
@@ -275,6 +283,12 @@ class Network:
         elif source.remote is not None:
             source.later(self.latency(), lambda transport: transport.refused())
 
+    def descriptor(self, *, readable: bool) -> int:
+        """A file for polls: one that has something to read, or one that never has."""
+        if not self._files:
+            self._files = (os.open(os.devnull, os.O_RDONLY), *os.pipe())
+        return self._files[0 if readable else 1]
+
     def _first(self, address: Any, family: int) -> Address:
         host, port = self.resolve(address[0], address[1], family=family, kind=socket.SOCK_DGRAM)[0][4][:2]
         return host, port
@@ -298,18 +312,15 @@ class Network:
         return bound + [f"connection from {each.get_extra_info('sockname')} to {each.get_extra_info('peername')}" for each in streams]
 
     def close(self) -> None:
-        """Forgets everything, and closes the files of connectors' sockets."""
+        """Forgets everything, and closes its files."""
         for transport in self._open:
-            sock = transport.get_extra_info("socket")
-            if sock is not None:
-                sock.close()
+            if isinstance(transport, StreamTransport):
+                transport.close_file()
+        for file in self._files:
+            os.close(file)
+        self._files = ()
         self._open.clear()
         self._bound.clear()
-
-
-def _refuse_tls(ssl: Any) -> None:
-    if ssl:
-        raise NotImplementedError("there is no TLS on a simulated network")
 
 
 def _family(host: str) -> socket.AddressFamily:

@@ -14,6 +14,7 @@ from kubelet_lite.simulation.environment import SimulatedEnvironment
 from kubelet_lite.simulation.errors import LeftBehind, SimulationFailed, UnhandledErrors
 from kubelet_lite.simulation.loop import SPIN_LIMIT, YOUNG, SimulatedLoop, SimulatedTask, describe_task
 from kubelet_lite.simulation.tape import Tape
+from kubelet_lite.simulation.world import virtual_world
 
 T = TypeVar("T")
 
@@ -34,22 +35,27 @@ def simulate(
     `order_chance`: of each turn of the loop, that a task goes before its turn.
     """
     tape = seed if isinstance(seed, Tape) else Tape(seed)
-    with simulated_loop(tape, limit_seconds=limit_seconds, spin_limit=spin_limit, order_chance=order_chance) as loop:
-        result = loop.run_until_complete(loop.create_task(main(SimulatedEnvironment(loop)), name="main"))
+    with simulated_environment(tape, limit_seconds=limit_seconds, spin_limit=spin_limit, order_chance=order_chance) as environment:
+        loop = environment.loop
+        result = loop.run_until_complete(loop.create_task(main(environment), name="main"))
         check_nothing_is_left(loop)
         return result
 
 
 @contextmanager
-def simulated_loop(
+def simulated_environment(
     tape: Tape, *, limit_seconds: float = LIMIT_SECONDS, spin_limit: int = SPIN_LIMIT, order_chance: float = 0.0,
-) -> Iterator[SimulatedLoop]:
-    """A loop for the block. What is still there at its end is cancelled."""
-    with _collector_off():
-        loop = SimulatedLoop(tape, spin_limit=spin_limit, limit_seconds=limit_seconds, order_chance=order_chance)
+) -> Iterator[SimulatedEnvironment]:
+    """An environment for the block, whose loop runs within the world that it makes. What is still there at the end is cancelled."""
+    loop = SimulatedLoop(tape, spin_limit=spin_limit, limit_seconds=limit_seconds, order_chance=order_chance)
+    environment = SimulatedEnvironment(loop)
+    with _collector_off(), virtual_world(environment):
         try:
-            yield loop
+            yield environment
         except BaseException as error:
+            for refused in loop.refused:
+                if refused is not error:
+                    error.add_note(f"before that: {refused}")
             error.add_note(f"simulation seed {tape.seed}, virtual second {loop.time():g}, step {loop.steps}")
             raise
         finally:
@@ -58,10 +64,12 @@ def simulated_loop(
 
 
 def check_nothing_is_left(loop: SimulatedLoop) -> None:
-    """To be asked when all has come to its end. Raises LeftBehind, UnhandledErrors."""
+    """To be asked when all has come to its end. Raises LeftBehind, UnhandledErrors; NotSimulated when user code has swallowed it."""
     loop.run_until_complete(loop.create_task(asyncio.sleep(SETTLE_SECONDS), name="settle"))
     loop.run_until_complete(loop.create_task(loop.shutdown_asyncgens(), name="shutdown"))
     gc.collect(YOUNG)
+    if loop.refused:
+        raise loop.refused[0]
     left = [describe_task(task) for task in _tasks(loop)] + loop.network.left_open()
     if left:
         raise LeftBehind("still there after the run:\n  " + "\n  ".join(left))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import errno
 import socket
 from collections.abc import Callable
 from typing import Any, Final, Protocol
@@ -30,6 +31,45 @@ class Wire(Protocol):
 
     def deliver(self, data: bytes, source: DatagramTransport, target: Address) -> None: ...
 
+    def descriptor(self, *, readable: bool) -> int: ...
+
+
+class ConnectedSocket:
+    """What a connection's transport shows as its socket: options are taken and forgotten, and whoever polls it (httpcore asks so whether
+    an idle connection has ended) gets the truth. Nothing can be read from it."""
+
+    type = socket.SOCK_STREAM
+    proto = socket.IPPROTO_TCP
+
+    def __init__(self, transport: StreamTransport, own: Address, peer: Address) -> None:
+        self.family = socket.AF_INET6 if ":" in own[0] else socket.AF_INET
+        self._transport = transport
+        self._own = own
+        self._peer = peer
+        self._options: dict[tuple[int, int], int | bytes] = {}
+
+    def fileno(self) -> int:
+        return -1 if self._transport.is_closing() else self._transport.poll_descriptor()
+
+    def getsockname(self) -> tuple[Any, ...]:
+        return self._full(self._own)
+
+    def getpeername(self) -> tuple[Any, ...]:
+        return self._full(self._peer)
+
+    def _full(self, address: Address) -> tuple[Any, ...]:
+        return address if self.family == socket.AF_INET else (*address, 0, 0)
+
+    def setsockopt(self, level: int, option: int, value: int | bytes) -> None:
+        self._options[level, option] = value
+
+    def getsockopt(self, level: int, option: int) -> int | bytes:
+        return self._options.get((level, option), 0)
+
+    def setblocking(self, flag: bool) -> None:
+        if flag:
+            raise OSError(errno.EINVAL, "a simulated connection never blocks")
+
 
 class StreamTransport(asyncio.Transport):
     """One end of a connection; `join` makes two of them a pair."""
@@ -38,7 +78,7 @@ class StreamTransport(asyncio.Transport):
         self, loop: asyncio.AbstractEventLoop, wire: Wire, context: contextvars.Context, own: Address, peer: Address,
         sock: socket.socket | None = None,
     ) -> None:
-        super().__init__({"sockname": own, "peername": peer, "socket": sock})
+        super().__init__({"sockname": own, "peername": peer, "socket": ConnectedSocket(self, own, peer)})
         self._loop = loop
         self._wire = wire
         self._context = context
@@ -119,6 +159,16 @@ class StreamTransport(asyncio.Transport):
     def is_reading(self) -> bool:
         return not self._reading_paused and not self._closing
 
+    def is_readable(self) -> bool:
+        """Whether reading the socket would not block: something has arrived that the protocol has not got, or the end."""
+        peer = self._peer
+        arrived = self._reading_paused and peer._delivery is None and bool(peer._sent or peer._end is not False)
+        return self._closing or peer._end_delivered or arrived
+
+    def poll_descriptor(self) -> int:
+        """A file that polls as this connection's socket would now."""
+        return self._wire.descriptor(readable=self.is_readable())
+
     # ---- the end
 
     def is_closing(self) -> bool:
@@ -131,6 +181,11 @@ class StreamTransport(asyncio.Transport):
 
     def abort(self) -> None:
         self._reset(None)
+
+    def close_file(self) -> None:
+        """Of the socket with which a connector came here."""
+        if self._sock is not None:
+            self._sock.close()
 
     def _reset(self, error: OSError | None) -> None:
         """Forgets what was not yet received; the other end learns of a reset."""
@@ -151,8 +206,7 @@ class StreamTransport(asyncio.Transport):
             return
         self._lost = True
         self._wire.closed(self)
-        if self._sock is not None:
-            self._sock.close()
+        self.close_file()
         if self._protocol is not None:
             self._protocol.connection_lost(error)
         self._peer._schedule_delivery()

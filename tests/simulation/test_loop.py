@@ -209,22 +209,28 @@ def test_randomness_follows_from_the_seed(seed: int) -> None:
     assert run(seed)[:3] != run(seed + 1)[:3]
 
 
-def test_there_are_no_threads() -> None:
-    async def main(environment: SimulatedEnvironment) -> list[BaseException]:
-        errors: list[BaseException] = []
+def test_threads_of_the_outside_cannot_call_into_a_simulation() -> None:
+    running = threading.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
+    errors: list[str] = []
 
-        def call() -> None:
-            try:
-                environment.loop.call_soon_threadsafe(print)
-            except RuntimeError as error:
-                errors.append(error)
+    def call() -> None:
+        running.wait()
+        try:
+            loops[0].call_soon_threadsafe(print)
+        except RuntimeError as error:
+            errors.append(str(error))
 
-        thread = threading.Thread(target=call)
-        thread.start()
+    thread = threading.Thread(target=call)
+    thread.start()
+
+    async def main(environment: SimulatedEnvironment) -> None:
+        loops.append(environment.loop)
+        running.set()
         thread.join()
-        return errors
 
-    assert [str(error) for error in simulate(0, main)] == ["a simulation has one thread"]
+    simulate(0, main)
+    assert errors == ["a simulation has one thread"]
 
 
 def test_async_generators_left_half_way_are_closed() -> None:
