@@ -4,16 +4,15 @@ https://kubernetes.io/docs/reference/access-authn-authz/rbac/#aggregated-cluster
 """
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from kubelet_lite.api import selectors
-from kubelet_lite.api.encoding import to_json
 from kubelet_lite.api.rbac_v1 import ClusterRole, PolicyRule
 from kubelet_lite.client.cache import Change, Informers
-from kubelet_lite.controllers.base import NOTHING, Controller, Enqueue, Failure, Key, Patch, Plan, key_of, on_change
+from kubelet_lite.controllers.base import NOTHING, Controller, Enqueue, Failure, Key, Plan, Update, key_of, on_change
 
 
 class View(msgspec.Struct, frozen=True):
@@ -53,15 +52,28 @@ def plan(view: View) -> Plan:
     rules = aggregated(view.role, view.roles)
     if rules == tuple(view.role.rules):
         return NOTHING
-    return Plan((Patch(object=view.role, change={"rules": [to_json(rule) for rule in rules]}, if_unchanged=True),))
+    return Plan((Update(object=msgspec.structs.replace(view.role, rules=rules)),))
 
 
 def aggregated(role: ClusterRole, roles: Sequence[ClusterRole]) -> tuple[PolicyRule, ...]:
-    """The rules of all selected roles, each once, in the order of selectors and names."""
-    found: list[PolicyRule] = []
-    for selector in role.aggregationRule.clusterRoleSelectors if role.aggregationRule is not None else ():
+    """The rules of all selected roles, each once, in the order of selectors and names. One that gathers rules itself counts with those
+    that it will have: so each role is written once, however long the chain."""
+    return tuple(_gathered(role, roles, {}))
+
+
+def _gathered(role: ClusterRole, roles: Sequence[ClusterRole], begun: dict[str, Iterable[PolicyRule]]) -> Iterable[PolicyRule]:
+    """`begun`: what has been found for roles that gather. In a circle the rules that a role has now stand for those it will have."""
+    if role.aggregationRule is None:
+        return role.rules
+    known = begun.get(role.metadata.name)
+    if known is not None:
+        return known
+    begun[role.metadata.name] = role.rules
+    found: dict[PolicyRule, None] = {}
+    for selector in role.aggregationRule.clusterRoleSelectors:
         matcher = selectors.from_label_selector(selector)
         for other in roles:
             if other.metadata.name != role.metadata.name and matcher.matches(other.metadata.labels):
-                found += [rule for rule in other.rules if rule not in found]
-    return tuple(found)
+                found.update(dict.fromkeys(_gathered(other, roles, begun)))
+    begun[role.metadata.name] = found
+    return found

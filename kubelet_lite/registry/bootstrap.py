@@ -5,6 +5,7 @@ Facts as a Kubernetes 1.36 had them (_generated/bootstrap.json). They are stored
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from importlib import resources as package_files
 from typing import Any, Final
 
@@ -26,9 +27,16 @@ _OF_THE_ENDPOINT: Final = ("v1/endpoints", "discovery.k8s.io/v1/endpointslices")
 
 def bootstrap(registry: Registry, *, service_cidr: str) -> None:
     """Stores all of them. Raises ValueError for a service range that is none."""
+    store = registry.store
+    for key, obj in _objects(service_cidr, timestamps.format_time(registry.environment.now())):
+        metadata = msgspec.structs.replace(obj.metadata, uid=registry.environment.uid(), resourceVersion=str(store.next_revision))
+        store.put(key, msgspec.structs.replace(obj, metadata=metadata), expected=0)
+
+
+@lru_cache(maxsize=1)
+def _objects(service_cidr: str, now_text: str) -> tuple[tuple[Key, Any], ...]:
+    """All of them but for uid and revision. Simulated clusters all begin at the same time: they share these values."""
     network = ipaddress.ip_network(service_cidr)
-    now = registry.environment.now()
-    now_text = timestamps.format_time(now)
     first = str(network.network_address + 1)
     family = "IPv6" if network.version == 6 else "IPv4"
     chosen = {
@@ -37,6 +45,7 @@ def bootstrap(registry: Registry, *, service_cidr: str) -> None:
         "v1/configmaps": (("<today>", now_text[:10]),),
     }
     data = package_files.files("kubelet_lite.registry").joinpath("_generated/bootstrap.json").read_bytes().replace(b"<time>", now_text.encode())
+    found: list[tuple[Key, Any]] = []
     for path, raw in msgspec.json.decode(data, type=dict[str, msgspec.Raw]).items():
         if path in _OF_THE_ENDPOINT:
             continue
@@ -45,7 +54,9 @@ def bootstrap(registry: Registry, *, service_cidr: str) -> None:
             text = text.replace(old.encode(), new.encode())
         resource = _resource(path)
         for obj in msgspec.json.decode(text, type=list[resource.type]):  # type: ignore[name-defined]
-            _store(registry, resource, obj, now)
+            metadata = msgspec.structs.replace(obj.metadata, creationTimestamp=now_text)
+            found.append((Key(resource.qualified, metadata.namespace, metadata.name), msgspec.structs.replace(obj, metadata=metadata)))
+    return tuple(found)
 
 
 def publish_endpoint(registry: Registry, address: str, port: int) -> None:

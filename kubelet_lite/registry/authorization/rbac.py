@@ -5,7 +5,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/rbac/
 """
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +20,8 @@ ROLES: Final = f"roles.{GROUP}"
 ROLE_BINDINGS: Final = f"rolebindings.{GROUP}"
 CLUSTER_ROLES: Final = f"clusterroles.{GROUP}"
 CLUSTER_ROLE_BINDINGS: Final = f"clusterrolebindings.{GROUP}"
+MAX_USERS: Final = 8192
+"""Users whose grants are remembered, one for each namespace in which they act."""
 SERVICE_ACCOUNT_PREFIX: Final = "system:serviceaccount:"
 
 
@@ -37,28 +39,30 @@ class Grant(msgspec.Struct, frozen=True):
 
     namespace: str
     binding: ClusterRoleBinding | RoleBinding
-    subject: Subject
+    description: str
+    """What a decision that rests on it says."""
 
-    def describe(self) -> str:
-        reference = self.binding.roleRef
-        name = self.binding.metadata.name
-        kind = "ClusterRoleBinding"
-        if self.namespace:
-            kind, name = "RoleBinding", f"{name}/{self.namespace}"
-        return f"{kind} {quoted(name)} of {reference.kind} {quoted(reference.name)} to {self._subject()}"
 
-    def _subject(self) -> str:
-        name = self.subject.name
-        if self.subject.kind == "ServiceAccount":
-            name = f"{name}/{self.subject.namespace or self.namespace}"
-        return f"{self.subject.kind} {quoted(name)}"
+def _grant(namespace: str, binding: ClusterRoleBinding | RoleBinding, subject: Subject) -> Grant:
+    kind, name = "ClusterRoleBinding", binding.metadata.name
+    if namespace:
+        kind, name = "RoleBinding", f"{name}/{namespace}"
+    whom = subject.name
+    if subject.kind == "ServiceAccount":
+        whom = f"{whom}/{subject.namespace or namespace}"
+    reference = binding.roleRef
+    description = f"{kind} {quoted(name)} of {reference.kind} {quoted(reference.name)} to {subject.kind} {quoted(whom)}"
+    return Grant(namespace, binding, description)
 
 
 class _Index:
     """All grants by what is granted to: `user:NAME` or `group:NAME`; cluster-wide first, each in the order of names."""
 
     def __init__(self, view: View) -> None:
-        self._by_subject: dict[str, list[Grant]] = {}
+        self._by_subject: dict[str, list[tuple[str, ClusterRoleBinding | RoleBinding, Subject]]] = {}
+        """What becomes of each Grant once somebody asks for it."""
+        self._found: dict[tuple[str, tuple[str, ...], str], Sequence[Grant]] = {}
+        """What was asked for: by user, groups and namespace."""
         for binding in view.list(CLUSTER_ROLE_BINDINGS):
             self._add(binding, "")
         for binding in view.list(ROLE_BINDINGS):
@@ -68,19 +72,28 @@ class _Index:
         for subject in binding.subjects:
             key = _subject_key(subject, namespace)
             if key:
-                self._by_subject.setdefault(key, []).append(Grant(namespace, binding, subject))
+                self._by_subject.setdefault(key, []).append((namespace, binding, subject))
 
-    def of(self, identity: Identity, namespace: str) -> Iterator[Grant]:
+    def of(self, identity: Identity, namespace: str) -> Sequence[Grant]:
         """What the user has cluster-wide, then what it has in the namespace; each binding once."""
+        key = identity.name, identity.groups, namespace
+        found = self._found.get(key)
+        if found is None:
+            if len(self._found) >= MAX_USERS:
+                self._found.clear()
+            found = self._found[key] = tuple(self._find(identity, namespace))
+        return found
+
+    def _find(self, identity: Identity, namespace: str) -> Iterator[Grant]:
         keys = [f"user:{identity.name}", *(f"group:{group}" for group in identity.groups)]
         found = [grants for key in keys if (grants := self._by_subject.get(key))]
         for wanted in ("", namespace) if namespace else ("",):
             seen: set[int] = set()
             for grants in found:
-                for grant in grants:
-                    if grant.namespace == wanted and id(grant.binding) not in seen:
-                        seen.add(id(grant.binding))
-                        yield grant
+                for where, binding, subject in grants:
+                    if where == wanted and id(binding) not in seen:
+                        seen.add(id(binding))
+                        yield _grant(where, binding, subject)
 
 
 def _subject_key(subject: Subject, namespace: str) -> str:
@@ -115,7 +128,7 @@ class RbacAuthorizer:
                 errors.append(str(error))
                 continue
             if any(allows(rule, attributes) for rule in rules):
-                return Decision(True, f"RBAC: allowed by {grant.describe()}")
+                return Decision(True, f"RBAC: allowed by {grant.description}")
         return Decision(False, f"RBAC: {aggregated(errors)}" if errors else "")
 
     def rules_of(self, reference: RoleRef, namespace: str) -> tuple[PolicyRule, ...]:
