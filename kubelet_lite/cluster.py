@@ -29,6 +29,7 @@ from kubelet_lite.registry.admission.plugin import World
 from kubelet_lite.registry.authorization.authorizer import ClusterAuthorizer
 from kubelet_lite.registry.authorization.reviews import Reviewer
 from kubelet_lite.registry.authorization.tokens import ServiceAccountTokens
+from kubelet_lite.registry.custom.actor import Definitions
 from kubelet_lite.registry.registry import Registry
 from kubelet_lite.registry.upkeep import Upkeep
 from kubelet_lite.store import Store
@@ -149,6 +150,7 @@ class Cluster:
         self.supervisor = await self._stack.enter_async_context(Supervisor(environment))
         self.supervisor.start(StoreActor(self.store, environment))
         self.supervisor.start(Upkeep(self.registry))
+        self.supervisor.start(Definitions(self.registry))
         if self._serve:
             await self._start_server()
         self._on_ready("apiserver")

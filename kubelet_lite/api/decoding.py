@@ -25,6 +25,8 @@ from kubelet_lite.api.unstructured import Unstructured
 T = TypeVar("T")
 MOST_SHOWN: Final = 30
 """So much of a body that cannot be recognised stands in the message."""
+LARGEST_WHOLE: Final = 1e21
+"""From here on Go writes numbers with an exponent."""
 _SCHEME: Final = 'in scheme "pkg/api/legacyscheme/scheme.go:30"'
 
 
@@ -71,21 +73,23 @@ def decode_body(
     return Decoded(decoded.object, problems if field_validation == "Warn" else ())
 
 
-def decode_unstructured(data: bytes, content_type: str = "application/json", *, field_validation: FieldValidation = "Warn") -> Decoded[Unstructured]:
-    """A custom resource: only its metadata has a type; of the rest, repeated fields alone are found here. Raises BadRequest."""
-    is_yaml = "yaml" in content_type
+def decode_unstructured(data: bytes, content_type: str = "application/json", *, kind: str, api_version: str) -> Decoded[Unstructured]:
+    """A custom resource of this kind: only its metadata has a type, and of the rest repeated fields alone are found here. Raises BadRequest."""
     try:
-        value, yaml_problems = _parse_yaml(data) if is_yaml else (reading.parse(data), [])
+        value, yaml_problems = _parse_yaml(data) if "yaml" in content_type else (reading.parse(data), [])
     except (DecodingError, yaml_text.YamlError) as error:
-        raise BadRequest(f"error decoding: couldn't get version/kind; json parse error: {error}") from None
+        raise _unrecognised(kind, f"couldn't get version/kind; json parse error: {error}", data) from None
+    version = api_version.rpartition("/")[2]
     try:
         decoded = unstructured(value)
     except DecodingError as error:
-        raise BadRequest(f"error decoding: {error}") from None
-    problems = (*yaml_problems, *decoded.problems)
-    if problems and field_validation == "Strict":
-        raise BadRequest(strict_message(problems))
-    return Decoded(decoded.object, problems if field_validation == "Warn" else ())
+        raise BadRequest(f'{kind} in version "{version}" cannot be handled as a {kind}: {error}') from None
+    obj = decoded.object
+    if not obj.kind:
+        raise BadRequest(f'{kind} in version "{version}" cannot be handled as a {kind}: Object \'Kind\' is missing in \'{data.decode("utf-8", "replace")}\'')
+    if obj.apiVersion != api_version:
+        raise BadRequest(f"the API version in the data ({obj.apiVersion}) does not match the expected API version ({api_version})")
+    return Decoded(obj, (*yaml_problems, *decoded.problems))
 
 
 def from_value(kind: type[T], value: Any) -> Decoded[T]:
@@ -117,11 +121,21 @@ def unstructured(value: Any) -> Decoded[Unstructured]:
     if not isinstance(api_version, str) or not isinstance(kind, str):
         raise DecodingError("unable to decode apiVersion or kind")
     fields.pop("metadata", None)
+    fields = {name: _as_go_writes(value) for name, value in fields.items()}
     try:
         meta = canonicalise(encoding.decode(ObjectMeta, data))
     except (msgspec.MsgspecError, TimeError) as error:
         raise DecodingError(str(error)) from None
     return Decoded(Unstructured(kind=kind, apiVersion=api_version, metadata=meta, fields=fields), tuple(problems))
+
+
+def _as_go_writes(value: Any) -> Any:
+    """Whole numbers have no fraction, however they were written."""
+    if isinstance(value, dict):
+        return {name: _as_go_writes(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_as_go_writes(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < LARGEST_WHOLE else value
 
 
 def strict_message(problems: Iterable[str]) -> str:

@@ -22,7 +22,7 @@ _ENCODER: Final = msgspec.json.Encoder(order="deterministic", enc_hook=encode_ni
 def encode_item(obj: Any) -> bytes:
     """The object as an item of a list of its own kind: without kind and apiVersion (custom resources keep theirs, as in Kubernetes)."""
     if isinstance(obj, Unstructured):
-        return _ENCODER.encode(to_json(obj))
+        return _ENCODER.encode({"apiVersion": obj.apiVersion, "kind": obj.kind, "metadata": obj.metadata, **obj.fields})
     return _ENCODER.encode(named(obj))
 
 
@@ -44,9 +44,12 @@ def with_kind(item: bytes, kind: str, api_version: str) -> bytes:
 
 def encode(obj: Any) -> bytes:
     """The whole object."""
-    if isinstance(obj, Unstructured):
-        return encode_item(obj)
-    return with_kind(encode_item(obj), *names_of(type(obj)))
+    return whole(obj, encode_item(obj))
+
+
+def whole(obj: Any, item: bytes) -> bytes:
+    """The whole object, of which `item` is the encoded item."""
+    return item if isinstance(obj, Unstructured) else with_kind(item, *names_of(type(obj)))
 
 
 def encode_value(value: Any) -> bytes:

@@ -56,8 +56,8 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     @property
     def type(self) -> Any:
-        """The Struct class of its objects, loaded when it is asked for; None for custom resources, whose objects are Unstructured."""
-        return _type(self.module, self.kind) if self.module else None
+        """The Struct class of its objects, loaded when it is asked for: Unstructured for custom resources."""
+        return _type(self.module, self.kind) if self.module else _type("unstructured", "Unstructured")
 
     def subresource(self, name: str) -> Subresource | None:
         return next((s for s in self.subresources if s.name == name), None)

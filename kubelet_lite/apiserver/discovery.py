@@ -6,19 +6,21 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from kubelet_lite.api.resources import Resource
+from kubelet_lite.api.resources import RESOURCES, Resource
 from kubelet_lite.apiserver.negotiation import JSON
+from kubelet_lite.registry.patch.schema import SchemaResource
 
 STORAGE_VERSIONS: Final = {
     ("events.k8s.io", "v1", "Event"): "/v1/Event",
     ("autoscaling", "v1", "HorizontalPodAutoscaler"): "autoscaling/v2/HorizontalPodAutoscaler",
 }
 """Kinds that are kept in another group or version than they are served in."""
+_GROUPS: Final = frozenset(resource.group for resource in RESOURCES)
 AGGREGATED_VERSIONS: Final = ("v2", "v2beta1")
 AGGREGATED_GROUP: Final = "apidiscovery.k8s.io"
 
@@ -37,24 +39,26 @@ class Document(msgspec.Struct, frozen=True):
 
 
 class Discovery:
-    """Documents are made when they are first asked for. `resources` lists all that is served, in the order of discovery."""
+    """Documents are made when they are first asked for. `resources` lists all that is served, in the order of discovery:
+    the same sequence as long as nothing changes."""
 
-    def __init__(self, resources: Callable[[], Iterable[Resource]], address: str) -> None:
-        self._resources = resources
+    def __init__(self, resources: Callable[[], Sequence[Resource]], address: str) -> None:
+        self.resources = resources
         self._addresses = [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}]
         self._documents: dict[tuple[str, str], Document | None] = {}
-
-    def forget(self) -> None:
-        """To be called when resources have come or gone."""
-        self._documents.clear()
+        self._made_of: object = None
+        """The resources that the documents show."""
 
     def moved(self, address: str) -> None:
         """Where the server listens, once it is known."""
         self._addresses = [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}]
-        self.forget()
+        self._documents.clear()
 
     def document(self, path: str, accept: str) -> Document | None:
         """The document at `/api`, `/apis` and below them; None where there is none."""
+        if self.resources() is not self._made_of:
+            self._made_of = self.resources()
+            self._documents.clear()
         path = path.rstrip("/")
         form = aggregated_form(accept) if path in ("/api", "/apis") else ""
         key = (path, form)
@@ -62,13 +66,10 @@ class Discovery:
             self._documents[key] = self._aggregated(path, form) if form else self._plain(path)
         return self._documents[key]
 
-    def is_group(self, group: str) -> bool:
-        return any(resource.group == group for resource in self._resources())
-
     def group_versions(self) -> dict[str, list[str]]:
         """Versions by group, the preferred one first."""
         found: dict[str, list[str]] = {}
-        for resource in self._resources():
+        for resource in self.resources():
             versions = found.setdefault(resource.group, [])
             if resource.version not in versions:
                 versions.append(resource.version)
@@ -98,7 +99,7 @@ class Discovery:
 
     def _version(self, group: str, version: str) -> Document | None:
         rows = []
-        for resource in self._resources():
+        for resource in self.resources():
             if resource.group != group or resource.version != version:
                 continue
             if resource.verbs:
@@ -123,8 +124,13 @@ class Discovery:
         return _document(value, f"{JSON};g={AGGREGATED_GROUP};v={form};as=APIGroupDiscoveryList")
 
     def _aggregated_version(self, group: str, version: str) -> dict[str, Any]:
-        resources = [_aggregated_resource(r) for r in self._resources() if r.group == group and r.version == version]
+        resources = [_aggregated_resource(r) for r in self.resources() if r.group == group and r.version == version]
         return {"version": version, "resources": resources, "freshness": "Current"}
+
+
+def is_built_in(group: str) -> bool:
+    """Whether it is a group of Kubernetes' own."""
+    return group in _GROUPS
 
 
 def aggregated_form(accept: str) -> str:
@@ -155,7 +161,8 @@ def _row(resource: Resource) -> dict[str, Any]:
 
 
 def _storage_hash(resource: Resource) -> str:
-    key = (resource.group, resource.version, resource.kind)
+    version = resource.storage_version if isinstance(resource, SchemaResource) else resource.version
+    key = (resource.group, version, resource.kind)
     stored = STORAGE_VERSIONS.get(key) or "/".join(key)
     return base64.b64encode(hashlib.sha256(stored.encode()).digest()[:8]).decode()
 

@@ -41,6 +41,7 @@ from kubelet_lite.apiserver.routes import ResourcePath
 from kubelet_lite.apiserver.tables import TableForm, include_object
 from kubelet_lite.apiserver.watches import Watches
 from kubelet_lite.registry import bodies, deletion
+from kubelet_lite.registry.patch.schema import SchemaResource
 from kubelet_lite.registry.registry import Registry
 
 PATCH_TYPES: Final = (JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, APPLY_PATCH)
@@ -81,7 +82,8 @@ class Handlers:
             return
         accept = exchange.request.header(b"accept")
         if info.verb == "patch" and _media_type(exchange) not in PATCH_TYPES:
-            raise UnsupportedMediaType("415: Unsupported Media Type", details={})
+            assert info.route is not None
+            raise UnsupportedMediaType("415: Unsupported Media Type", details={}) if info.route.resource.module else bodies.unknown_format(bodies.CUSTOM_PATCHES)
         if accept and not accepts(accept, PRODUCED):
             raise not_acceptable()
         await self._verbs[info.verb](exchange, info)
@@ -238,8 +240,7 @@ class Handlers:
                 raise tables.not_a_list(resource, representation.transform)
             item = self._transformed(exchange, obj, resource, representation)
         elif stored and type(obj) is resource.type:
-            kind, api_version = encoding.names_of(resource.type)
-            item = encoding.with_kind(self._registry.store.encoded(obj, encoding.encode_item), kind, api_version)
+            item = encoding.whole(obj, self._registry.store.encoded(obj, encoding.encode_item))
         else:
             item = encoding.encode(obj)
         exchange.json(status, item, representation)
@@ -257,6 +258,8 @@ class Handlers:
         metadata = encoding.encode_value(ListMeta(
             resourceVersion=result.resource_version, continue_=result.continue_, remainingItemCount=result.remaining,
         ))
+        if not resource.module and not representation.transform and not result.continue_:
+            metadata = b'{"continue":"",%b' % metadata[1:]  # a list of no type leaves nothing out
         items: Iterator[bytes]
         if representation.transform == "Table":
             form = TableForm(
@@ -269,7 +272,7 @@ class Handlers:
             head = b'{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/%b","metadata":%b,"items":[' % (version.encode(), metadata)
             items = (tables.partial(obj, version) for obj in result.items)
         else:
-            kind = f"{resource.kind}List"
+            kind = resource.list_kind if isinstance(resource, SchemaResource) else f"{resource.kind}List"
             head = b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[' % (kind.encode(), resource.api_version.encode(), metadata)
             encoded, encode_item = self._registry.store.encoded, encoding.encode_item
             items = (encoded(obj, encode_item) for obj in result.items)

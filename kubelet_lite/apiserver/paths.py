@@ -12,7 +12,7 @@ import msgspec
 
 from kubelet_lite.api.errors import MethodNotAllowed, NotFound
 from kubelet_lite.apiserver import health, query
-from kubelet_lite.apiserver.discovery import Discovery, Document
+from kubelet_lite.apiserver.discovery import Discovery, Document, is_built_in
 from kubelet_lite.apiserver.exchange import TEXT, Exchange
 from kubelet_lite.apiserver.metrics import CONTENT_TYPE, Requests, exposition
 from kubelet_lite.apiserver.negotiation import JSON, accepts, negotiate, not_acceptable
@@ -108,7 +108,7 @@ class Paths:
         found = self._discovery.document(path, accept)
         if found is None:
             group = rest.partition("/")[0]
-            if root == "apis" and not self._discovery.is_group(group):
+            if root == "apis" and not is_built_in(group):
                 exchange.plain(404, "404 page not found\n")
                 return
             raise NotFound("the server could not find the requested resource", details={})
@@ -147,7 +147,7 @@ class Paths:
         if self._openapi is None:
             from kubelet_lite.apiserver.openapi.documents import OpenApi  # its tables are not needed to start
 
-            self._openapi = OpenApi()
+            self._openapi = OpenApi(self._discovery.resources)
         return self._openapi
 
     @staticmethod

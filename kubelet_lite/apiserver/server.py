@@ -13,14 +13,15 @@ from typing import Any, Final
 
 import anyio
 from anyio.abc import TaskGroup
+from msgspec.structs import replace
 
 from kubelet_lite.actors import logs
 from kubelet_lite.actors.actor import Actor
-from kubelet_lite.api.errors import ApiError, InternalError
+from kubelet_lite.api.errors import ApiError, InternalError, NotFound
 from kubelet_lite.api.identity import Identity
-from kubelet_lite.api.resources import RESOURCES
+from kubelet_lite.api.resources import RESOURCES, Resource
 from kubelet_lite.apiserver.authentication import Authenticator
-from kubelet_lite.apiserver.discovery import Discovery
+from kubelet_lite.apiserver.discovery import Discovery, is_built_in
 from kubelet_lite.apiserver.exchange import Exchange
 from kubelet_lite.apiserver.flow_control import FlowControl
 from kubelet_lite.apiserver.handlers import Handlers
@@ -28,6 +29,7 @@ from kubelet_lite.apiserver.http_connection import HttpConnection, Request, date
 from kubelet_lite.apiserver.metrics import Requests
 from kubelet_lite.apiserver.paths import Paths, Statistics
 from kubelet_lite.apiserver.request_info import RequestInfo, request_info
+from kubelet_lite.apiserver.routes import ResourcePath, route
 from kubelet_lite.registry.authorization.authorizer import ClusterAuthorizer
 from kubelet_lite.registry.authorization.reviews import Reviewer
 from kubelet_lite.registry.authorization.tokens import ServiceAccountTokens
@@ -75,9 +77,11 @@ class ApiServer(Actor):
         self._flow_control = FlowControl(registry.view)
         self._handlers = Handlers(registry)
         self._requests = Requests()
-        self._discovery = Discovery(lambda: RESOURCES, f"{ADDRESS}:{port}")
+        self._discovery = Discovery(registry.served, f"{ADDRESS}:{port}")
         self._paths = Paths(self._discovery, key, self._checks(), self._requests, statistics, lambda: environment.sleep(0))
         self._infos: dict[tuple[str, str], RequestInfo] = {}
+        self._served: tuple[Resource, ...] = RESOURCES
+        """What `_infos` were made of."""
         self._connections: dict[HttpConnection, None] = {}
         """In the order in which they were opened."""
         self._group: TaskGroup | None = None
@@ -104,6 +108,8 @@ class ApiServer(Actor):
                 await self._sweep()
         finally:
             self._group = None
+            for connection in list(self._connections):
+                connection.transport.abort()  # a TLS client that never closes its side would keep ours open beyond the server's end
             self._connections.clear()
 
     def _addresses(self) -> tuple[str, ...]:
@@ -178,6 +184,8 @@ class ApiServer(Actor):
             await self._serve(exchange)
         except ApiError as error:
             self._fail(exchange, error)
+        except ConnectionAbortedError:  # what stands before the registry says that the client gets no answer
+            connection.transport.abort()
         except Exception as error:  # what goes wrong in one request must not take the connection's others with it
             _log.error("request_failed", method=request.method, path=request.path, audit_id=exchange.audit_id, error=repr(error), exc_info=error)
             self._fail(exchange, InternalError("This request caused apiserver to panic. Look in the logs for details."))
@@ -203,12 +211,22 @@ class ApiServer(Actor):
         self._authorizer.check(identity, attributes)
         if info.path is None:
             await self._paths.serve(exchange)
-        elif info.route is None and info.path.group and not self._discovery.is_group(info.path.group):
-            exchange.plain(404, "404 page not found\n")
+        elif info.route is None and info.path.group and not is_built_in(info.path.group):
+            self._not_served(exchange, info.path)
         else:
             await self._handlers.serve(exchange, info)
 
+    def _not_served(self, exchange: Exchange, path: ResourcePath) -> None:
+        """Of groups that are none of Kubernetes' own, only a resource that there is says which part of it is missing."""
+        if path.subresource and route(replace(path, subresource=""), self._registry.find) is not None:
+            raise NotFound.of(path.group, path.plural, path.name)
+        exchange.plain(404, "404 page not found\n")
+
     def _info(self, request: Request) -> RequestInfo:
+        served = self._registry.served()
+        if served is not self._served:
+            self._served = served
+            self._infos.clear()
         key = (request.method, request.path)
         info = self._infos.get(key)
         if info is None:

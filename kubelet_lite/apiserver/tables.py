@@ -84,10 +84,8 @@ class TableForm(msgspec.Struct, frozen=True, kw_only=True):
     def _cells(self, obj: Any, now: float) -> Sequence[Any]:
         if isinstance(obj, Scale):
             return obj.metadata.name, obj.spec.replicas, obj.status.replicas, age(obj, now)
-        make = self.registry.rules_of(self.resource).row if self.kind is None else None
-        if make is not None:
-            return make(self.registry.stored(self.resource, obj), now)
-        return name_and_creation(obj, now)
+        cells = self.registry.row(self.resource, obj, now) if self.kind is None else None
+        return name_and_creation(obj, now) if cells is None else cells
 
 
 @lru_cache(maxsize=512)

@@ -265,7 +265,7 @@ def _decoded(data: bytes, resource: Resource, subresource: str = "", sent: Any =
 def _type_of(resource: Resource, subresource: str) -> Any:
     part = resource.subresource(subresource) if subresource else None
     if part is None or part.kind == resource.kind:
-        return resource.type or Unstructured
+        return resource.type
     found = resources.find_kind(f"{part.group}/{part.version}" if part.group else part.version or resource.api_version, part.kind)
     if found is not None:
         return found.type
@@ -297,7 +297,7 @@ _LIST: Final = msgspec.json.Decoder(_List)
 
 def _page(data: bytes, resource: Resource) -> ObjectList[Any]:
     found = _LIST.decode(data)
-    kind = resource.type or Unstructured
+    kind = resource.type
     items = tuple(encoding.decode_lenient(kind, bytes(item)) for item in found.items or ())
     return ObjectList(
         items=items, resource_version=found.metadata.resourceVersion, continue_=found.metadata.continue_, remaining=found.metadata.remainingItemCount,
@@ -314,7 +314,7 @@ _EVENT: Final = msgspec.json.Decoder(_Event)
 
 async def _events(transport: Transport, response: aiohttp.ClientResponse, resource: Resource) -> AsyncIterator[Sequence[WatchEvent]]:
     """The events that came together, as one batch. Raises the error that the server ends a watch with."""
-    kind = resource.type or Unstructured
+    kind = resource.type
     rest = b""
     async for chunk in transport.chunks(response):
         *lines, rest = (rest + chunk).split(b"\n")

@@ -28,6 +28,8 @@ from kubelet_lite.registry.sharing import by_identity
 
 MAX_SPECS: Final = 1024
 """Specs whose canonical form is remembered: many pods are made of one."""
+CUSTOM_PATCHES: Final = (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
+"""Of custom resources: no strategic merge patch, since a schema has no patch strategies."""
 CONTENT_TYPES: Final = (JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, APPLY_PATCH)
 
 
@@ -107,6 +109,11 @@ def patch_of(body: Any, content_type: str) -> Patch:
     return Patch(content_type=content_type, value=value, problems=tuple(problems))
 
 
+def unknown_format(accepted: Sequence[str]) -> UnsupportedMediaType:
+    """What is said of a body that custom resources do not take."""
+    return UnsupportedMediaType(f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}", details={})
+
+
 def patched(ctx: RequestContext, kind: type[Any], live: Any, patch: Patch) -> Any:
     """The live object with a patch applied, in canonical form; not for server-side apply."""
     names = _touched(kind, patch)
@@ -114,10 +121,11 @@ def patched(ctx: RequestContext, kind: type[Any], live: Any, patch: Patch) -> An
         new = _partly_patched(kind, live, patch, names)
         if new is not None:
             return new
-    return merged(ctx, kind, _applied(encoding.to_json(live), patch, kind), patch)
+    return merged(ctx, kind, applied(encoding.to_json(live), patch, kind), patch)
 
 
-def _applied(current: Any, patch: Patch, kind: type[Any]) -> Any:
+def applied(current: Any, patch: Patch, kind: type[Any]) -> Any:
+    """Plain JSON values with a patch applied; not for server-side apply."""
     if patch.content_type == STRATEGIC_MERGE_PATCH:
         return apply_strategic(current, patch.value, kind)
     if patch.content_type == MERGE_PATCH:
@@ -147,7 +155,7 @@ def _partly_patched(kind: type[Any], live: Any, patch: Patch, names: Mapping[str
         if value is not None and (value or isinstance(value, (msgspec.Struct, bool, int))):
             current[name] = encoding.to_json(value)
     try:
-        found = from_value(kind, _applied(current, patch, kind))
+        found = from_value(kind, applied(current, patch, kind))
     except DecodingError:
         return None
     if found.problems:
@@ -162,15 +170,20 @@ def merged(ctx: RequestContext, kind: type[Any], value: Any, patch: Patch) -> An
         decoded = from_value(kind, value)
     except DecodingError as error:
         restored = patch.content_type == STRATEGIC_MERGE_PATCH and misfit(kind, value)
-        raise _unfit(shown, restored or str(error), patch) from error
+        raise unfit(shown, restored or str(error), patch) from error
     problems = patch.problems
     if decoded.problems:  # Go writes the patched object with sorted keys and reads it again
         problems = (*problems, *from_value(kind, _sorted(value)).problems)
+    report(ctx, problems, shown, patch)
+    return decoded.object
+
+
+def report(ctx: RequestContext, problems: Sequence[str], shown: Any, patch: Patch) -> None:
+    """Says what field validation wants said of a patch's result. Raises Invalid."""
     if problems and ctx.field_validation == "Strict":
-        raise _unfit(shown, strict_message(problems), patch)
+        raise unfit(shown, strict_message(problems), patch)
     if problems and ctx.field_validation == "Warn":
         ctx.warnings += problems
-    return decoded.object
 
 
 def _sorted(value: Any) -> Any:
@@ -179,7 +192,7 @@ def _sorted(value: Any) -> Any:
     return [_sorted(item) for item in value] if isinstance(value, list) else value
 
 
-def _unfit(value: Any, why: str, patch: Patch) -> ApiError:
+def unfit(value: Any, why: str, patch: Patch) -> ApiError:
     """What Kubernetes says of a patch whose result is no such object: without a kind, and with the patch as Go shows it."""
     strategic = patch.content_type == STRATEGIC_MERGE_PATCH
     shown = go_shown(value) if strategic else json.dumps(value, separators=(",", ":"), ensure_ascii=False)

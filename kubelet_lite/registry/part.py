@@ -29,7 +29,7 @@ def main_part(target: Stored) -> Part:
     rules = target.rules
 
     def prepare(new: Any, live: Any, now: float) -> Any:
-        return replace(new, status=live.status) if target.has_status and new.status is not live.status else new
+        return target.with_status_of(new, live) if target.has_status else new
 
     return Part(prepare=prepare, validate=_update_errors(target), moves_generation=rules.generation_moves, warnings=rules.warnings)
 
@@ -41,7 +41,7 @@ def _update_errors(target: Stored) -> Callable[[Any, Any], Sequence[FieldError]]
     def whole(new: Any, live: Any) -> Sequence[FieldError]:
         if metadata.untouched(new.metadata, live.metadata):
             return rules.validate(new)
-        return [*metadata.errors(new.metadata, namespaced, name_errors), *metadata.core_errors(new.metadata), *rules.validate(new)]
+        return [*metadata.errors(new.metadata, namespaced, name_errors), *rules.metadata_errors(new.metadata), *rules.validate(new)]
 
     def before(new: Any, live: Any) -> Sequence[FieldError]:
         return [*whole(new, live), *transition_errors(new, live), *rules.validate_update(new, live)]
@@ -67,13 +67,12 @@ def transition_errors(new: Any, live: Any) -> Sequence[FieldError]:
 def status_part(target: Stored) -> Part:
     """An update of status: all else stays as it is, but for the parts of metadata that Kubernetes lets through."""
     rules = target.rules
-    fields = tuple(name for name in target.resource.type.__struct_fields__ if name not in ("kind", "apiVersion", "metadata", "status"))
 
     def prepare(new: Any, live: Any, now: float) -> Any:
         meta = new.metadata
         if rules.status_update_keeps:
             meta = replace(meta, **{name: getattr(live.metadata, name) for name in rules.status_update_keeps})
-        return rules.prepare_status_update(replace(new, metadata=meta, **{name: getattr(live, name) for name in fields}), live)
+        return rules.prepare_status_update(replace(target.with_all_but_status_of(new, live), metadata=meta), live)
 
     def validate(new: Any, live: Any) -> Sequence[FieldError]:
         return [*transition_errors(new, live), *rules.validate_status_update(new, live)]

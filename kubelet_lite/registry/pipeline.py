@@ -14,7 +14,6 @@ import msgspec
 from msgspec.structs import replace
 
 from kubelet_lite.actors.environment import Environment
-from kubelet_lite.api.empty_lists import without_empty_lists
 from kubelet_lite.api.errors import (
     AlreadyExists,
     ApiError,
@@ -109,7 +108,7 @@ class Pipeline:
             ownerReferences=self._owners(ctx, meta), labels=self._shares.share(meta.labels) if meta.labels else meta.labels,
         )
         if target.has_status and not rules.creates_status:
-            obj = replace(obj, metadata=meta, status=target.status)
+            obj = replace(target.without_status(obj), metadata=meta)
         else:
             obj = replace(obj, metadata=meta)
         if owned is None:
@@ -129,7 +128,7 @@ class Pipeline:
             obj = allocator.allocate(obj, None, ctx.dry_run)
         obj = rules.prepare_create(obj)
         meta = obj.metadata
-        wrong = [*metadata.errors(meta, resource.namespaced, rules.name_errors or metadata.default_name_errors), *metadata.core_errors(meta)]
+        wrong = [*metadata.errors(meta, resource.namespaced, rules.name_errors or metadata.default_name_errors), *rules.metadata_errors(meta)]
         wrong += rules.validate(obj)
         wrong += rules.validate_create(obj)
         if wrong:
@@ -143,7 +142,7 @@ class Pipeline:
         existing = self._store.get(key)
         if existing is not None:
             raise self._exists(target, existing)
-        obj = without_empty_lists(obj)
+        obj = target.kept(obj)
         if ctx.dry_run:
             return obj
         obj = stamped(obj, self._store.next_revision)
@@ -234,13 +233,14 @@ class Pipeline:
             ctx.warnings += part.warnings(new, live)
         if admission is not None:
             admission.validate(new, review)
+        new = target.kept(new)
         if deletion.ends_with(live, new, rules):
             if not ctx.dry_run:
                 new = self._remove(target, key, live, new)
             return new, False
         if managed_fields.unchanged_but_times(live, new):
             return live, False
-        new = without_empty_lists(_joined(new, live))
+        new = _joined(new, live)
         if ctx.dry_run:
             return new, False
         return self._written(target, key, live, new), False

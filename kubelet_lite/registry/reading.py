@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from msgspec.structs import replace
 
@@ -48,7 +49,7 @@ class Reader:
         self._store = store
         self._environment = environment
         self._indexed = indexed
-        self._shown: dict[Stored, Shown] = {}
+        self._shown: WeakKeyDictionary[Stored, Shown] = WeakKeyDictionary()
 
     def get(self, target: Stored, namespace: str, name: str, resource_version: str = "") -> Any:
         """The stored object. Raises NotFound."""
@@ -140,7 +141,12 @@ class Reader:
         if shown is None:
             shown = self._shown[target] = Shown(target)
         with WatchStream(target, chosen, options, channel, initial, not_before, self._environment, shown) as stream:
-            yield stream
+            end = stream.end
+            target.watched(end)
+            try:
+                yield stream
+            finally:
+                target.unwatched(end)
 
     def _open(self, target: Stored, chosen: Filter, after: int) -> WatchChannel:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Final, Protocol
+from weakref import WeakKeyDictionary
 
 from msgspec.structs import replace
 
@@ -34,6 +35,7 @@ from kubelet_lite.api.resources import Resource
 from kubelet_lite.registry import bodies, component_statuses
 from kubelet_lite.registry.admission.plugin import Review
 from kubelet_lite.registry.authorization.attributes import Attributes
+from kubelet_lite.registry.custom.served import CustomResources
 from kubelet_lite.registry.part import Part, main_part, status_part
 from kubelet_lite.registry.patch import managed_fields
 from kubelet_lite.registry.patch.server_side_apply import apply
@@ -42,7 +44,7 @@ from kubelet_lite.registry.reading import Reader
 from kubelet_lite.registry.rules import KindRules
 from kubelet_lite.registry.store_view import StoreView
 from kubelet_lite.registry.stored import Stored, StoredResources
-from kubelet_lite.registry.subresources import binding, eviction, log, scale
+from kubelet_lite.registry.subresources import binding, eviction, log
 from kubelet_lite.store import Key, Store, stamped
 from kubelet_lite.wire.node_connection import NodeConnection
 
@@ -98,10 +100,14 @@ class Registry:
         self.reviewer = reviewer
         self.connections = connections
         self.health = health
-        self._resources = StoredResources(rules)
+        self.custom = CustomResources(self.view)
+        self._resources = StoredResources(rules, self.custom.stored)
         self._pipeline = Pipeline(store, environment, self.view, lambda: self.admission)
         self._reader = Reader(store, environment, lambda resource: tuple(_INDEXED.get(resource, ())))
-        self._parts: dict[tuple[Stored, str], Part] = {}
+        self._parts: WeakKeyDictionary[Stored, dict[str, Part]] = WeakKeyDictionary()
+        """By subresource."""
+        self._served: tuple[tuple[Resource, ...], tuple[Resource, ...]] = ((), resources.RESOURCES)
+        """Custom resources, and all together."""
         for resource, fields in _INDEXED.items():
             for field, value in fields.items():
                 store.add_index(resource, field, value)
@@ -117,7 +123,7 @@ class Registry:
             return component_statuses.status_of(name, self._health_of(resource))
         obj = self._reader.get(target, namespace, name, resource_version)
         if subresource == "scale":
-            return scale.show(obj)
+            return target.scaling.show(target.view(obj))
         self._part(target, subresource)
         return target.view(obj)
 
@@ -157,7 +163,8 @@ class Registry:
         target = self._resources.get(resource)
         if target is None:
             return self._create_virtual(ctx, resource, namespace, body)
-        obj = self._pipeline.received(target, bodies.typed(ctx, resource.type, body))
+        target.check_creation()
+        obj = self._pipeline.received(target, target.typed(ctx, body))
         return target.view(self._pipeline.create(ctx, target, namespace, obj))
 
     async def update(
@@ -170,11 +177,11 @@ class Registry:
             _check_name(wanted, name, namespace)
             return self._rescale(ctx, target, namespace, name, lambda shown: wanted, uid=wanted.metadata.uid)
         part = self._part(target, subresource)
-        sent = bodies.decoded(ctx, resource.type, body)
+        sent = target.decoded(ctx, body)
         _check_name(sent, name, namespace)
 
         def make(live: Any | None) -> Any:
-            return self._pipeline.received(target, sent if isinstance(body, Body) else bodies.canonical(sent, live if target.to_served is None else None))
+            return self._pipeline.received(target, sent if isinstance(body, Body) else target.canonical(sent, live))
 
         change = Change(
             make=make, part=part, uid=sent.metadata.uid,
@@ -195,7 +202,7 @@ class Registry:
             return self._rescale(ctx, target, namespace, name, lambda shown: bodies.patched(ctx, Scale, shown, parsed))
 
         def make(live: Any) -> Any:
-            obj = bodies.patched(ctx, resource.type, target.view(live), parsed)
+            obj = target.patched(ctx, target.view(live), parsed)
             _check_name(obj, name, namespace)
             return self._pipeline.received(target, obj)
 
@@ -214,7 +221,7 @@ class Registry:
                 shown, patch.value, manager=manager(ctx), force=ctx.force, now=self.environment.now(), resource=served,
                 subresource=subresource, convert=target.convert,
             )
-            obj: Any = shown if applied.value is None else bodies.merged(ctx, served.type, applied.value, patch)
+            obj: Any = shown if applied.value is None else target.merged(ctx, applied.value, patch)
             _check_name(obj, name, namespace)
             if live is None and obj.metadata.uid:
                 why = f"uid mismatch: the provided object specified uid {obj.metadata.uid}, and no existing object was found"
@@ -226,16 +233,20 @@ class Registry:
         may_create = self._creating(ctx, served, namespace, name) if not subresource else None
         change = Change(make=make, part=part, applies=True, may_create=may_create)
         new, created = self._pipeline.update(ctx, target, namespace, name, change)
-        return scale.show(new) if subresource == "scale" else target.view(new), created
+        shown = target.view(new)
+        return target.scaling.show(shown) if subresource == "scale" else shown, created
 
     def _rescale(
         self, ctx: RequestContext, target: Stored, namespace: str, name: str, wanted: Callable[[Scale], Scale], *, uid: str = "",
     ) -> tuple[Scale, bool]:
-        change = Change(
-            make=lambda live: scale.scaled(live, wanted(scale.show(live))), part=self._part(target, "scale"), uid=uid,
-        )
-        new, _ = self._pipeline.update(ctx, target, namespace, name, change)
-        return scale.show(new), False
+        scaling = target.scaling
+
+        def make(live: Any) -> Any:
+            shown = target.view(live)
+            return self._pipeline.received(target, scaling.scaled(shown, wanted(scaling.show(shown))))
+
+        new, _ = self._pipeline.update(ctx, target, namespace, name, Change(make=make, part=self._part(target, "scale"), uid=uid))
+        return scaling.show(target.view(new)), False
 
     async def delete(self, ctx: RequestContext, resource: Resource, namespace: str, name: str, options: DeleteOptions) -> Any:
         """The object (while something keeps it, and for some kinds), or a Status."""
@@ -351,20 +362,22 @@ class Registry:
 
     def find(self, group: str, version: str, plural: str) -> Resource | None:
         """The resource of a path."""
-        return resources.find(group, version, plural)
+        return resources.find(group, version, plural) or self.custom.find(group, version, plural)
 
     def find_kind(self, api_version: str, kind: str) -> Resource | None:
         """The resource of an object."""
-        return resources.find_kind(api_version, kind)
+        return resources.find_kind(api_version, kind) or self.custom.find_kind(api_version, kind)
 
-    def rules_of(self, resource: Resource) -> KindRules:
-        """What is particular to the kind: the columns of its Table, say."""
-        return self._shown(resource).rules
+    def served(self) -> tuple[Resource, ...]:
+        """All that is served, in the order of discovery; the same tuple as long as nothing changes."""
+        custom = self.custom.listed()
+        if custom is not self._served[0]:
+            self._served = (custom, (*resources.RESOURCES, *custom))
+        return self._served[1]
 
-    def stored(self, resource: Resource, obj: Any) -> Any:
-        """A served object as it is stored: what the kind's rules understand."""
-        to_stored = self._shown(resource).to_stored
-        return obj if to_stored is None else to_stored(obj)
+    def row(self, resource: Resource, obj: Any, now: float) -> Sequence[Any] | None:
+        """The cells of a served object's row in a Table; None: name and creation."""
+        return self._shown(resource).row(obj, now)
 
     def _health_of(self, resource: Resource) -> Mapping[str, str]:
         """What ComponentStatuses are made of: all that can be read though nobody stores it. Raises MethodNotAllowed for any other."""
@@ -383,9 +396,12 @@ class Registry:
         return target
 
     def _part(self, target: Stored, subresource: str) -> Part:
-        part = self._parts.get((target, subresource))
+        parts = self._parts.get(target)
+        if parts is None:
+            parts = self._parts[target] = {}
+        part = parts.get(subresource)
         if part is None:
-            part = self._parts[target, subresource] = self._new_part(target, subresource)
+            part = parts[subresource] = self._new_part(target, subresource)
         return part
 
     @staticmethod
@@ -432,6 +448,8 @@ class Registry:
             ))
         if resource.qualified in DEPRECATED:
             ctx.warnings.append(DEPRECATED[resource.qualified])
+        elif not resource.module and (deprecation := self.custom.stored(resource).deprecation):
+            ctx.warnings.append(deprecation)
 
 
 def _check_name(obj: Any, name: str, namespace: str) -> None:

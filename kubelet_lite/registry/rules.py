@@ -12,7 +12,8 @@ import msgspec
 
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api.errors import FieldError
-from kubelet_lite.api.meta_v1 import DeleteOptions
+from kubelet_lite.api.meta_v1 import DeleteOptions, ObjectMeta
+from kubelet_lite.registry.metadata import core_errors
 from kubelet_lite.registry.view import View
 
 ALL_OF_METADATA: Final = ("labels", "annotations", "finalizers", "ownerReferences")
@@ -76,6 +77,8 @@ class KindRules(msgspec.Struct, frozen=True, kw_only=True):
     """(new, old) -> new, after the pipeline has put the old status back: e.g. a deletion-only field kept from old."""
     validate: Callable[[Any], Sequence[FieldError]] = no_errors
     """All of the object but metadata, which the pipeline checks (names, labels, annotations, owner references, finalizers)."""
+    metadata_errors: Callable[[ObjectMeta], Sequence[FieldError]] = core_errors
+    """What is checked of metadata beside what holds for every object."""
     validate_create: Callable[[Any], Sequence[FieldError]] = no_errors
     """What is looked at only when an object is made, after `validate`."""
     validate_update: Callable[[Any, Any], Sequence[FieldError]] = no_errors

@@ -43,7 +43,7 @@ def filter_of(target: Stored, namespace: str, options: ListOptions, indexed_fiel
     for requirement in fields:
         getter = target.fields.get(requirement.field)
         if getter is None:
-            raise BadRequest(_unknown_field(target, requirement.field))
+            raise BadRequest(target.unknown_field(requirement.field))
         if requirement.equal and requirement.field == "metadata.namespace":
             nothing = nothing or (bool(namespace) and namespace != requirement.value)
             namespace = namespace or requirement.value
@@ -57,13 +57,6 @@ def filter_of(target: Stored, namespace: str, options: ListOptions, indexed_fiel
         checks.append(_label_check(labels))
     matches = None if not checks else checks[0] if len(checks) == 1 else _all_of(checks)
     return Filter(matches, namespace, name, indexed, nothing)
-
-
-def _unknown_field(target: Stored, field: str) -> str:
-    if target.own_fields:
-        return target.rules.field_error.format(field)
-    known = ", ".join(f'"{name}"' for name in ("metadata.name", "metadata.namespace"))
-    return f'"{field}" is not a known field selector: only {known}'
 
 
 def _field_check(getter: Callable[[Any], str], value: str, equal: bool) -> Matches:

@@ -4,16 +4,29 @@ Events are served as v1 and events.k8s.io/v1, HorizontalPodAutoscalers as autosc
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from msgspec.structs import replace
 
+from kubelet_lite.api.autoscaling_v1 import Scale
+from kubelet_lite.api.empty_lists import without_empty_lists
+from kubelet_lite.api.meta_v1 import ObjectMeta
+from kubelet_lite.api.requests import Body, RequestContext
 from kubelet_lite.api.resources import RESOURCES, Resource
+from kubelet_lite.registry import bodies
 from kubelet_lite.registry.conversion import CONVERSIONS
 from kubelet_lite.registry.rules import DEFAULT_RULES, KindRules
+from kubelet_lite.registry.subresources import scale
+
+
+class Scaling(Protocol):
+    """How the scale subresource reads and writes an object."""
+
+    def show(self, obj: Any) -> Scale: ...
+    def scaled(self, obj: Any, scale: Scale) -> Any: ...
 
 
 class Stored:
@@ -74,11 +87,89 @@ class Stored:
             fields["metadata.namespace"] = _namespace
         return {**fields, **self.own_fields}
 
+    def unknown_field(self, field: str) -> str:
+        """What a field selector is told that names another."""
+        if self.own_fields:
+            return self.rules.field_error.format(field)
+        known = ", ".join(f'"{name}"' for name in ("metadata.name", "metadata.namespace"))
+        return f'"{field}" is not a known field selector: only {known}'
+
+    @property
+    def scaling(self) -> Scaling:
+        return scale
+
+    def row(self, obj: Any, now: float) -> Sequence[Any] | None:
+        """The cells of a served object's row in a Table; None: name and creation."""
+        make = self.rules.row
+        if make is None:
+            return None
+        return make(obj if self.to_stored is None else self.to_stored(obj), now)
+
+    # What is sent, as an object of the served form
+
+    def decoded(self, ctx: RequestContext, body: Any) -> Any:
+        """Of an update; an object handed over in process is yet to be made `canonical`. Raises BadRequest."""
+        return bodies.decoded(ctx, self.served.type, body)
+
+    def canonical(self, sent: Any, live: Any | None) -> Any:
+        """A decoded object in canonical form; `live` is the stored one."""
+        return bodies.canonical(sent, live if self.to_served is None else None)
+
+    def typed(self, ctx: RequestContext, body: Any) -> Any:
+        """Of a create. Raises BadRequest."""
+        sent = self.decoded(ctx, body)
+        return sent if isinstance(body, Body) else self.canonical(sent, None)
+
+    def patched(self, ctx: RequestContext, live: Any, patch: bodies.Patch) -> Any:
+        """The served object with a patch applied, in canonical form; not for server-side apply."""
+        return bodies.patched(ctx, self.served.type, live, patch)
+
+    def merged(self, ctx: RequestContext, value: Any, patch: bodies.Patch) -> Any:
+        """What a patch made (plain JSON values), as an object. Raises Invalid when it is none."""
+        return bodies.merged(ctx, self.served.type, value, patch)
+
+    def check_creation(self) -> None:
+        """Raises MethodNotAllowed while no new object may be made."""
+
+    def empty(self, metadata: ObjectMeta) -> Any:
+        """A served object that is nothing but metadata."""
+        return self.served.type(metadata=metadata)
+
+    # Watches, which end when the resource is served no more
+
+    def watched(self, end: Callable[[], None]) -> None:
+        """`end` ends a watch that was opened; for a resource that may go."""
+
+    def unwatched(self, end: Callable[[], None]) -> None:
+        """The watch has ended."""
+
+    # Status, which a write to the whole object leaves and a write to the subresource alone changes
+
+    def without_status(self, obj: Any) -> Any:
+        return replace(obj, status=self.status)
+
+    def with_status_of(self, obj: Any, live: Any) -> Any:
+        return obj if obj.status is live.status else replace(obj, status=live.status)
+
+    def with_all_but_status_of(self, obj: Any, live: Any) -> Any:
+        """But for metadata, too."""
+        return replace(obj, **{name: getattr(live, name) for name in self._beside_status})
+
+    @cached_property
+    def _beside_status(self) -> Sequence[str]:
+        return tuple(name for name in self.resource.type.__struct_fields__ if name not in ("kind", "apiVersion", "metadata", "status"))
+
+    # Forms
+
     def normalised(self, obj: Any) -> Any:
         """A stored object with the type's own strings as kind and apiVersion: those are what the encoder leaves out."""
         if obj.kind is self.kind and obj.apiVersion is self.api_version:
             return obj
         return replace(obj, kind=self.kind, apiVersion=self.api_version)
+
+    def kept(self, obj: Any) -> Any:
+        """An object on its way into the store, as it is kept."""
+        return without_empty_lists(obj)
 
     def convert(self, obj: Any, api_version: str) -> Any | None:
         """A served object in another form of the same kind, or None where there is no such form."""
@@ -98,12 +189,16 @@ class Stored:
 class StoredResources:
     """Every stored resource of one registry; what is not stored (reviews) is not here."""
 
-    def __init__(self, rules: Mapping[str, KindRules]) -> None:
+    def __init__(self, rules: Mapping[str, KindRules], custom: Callable[[Resource], Stored]) -> None:
         self._rules = rules
+        self._custom = custom
         self._known: dict[Resource, Stored] = {}
-        """Those that were asked for."""
+        """Those of built-in kinds that were asked for."""
 
     def get(self, resource: Resource) -> Stored | None:
+        """None for what is not stored. Raises NotFound for a custom resource that nobody serves."""
+        if not resource.module:
+            return self._custom(resource)
         known = self._known.get(resource)
         if known is None and "create" in resource.verbs and "get" in resource.verbs:
             known = self._known[resource] = Stored(resource, self._rules)

@@ -81,7 +81,14 @@ class WatchStream:
         self._marks_at = self._next_mark() if self._bookmarks else None
         self._alarm: asyncio.TimerHandle | None = None
         """Rouses the channel when a bookmark is due or the watch ends: a timer a minute, where one for each wait would cost more than it."""
+        self._ended = False
+        """Whether it is to end before its time."""
         self._set_alarm()
+
+    def end(self) -> None:
+        """Ends it once what has happened is read."""
+        self._ended = True
+        self._channel.rouse()
 
     def __enter__(self) -> Self:
         return self
@@ -110,6 +117,8 @@ class WatchStream:
                     return events
             elif not channel.was_roused():
                 continue
+            elif self._ended:
+                raise StopAsyncIteration
             elif self._marks_at is not None and self._now() >= self._marks_at:
                 self._marks_at = self._next_mark()
                 self._set_alarm()
@@ -176,4 +185,4 @@ def _last(event: Event) -> Any:
 
 def _bookmark(target: Stored, revision: int, *, initial_end: bool = False) -> WatchEvent:
     annotations = {INITIAL_EVENTS_END: "true"} if initial_end else {}
-    return WatchEvent("BOOKMARK", target.served.type(metadata=ObjectMeta(resourceVersion=str(revision), annotations=annotations)))
+    return WatchEvent("BOOKMARK", target.empty(ObjectMeta(resourceVersion=str(revision), annotations=annotations)))

@@ -207,7 +207,7 @@ def test_what_is_parsed_slowly_is_what_json_means(value: Any) -> None:
 
 def test_a_custom_resource_has_typed_metadata_and_plain_fields() -> None:
     body = b'{"apiVersion":"e.com/v1","kind":"W","metadata":{"name":"w","x":1},"spec":{"a":[1.5,null],"b":1,"b":2}}'
-    decoded = decode_unstructured(body)
+    decoded = decode_unstructured(body, kind="W", api_version="e.com/v1")
     assert decoded.object.metadata.name == "w"
     assert decoded.object.fields == {"spec": {"a": [1.5, None], "b": 2}}
     assert decoded.problems == ('duplicate field "spec.b"', 'unknown field "metadata.x"')

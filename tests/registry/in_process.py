@@ -30,6 +30,7 @@ from kubelet_lite.registry.admission.chain import Admission
 from kubelet_lite.registry.admission.plugin import World
 from kubelet_lite.registry.authorization.authorizer import ClusterAuthorizer
 from kubelet_lite.registry.bootstrap import bootstrap
+from kubelet_lite.registry.custom.lifecycle import Lifecycle
 from kubelet_lite.registry.registry import Registry
 from kubelet_lite.registry.upkeep import Upkeep
 from kubelet_lite.store import Store
@@ -49,6 +50,7 @@ class InProcess(replay.Server):  # type: ignore[misc,name-defined]
         world = World(view=view, environment=environment, authorizer=ClusterAuthorizer(view), write=lambda resource, obj: None)
         self.registry.admission = Admission(world)
         self.upkeep = Upkeep(self.registry)
+        self.definitions = Lifecycle(self.registry)
         self.loop = asyncio.new_event_loop()
         bootstrap(self.registry, service_cidr="10.96.0.0/16")
         self._create(core_v1.ServiceAccount(metadata=ObjectMeta(name="default", namespace="default")))
@@ -84,6 +86,7 @@ class InProcess(replay.Server):  # type: ignore[misc,name-defined]
     async def _settle(self) -> None:
         await self.upkeep.settle_flow_schemas()
         await self.upkeep.settle_api_services()
+        await self.definitions.settle()
 
     async def _answer(
         self, ctx: RequestContext, method: str, path: Any, resource: Any, data: Any, content_type: str, asked: dict[str, str],

@@ -5,18 +5,20 @@ https://kubernetes.io/docs/concepts/overview/kubernetes-api/#openapi-v3
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from kubelet_lite.api.meta_v1 import DeleteOptions, Status
+from kubelet_lite.api.autoscaling_v1 import Scale
+from kubelet_lite.api.meta_v1 import DeleteOptions, ListMeta, ObjectMeta, Status
 from kubelet_lite.api.resources import RESOURCES, Resource
 from kubelet_lite.apiserver.discovery import Document
 from kubelet_lite.apiserver.negotiation import JSON
-from kubelet_lite.apiserver.openapi import protobuf
+from kubelet_lite.apiserver.openapi import custom, protobuf
 from kubelet_lite.apiserver.openapi.operations import PATCH_SCHEMA, paths
 from kubelet_lite.apiserver.openapi.schemas import Schema, collect, list_type, subresource_type
+from kubelet_lite.registry.patch.schema import SchemaResource
 
 INFO: Final = {"title": "Kubernetes", "version": "v1.36.0"}
 PROTOBUF_V2: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
@@ -26,30 +28,49 @@ _SECURITY: Final = {"BearerToken": {"type": "apiKey", "description": "Bearer Tok
 class OpenApi:
     """One server's documents."""
 
-    def __init__(self) -> None:
+    def __init__(self, resources: Callable[[], Sequence[Resource]] = lambda: RESOURCES) -> None:
+        """`resources`: all that is served; the same sequence as long as nothing changes."""
+        self._resources = resources
+        self._made_of: Sequence[Resource] = ()
+        self._group_versions: Mapping[str, Sequence[Resource]] = {}
         self._documents: dict[str, Document] = {}
 
     async def v3_index(self, yielding: Callable[[], Awaitable[None]]) -> Document:
         """`/openapi/v3`: where the document of each group version is. Makes them all the first time, with a pause after each."""
         urls = {}
-        for path in _group_versions():
+        groups, made_of = self._paths(), self._made_of
+        for path in groups:
             if path not in self._documents:
                 await yielding()
+            if self._resources() is not made_of:  # meanwhile others are served
+                return await self.v3_index(yielding)
             urls[path] = {"serverRelativeURL": f"/openapi/v3/{path}?hash={self._v3(path).hash}"}
         return self._kept("index", lambda: _document({"paths": urls}))
 
     def v3(self, path: str) -> Document | None:
         """The document of `api/v1`, `apis/apps/v1`, …; None for any other path."""
-        return self._v3(path) if path in _group_versions() else None
+        return self._v3(path) if path in self._paths() else None
 
     def v2(self, *, binary: bool) -> Document:
         """`/openapi/v2`: everything in one document, as JSON or as the Protobuf that client-go reads."""
+        custom = [resource for resource in self._resources() if isinstance(resource, SchemaResource)]
+        self._paths()
         if not binary:
-            return self._kept("v2", lambda: _document(_v2()))
-        return self._kept("v2.pb", lambda: _hashed(protobuf.encode(_v2()), PROTOBUF_V2))
+            return self._kept("v2", lambda: _document(_v2(custom)))
+        return self._kept("v2.pb", lambda: _hashed(protobuf.encode(_v2(custom)), PROTOBUF_V2))
+
+    def _paths(self) -> Mapping[str, Sequence[Resource]]:
+        """What is served, by the path of its document; documents of what has changed are forgotten."""
+        resources = self._resources()
+        if resources is not self._made_of:
+            self._made_of, before = resources, self._group_versions
+            self._group_versions = _by_path(resources)
+            same = {path for path, group in self._group_versions.items() if before.get(path) == group}
+            self._documents = {path: document for path, document in self._documents.items() if path in same}
+        return self._group_versions
 
     def _v3(self, path: str) -> Document:
-        return self._kept(path, lambda: _document(_v3(_group_versions()[path])))
+        return self._kept(path, lambda: _document(_v3(self._paths()[path])))
 
     def _kept(self, key: str, make: Callable[[], Document]) -> Document:
         found = self._documents.get(key)
@@ -58,27 +79,31 @@ class OpenApi:
         return found
 
 
-def _group_versions() -> dict[str, list[Resource]]:
+def _by_path(resources: Iterable[Resource]) -> dict[str, list[Resource]]:
     found: dict[str, list[Resource]] = {}
-    for resource in RESOURCES:
+    for resource in resources:
         path = f"apis/{resource.api_version}" if resource.group else f"api/{resource.version}"
         found.setdefault(path, []).append(resource)
     return found
 
 
-def _types(resources: list[Resource]) -> list[Any]:
+def _types(resources: Sequence[Resource]) -> list[Any]:
     kinds: list[Any] = [DeleteOptions, Status]
     for resource in resources:
+        if isinstance(resource, SchemaResource):
+            kinds += [ObjectMeta, ListMeta, Scale]
+            continue
         kinds += [resource.type, list_type(resource), *(subresource_type(resource, sub.name) for sub in resource.subresources)]
     return [kind for kind in dict.fromkeys(kinds) if kind is not None]
 
 
-def _schemas(resources: list[Resource]) -> dict[str, Schema]:
+def _schemas(resources: Sequence[Resource]) -> dict[str, Schema]:
     name, patch = PATCH_SCHEMA
-    return dict(sorted({**collect(_types(resources)), name: dict(patch)}.items()))
+    own = custom.definitions(resource for resource in resources if isinstance(resource, SchemaResource))
+    return dict(sorted({**collect(_types(resources)), **own, name: dict(patch)}.items()))
 
 
-def _v3(resources: list[Resource]) -> dict[str, Any]:
+def _v3(resources: Sequence[Resource]) -> dict[str, Any]:
     return {
         "openapi": "3.0.0", "info": INFO, "paths": paths(resources),
         "components": {"schemas": _schemas(resources), "securitySchemes": _SECURITY}, "security": [{"BearerToken": []}],
@@ -88,10 +113,12 @@ def _v3(resources: list[Resource]) -> dict[str, Any]:
 # ---- version 2
 
 
-def _v2() -> dict[str, Any]:
-    definitions = {name: _schema_v2(schema) for name, schema in _schemas(list(RESOURCES)).items()}
+def _v2(own: Sequence[SchemaResource]) -> dict[str, Any]:
+    definitions = {name: _schema_v2(schema) for name, schema in _schemas(RESOURCES).items()}
+    definitions |= {name: _schema_v2(custom.as_version_2(schema)) for name, schema in custom.definitions(own).items()}
     return {
-        "swagger": "2.0", "info": INFO, "paths": {path: _item_v2(item) for path, item in paths(RESOURCES).items()}, "definitions": definitions,
+        "swagger": "2.0", "info": INFO, "paths": {path: _item_v2(item) for path, item in paths((*RESOURCES, *own)).items()},
+        "definitions": definitions,
         "securityDefinitions": _SECURITY, "security": [{"BearerToken": []}],
     }
 

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from kubelet_lite.api.meta_v1 import DeleteOptions, Status
 from kubelet_lite.api.resources import Resource, Subresource
-from kubelet_lite.apiserver.openapi.schemas import list_type, name_of, subresource_type
+from kubelet_lite.apiserver.openapi.schemas import name_of, names_of, subresource_name
+from kubelet_lite.registry.bodies import CUSTOM_PATCHES
 
 Operation = dict[str, Any]
 _DRY_RUN: Final = ("dryRun", "string")
@@ -32,6 +33,8 @@ _ITEM: Final = ("get", "update", "patch", "delete")
 PATCHES: Final = (
     "application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json",
 )
+_STATUS: Final = name_of(Status)
+_DELETE_OPTIONS: Final = name_of(DeleteOptions)
 _PATCH: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch"
 _LABELS: Final = {"namespace": "object name and auth scope, such as for teams and projects", "name": "name of the {kind}"}
 
@@ -63,12 +66,13 @@ def _add(found: dict[str, Any], path: str, resource: Resource, sub: Subresource 
 
 
 def _operation(verb: str, path: str, resource: Resource, sub: Subresource | None) -> Operation:
-    kind = resource.type if sub is None else subresource_type(resource, sub.name)
+    own, listed = names_of(resource)
+    kind = own if sub is None else subresource_name(resource, sub.name)
     answer = kind
     if verb == "list":
-        answer = list_type(resource)
+        answer = listed
     elif verb == "deletecollection" or (verb == "delete" and sub is None):
-        answer = Status
+        answer = _STATUS
     group, version, name = resource.group, resource.version, resource.kind
     if sub is not None:
         group, version, name = (sub.group if sub.version else group), sub.version or version, sub.kind
@@ -79,12 +83,12 @@ def _operation(verb: str, path: str, resource: Resource, sub: Subresource | None
         "operationId": f"{_WORDS[verb]}{_camel(resource)}{scope}{resource.kind}{(sub.name.capitalize() if sub is not None else '')}{everywhere}",
         "parameters": [{"name": parameter, "in": "query", "schema": {"type": kind_of, "uniqueItems": True}} for parameter, kind_of in _PARAMETERS[verb]],
     }
-    body = {"delete": DeleteOptions, "deletecollection": DeleteOptions, "create": kind, "update": kind}.get(verb)
+    body = {"delete": _DELETE_OPTIONS, "deletecollection": _DELETE_OPTIONS, "create": kind, "update": kind}.get(verb)
     if body is not None:
-        operation["requestBody"] = {"content": {"*/*": {"schema": _reference(name_of(body))}}}
+        operation["requestBody"] = {"content": {"*/*": {"schema": _reference(body)}}}
     elif verb == "patch":
-        operation["requestBody"] = {"required": True, "content": {media: {"schema": _reference(_PATCH)} for media in PATCHES}}
-    content = {media: {"schema": _reference(name_of(answer))} for media in ("application/json", "application/yaml")} if answer is not None else {}
+        operation["requestBody"] = {"required": True, "content": {media: {"schema": _reference(_PATCH)} for media in (PATCHES if resource.module else CUSTOM_PATCHES)}}
+    content = {media: {"schema": _reference(answer)} for media in ("application/json", "application/yaml")} if answer is not None else {}
     operation["responses"] = {
         code: {"description": text, "content": content} for code, text in _RESPONSES[verb].items()
     } | {"401": {"description": "Unauthorized"}}

@@ -21,7 +21,9 @@ from kubelet_lite.api._generated.enums import ENUMS
 from kubelet_lite.api._generated.lists import LISTS
 from kubelet_lite.api._generated.required import REQUIRED
 from kubelet_lite.api.resources import RESOURCES, Resource
+from kubelet_lite.apiserver.openapi import custom
 from kubelet_lite.apiserver.openapi.descriptions import described
+from kubelet_lite.registry.patch.schema import SchemaResource
 
 Schema = dict[str, Any]
 META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1"
@@ -228,6 +230,23 @@ def _kinds() -> Mapping[Any, tuple[tuple[str, str, str], ...]]:
 def kinds_of(kind: Any) -> tuple[tuple[str, str, str], ...]:
     """The (group, version, kind) that objects of a type have."""
     return _kinds().get(kind, ())
+
+
+def names_of(resource: Resource) -> tuple[str, str | None]:
+    """The definitions of a resource's objects and of its lists."""
+    if isinstance(resource, SchemaResource):
+        return custom.definition_name(resource), custom.list_definition_name(resource) if "list" in resource.verbs else None
+    listed = list_type(resource)
+    return name_of(resource.type), name_of(listed) if listed is not None else None
+
+
+def subresource_name(resource: Resource, name: str) -> str | None:
+    """The definition of what a subresource reads or writes."""
+    sub = resource.subresource(name)
+    if isinstance(resource, SchemaResource) and sub is not None and sub.kind == resource.kind:
+        return custom.definition_name(resource)
+    kind = subresource_type(resource, name)
+    return name_of(kind) if kind is not None else None
 
 
 def list_type(resource: Resource) -> Any:

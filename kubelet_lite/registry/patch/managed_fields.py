@@ -19,7 +19,7 @@ from kubelet_lite.api.unstructured import Unstructured
 from kubelet_lite.registry.patch.comparison import Comparison, MergeError, compare
 from kubelet_lite.registry.patch.field_set import EMPTY, FieldSet, fields, of, parse
 from kubelet_lite.registry.patch.reset_fields import ignored
-from kubelet_lite.registry.patch.schema import Node, node_of, unstructured_node
+from kubelet_lite.registry.patch.schema import node_of, root_node
 from kubelet_lite.registry.patch.shape import change_of, shape_of
 from kubelet_lite.registry.sharing import Recurring
 
@@ -176,19 +176,16 @@ def _steps(live: Any | None, new: Any, mine: ManagerKey, stored: Entries, resour
 
 def compare_objects(live: Any | None, new: Any, resource: Resource, subresource: str) -> Comparison:
     """What differs between two objects, but for what the write cannot change and nobody owns."""
-    root, node = root_of(new)
     kind: Any = type(new)
-    before = root_of(live)[0] if live is not None else _zero(kind)
+    node = root_node(resource, new.apiVersion) if kind is Unstructured else node_of(kind)
+    root, before = root_of(new), root_of(live) if live is not None else _zero(kind)
     found = ignored(resource, subresource).drop_all(compare(before, root, node))
     return Comparison(*map(without_identity, found))
 
 
-def root_of(obj: Any) -> tuple[Any, Node]:
-    """An object as the value to compare, and its node."""
-    if isinstance(obj, Unstructured):
-        return {"metadata": obj.metadata, **obj.fields}, unstructured_node()
-    kind: Any = type(obj)
-    return obj, node_of(kind)
+def root_of(obj: Any) -> Any:
+    """An object as the value to compare."""
+    return {"metadata": obj.metadata, **obj.fields} if isinstance(obj, Unstructured) else obj
 
 
 @cache

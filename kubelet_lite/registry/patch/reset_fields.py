@@ -4,7 +4,7 @@ A write to a resource leaves its status, a write to a subresource the rest: by r
 """
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from kubelet_lite.api.resources import Resource
@@ -21,6 +21,8 @@ _RESET: Final = {
     ("resourceclaims.resource.k8s.io", "status"): (_METADATA, _SPEC),
     ("volumeattachments.storage.k8s.io", "status"): (_METADATA, _SPEC),
 }
+MAX_RESOURCES: Final = 1024
+"""Resources and subresources of which this is remembered; custom ones come and go."""
 _RESIZED: Final[Pattern] = {"*": {"f:resources": None, "f:resizePolicy": None}}
 _ONLY: Final[dict[tuple[str, str], Pattern]] = {
     ("pods", "ephemeralcontainers"): {"f:spec": {"f:ephemeralContainers": None}},
@@ -43,7 +45,7 @@ class Ignored(NamedTuple):
         return Comparison(*map(self.drop, comparison)) if self.trees or self.only is not None else comparison
 
 
-@cache
+@lru_cache(maxsize=MAX_RESOURCES)
 def ignored(resource: Resource, subresource: str) -> Ignored:
     """What a write to this resource or subresource never changes."""
     named = (resource.qualified, subresource)

@@ -9,13 +9,17 @@ import sys
 from collections.abc import Mapping
 from functools import cache
 from types import UnionType
-from typing import Annotated, Any, Final, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Final, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from kubelet_lite.api._generated.defaults import DEFAULTS
 from kubelet_lite.api._generated.lists import LISTS
 from kubelet_lite.api.meta_v1 import ObjectMeta
+from kubelet_lite.api.resources import Resource
+
+if TYPE_CHECKING:
+    from kubelet_lite.api.apiextensions_v1 import JSONSchemaProps
 
 
 class Node:
@@ -140,6 +144,27 @@ _SCALARS: Final[Mapping[Any, Node]] = {
     str: Node("leaf", scalar="string"), bytes: Node("leaf", scalar="string"), int: Node("leaf", scalar="number"),
     float: Node("leaf", scalar="number"), bool: Node("leaf", scalar="boolean"),
 }
+
+
+class SchemaResource(Resource, frozen=True, kw_only=True, eq=False):
+    """A custom resource whose schemas are known."""
+
+    schema: JSONSchemaProps
+    """Of its own version."""
+    list_kind: str
+
+    nodes: Mapping[str, Node]
+    """By apiVersion."""
+    storage_version: str
+
+
+def root_node(resource: Resource, api_version: str = "") -> Node:
+    """Of a whole object of this resource, in the resource's own version or another."""
+    if resource.module:
+        return node_of(resource.type)
+    if not isinstance(resource, SchemaResource):
+        return unstructured_node()
+    return resource.nodes.get(api_version or resource.api_version) or unstructured_node()
 
 
 @cache

@@ -10,10 +10,12 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from kubelet_lite.api.encoding import to_json
+from kubelet_lite.api.encoding import from_json, to_json
 from kubelet_lite.api.errors import ApiError, BadRequest, Cause, Conflict
+from kubelet_lite.api.reading import DecodingError
 from kubelet_lite.api.resources import Resource
 from kubelet_lite.api.timestamps import format_time
+from kubelet_lite.api.unstructured import Unstructured
 from kubelet_lite.registry.patch import field_set
 from kubelet_lite.registry.patch.comparison import Comparison, MergeError, compare
 from kubelet_lite.registry.patch.field_set import EMPTY, FieldSet, Path
@@ -31,7 +33,7 @@ from kubelet_lite.registry.patch.managed_fields import (
 )
 from kubelet_lite.registry.patch.merging import fields_of, merge, problems, remove, with_named_fields
 from kubelet_lite.registry.patch.reset_fields import Ignored, ignored
-from kubelet_lite.registry.patch.schema import Node, node_of, unstructured_node
+from kubelet_lite.registry.patch.schema import Node, root_node
 from kubelet_lite.registry.patch.strategic import unusable
 
 BEFORE_FIRST_APPLY: Final = "before-first-apply"
@@ -110,7 +112,7 @@ class _State:
         self, live: Any | None, config: dict[str, Any], manager: str, now: str, resource: Resource, subresource: str, convert: Convert | None,
     ) -> None:
         self.live, self.config, self.now, self.resource, self.subresource, self.convert = live, config, now, resource, subresource, convert
-        self.node: Node = node_of(resource.type) if resource.type is not None else unstructured_node()
+        self.node: Node = root_node(resource)
         self.ignored: Ignored = ignored(resource, subresource)
         self.key = ManagerKey("Apply", manager, "", subresource)
         self.before: dict[str, Any] = {} if live is None else _plain(live)
@@ -197,11 +199,11 @@ class _State:
             del managers[key]
 
     def _comparison(self, merged: dict[str, Any], api_version: str) -> Comparison | None:
-        if api_version == self.resource.api_version or self.convert is None or self.resource.type is None or self.live is None:
+        if api_version == self.resource.api_version or self.convert is None or self.live is None:
             return self.ignored.drop_all(compare(self.before, merged, self.node))
         try:
-            new = msgspec.convert(_without_nulls(merged), self.resource.type)
-        except msgspec.ValidationError:
+            new = _object(merged, self.resource)
+        except (msgspec.ValidationError, DecodingError):
             return self.ignored.drop_all(compare(self.before, merged, self.node))
         before, after = self.convert(self.live, api_version), self.convert(new, api_version)
         return None if after is None else compare_objects(before, after, self.resource, self.subresource)
@@ -237,6 +239,11 @@ def _plain(live: Any) -> dict[str, Any]:
     value: dict[str, Any] = to_json(live)
     value["metadata"].pop("managedFields", None)
     return value
+
+
+def _object(value: dict[str, Any], resource: Resource) -> Any:
+    kind = resource.type
+    return from_json(kind, value) if kind is Unstructured else msgspec.convert(_without_nulls(value), kind)
 
 
 def _without_nulls(value: Any) -> Any:

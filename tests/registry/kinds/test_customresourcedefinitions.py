@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubelet_lite.api.apiextensions_v1 import CustomResourceDefinition, JSONSchemaProps
+from kubelet_lite.registry.custom.values import wrong
 from kubelet_lite.registry.kinds.customresourcedefinitions import RULES
 from kubelet_lite.registry.kinds.customresourcedefinitions.field_paths import FieldPath, follow
-from kubelet_lite.registry.kinds.customresourcedefinitions.values import wrong
 
 ROOT = "spec.validation.openAPIV3Schema"
 

@@ -9,8 +9,10 @@ from msgspec.structs import replace
 from kubelet_lite.api.apiextensions_v1 import (
     CustomResourceConversion,
     CustomResourceDefinition,
+    CustomResourceDefinitionCondition,
     CustomResourceDefinitionStatus,
 )
+from kubelet_lite.api.custom_resources import CLEANUP_FINALIZER, has_condition
 from kubelet_lite.api.errors import FieldError, invalid
 from kubelet_lite.registry.kinds.ages import name_and_creation
 from kubelet_lite.registry.kinds.customresourcedefinitions.definition import (
@@ -79,7 +81,7 @@ def _validate_update(new: CustomResourceDefinition, old: CustomResourceDefinitio
     spec, before = new.spec, old.spec
     yield from spec_errors(spec)
     unchanging = [("group", spec.group, before.group), ("names.plural", spec.names.plural, before.names.plural)]
-    if any(condition.type == "Established" and condition.status == "True" for condition in old.status.conditions):
+    if has_condition(old, "Established"):
         unchanging = [("scope", spec.scope, before.scope), ("names.kind", spec.names.kind, before.names.kind), *unchanging]
     for field, value, was in unchanging:
         if value != was:
@@ -101,8 +103,22 @@ def _unknown_fields(new: CustomResourceDefinition, old: CustomResourceDefinition
         yield invalid("spec.preserveUnknownFields", True, why)
 
 
+def _begin_deletion(found: CustomResourceDefinition) -> CustomResourceDefinition:
+    """Its instances go first."""
+    meta = found.metadata
+    if CLEANUP_FINALIZER not in meta.finalizers:
+        meta = replace(meta, finalizers=(*meta.finalizers, CLEANUP_FINALIZER))
+    terminating = CustomResourceDefinitionCondition(
+        type="Terminating", status="True", reason="InstanceDeletionPending", lastTransitionTime=meta.deletionTimestamp,
+        message="CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+    )
+    others = tuple(condition for condition in found.status.conditions if condition.type != "Terminating")
+    return replace(found, metadata=meta, status=replace(found.status, conditions=(*others, terminating)))
+
+
 RULES: Final = KindRules(
     resource="customresourcedefinitions.apiextensions.k8s.io", default=_default, prepare_create=_prepare_create, prepare_update=_prepare_update,
     validate=_validate, validate_update=_validate_update, validate_status_update=_validate_status_update, validate_on_update="never",
-    generation=True, unconditional_update=False, storage_path="/apiextensions.k8s.io/customresourcedefinitions", row=name_and_creation,
+    generation=True, unconditional_update=False, begin_deletion=_begin_deletion,
+    storage_path="/apiextensions.k8s.io/customresourcedefinitions", row=name_and_creation,
 )

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from kubelet_lite.api.apiextensions_v1 import JSONSchemaProps
 from kubelet_lite.api.errors import FieldError, invalid
+from kubelet_lite.registry.custom.values import wrong
 from kubelet_lite.registry.kinds.customresourcedefinitions.structural import item_schema
-from kubelet_lite.registry.kinds.customresourcedefinitions.values import wrong
 
 _OF_RESOURCES: Final = frozenset({"apiVersion", "kind", "metadata"})
 

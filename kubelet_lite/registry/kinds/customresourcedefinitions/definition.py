@@ -286,20 +286,30 @@ def stored_version_errors(stored: Sequence[str], versions: Sequence[CustomResour
 
 def approval_errors(new: CustomResourceDefinition, old: CustomResourceDefinition | None) -> Iterator[FieldError]:
     """Groups of Kubernetes' own community need a word of who approved them."""
-    if not f".{new.spec.group}".endswith((".k8s.io", ".kubernetes.io")):
+    if not is_protected(new.spec.group):
         return
     text = new.metadata.annotations.get(APPROVED, "")
-    state = _approval(text)
-    if old is not None and _approval(old.metadata.annotations.get(APPROVED, "")) == state:
+    state = approval(text)
+    if old is not None and approval(old.metadata.annotations.get(APPROVED, "")) == state:
         return
-    path, needs = f"metadata.annotations[{APPROVED}]", f'protected groups must have approval annotation "{APPROVED}"'
+    path = f"metadata.annotations[{APPROVED}]"
     if state == "missing":
-        yield required(path, f"{needs}{_SEE}")
+        yield required(path, needs_approval(state))
     elif state == "invalid":
-        yield invalid(path, text, f'{needs} with either a URL or a reason starting with "unapproved"{_SEE}')
+        yield invalid(path, text, needs_approval(state))
 
 
-def _approval(text: str) -> str:
+def is_protected(group: str) -> bool:
+    return f".{group}".endswith((".k8s.io", ".kubernetes.io"))
+
+
+def needs_approval(state: str) -> str:
+    """What is wrong with an annotation that is missing or invalid."""
+    how = "" if state == "missing" else ' with either a URL or a reason starting with "unapproved"'
+    return f'protected groups must have approval annotation "{APPROVED}"{how}{_SEE}'
+
+
+def approval(text: str) -> str:
     if not text:
         return "missing"
     if text.startswith("unapproved"):

@@ -4,7 +4,6 @@ https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resou
 """
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
@@ -12,6 +11,7 @@ from msgspec.structs import replace
 
 from kubelet_lite.api.apiextensions_v1 import JSONSchemaProps
 from kubelet_lite.api.errors import FieldError, forbidden, invalid, required
+from kubelet_lite.registry.custom import patterns
 
 Level = Literal["root", "item", "field"]
 _EMPTY: Final = JSONSchemaProps()
@@ -127,11 +127,8 @@ def _value_rules(path: str, schema: JSONSchemaProps, *, any_of: bool = False, fi
         yield from _nested(f"{path}.oneOf[{i}]", inner)
     if schema.not_ is not None:
         yield from _nested(f"{path}.not", schema.not_)
-    if schema.pattern:
-        try:
-            re.compile(schema.pattern)
-        except re.error as error:
-            yield invalid(f"{path}.pattern", schema.pattern, f"must be a valid regular expression, but isn't: {error}")
+    if schema.pattern and (wrong := patterns.error(schema.pattern)):
+        yield invalid(f"{path}.pattern", schema.pattern, f"must be a valid regular expression, but isn't: {wrong}")
 
 
 def _nested(path: str, schema: JSONSchemaProps, *, any_of: bool = False) -> Iterator[FieldError]:

@@ -5,21 +5,29 @@ https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resou
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 from kubelet_lite.api.apiextensions_v1 import JSONSchemaProps
 from kubelet_lite.api.errors import FieldError, invalid, not_supported, required, too_long, too_many, type_invalid
+from kubelet_lite.registry.custom import formats, patterns
+from kubelet_lite.registry.custom.list_types import counterparts
 
 _INT32: Final = 1 << 31
 _INT64: Final = 1 << 63
+NOTHING: Final = object()
+"""No value, where None is a null."""
 
 
-def wrong(root: str, schema: JSONSchemaProps, value: Any, at: str = "") -> Iterator[FieldError]:
-    """`root`: the path of the whole; `at`: where the value is in it, as messages say it ("" or `spec.size`)."""
-    path = f"{root}.{at}" if at and not at.startswith("[") else root + at
+def wrong(root: str, schema: JSONSchemaProps, value: Any, at: str = "", old: Any = NOTHING) -> Iterator[FieldError]:
+    """`root`: the path of the whole; `at`: where the value is in it, as messages say it ("" or `spec.size`).
+
+    `old`: what stood in this place before an update. What has not changed is let be, however wrong (ratcheting).
+    """
+    if old is not NOTHING and value == old:
+        return
+    path = f"{root}.{at}" if root and at and not at.startswith("[") else root + at
     if value is None and schema.nullable:
         return
     yield from _type(path, at, schema, value)
@@ -28,12 +36,17 @@ def wrong(root: str, schema: JSONSchemaProps, value: Any, at: str = "") -> Itera
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         yield from _number(path, at, schema, value)
     elif isinstance(value, Sequence):
-        yield from _list(path, at, schema, value, root)
-    if schema.enum and value not in schema.enum:
+        yield from _list(path, at, schema, value, root, old)
+    if schema.enum and not _is_among(value, schema.enum):
         yield not_supported(path, value, [allowed if isinstance(allowed, str) else json.dumps(allowed) for allowed in schema.enum])
     if isinstance(value, Mapping):
-        yield from _object(path, at, schema, value, root)
-    yield from _combined(path, at, schema, value)
+        yield from _object(path, at, schema, value, root, old)
+    yield from _combined(root, path, at, schema, value, old)
+
+
+def _is_among(value: Any, allowed: Sequence[Any]) -> bool:
+    """In JSON, true is not 1."""
+    return any(value == one and isinstance(value, bool) is isinstance(one, bool) for one in allowed)
 
 
 def _type(path: str, at: str, schema: JSONSchemaProps, value: Any) -> Iterator[FieldError]:
@@ -73,8 +86,10 @@ def _text(path: str, at: str, schema: JSONSchemaProps, value: str) -> Iterator[F
         yield too_long(path, schema.maxLength)
     if schema.minLength is not None and len(value) < schema.minLength:
         yield invalid(path, value, f"{at} in body should be at least {schema.minLength} chars long")
-    if schema.pattern and not re.search(schema.pattern, value):
+    if schema.pattern and not patterns.matches(schema.pattern, value):
         yield invalid(path, value, f"{at} in body should match '{schema.pattern}'")
+    if schema.format and not formats.fits(schema.format, value):
+        yield type_invalid(path, value, f"{at} in body must be of type {schema.format}: {json.dumps(value, ensure_ascii=False)}")
 
 
 def _number(path: str, at: str, schema: JSONSchemaProps, value: float) -> Iterator[FieldError]:
@@ -108,33 +123,35 @@ def _shown(value: float) -> str:
     return str(int(value)) if value == int(value) else repr(value)
 
 
-def _list(path: str, at: str, schema: JSONSchemaProps, value: Sequence[Any], root: str) -> Iterator[FieldError]:
+def _list(path: str, at: str, schema: JSONSchemaProps, value: Sequence[Any], root: str, old: Any) -> Iterator[FieldError]:
     if isinstance(schema.items, JSONSchemaProps):
+        before = counterparts(schema, value, old) if isinstance(old, Sequence) else {}
         for i, item in enumerate(value):
-            yield from wrong(root, schema.items, item, f"{at}[{i}]")
+            yield from wrong(root, schema.items, item, f"{at}[{i}]", before.get(i, NOTHING))
     if schema.minItems is not None and len(value) < schema.minItems:
         yield invalid(path, len(value), f"{at} in body should have at least {schema.minItems} items")
     if schema.maxItems is not None and len(value) > schema.maxItems:
         yield too_many(path, len(value), schema.maxItems)
 
 
-def _object(path: str, at: str, schema: JSONSchemaProps, value: Mapping[str, Any], root: str) -> Iterator[FieldError]:
+def _object(path: str, at: str, schema: JSONSchemaProps, value: Mapping[str, Any], root: str, old: Any) -> Iterator[FieldError]:
     if schema.minProperties is not None and len(value) < schema.minProperties:
         yield invalid(path, len(value), f"{at} in body should have at least {schema.minProperties} properties")
     if schema.maxProperties is not None and len(value) > schema.maxProperties:
         yield too_many(path, len(value), schema.maxProperties)
     for name in schema.required:
         if name not in value:
-            yield required(f"{path}.{name}")
+            yield required(f"{path}.{name}" if path else name)
+    before = old if isinstance(old, Mapping) and schema.x_kubernetes_map_type != "atomic" else {}
     for name, item in value.items():
         inner = schema.properties.get(name, schema.additionalProperties)
         if isinstance(inner, JSONSchemaProps):
-            yield from wrong(root, inner, item, f"{at}.{name}" if at else name)
+            yield from wrong(root, inner, item, f"{at}.{name}" if at else name, before.get(name, NOTHING))
 
 
-def _combined(path: str, at: str, schema: JSONSchemaProps, value: Any) -> Iterator[FieldError]:
+def _combined(root: str, path: str, at: str, schema: JSONSchemaProps, value: Any, old: Any) -> Iterator[FieldError]:
     def fits(inner: JSONSchemaProps) -> bool:
-        return not any(wrong(path, inner, value, at))
+        return next(wrong(root, inner, value, at, old), None) is None
 
     if schema.anyOf and not any(map(fits, schema.anyOf)):
         yield invalid(path, "", f'"{at}" must validate at least one schema (anyOf)')
