@@ -4,7 +4,7 @@ What it promises, and why, stands in `base.py`.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from kubelet_lite.actors.actor import Actor
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api import identity
 from kubelet_lite.client.base import Client
-from kubelet_lite.client.cache import Informers
+from kubelet_lite.client.cache import Informer, Informers
 from kubelet_lite.client.events import EventRecorder
 from kubelet_lite.controllers.base import Controller, Failure, Key
 from kubelet_lite.controllers.carry_out import Executor
@@ -102,6 +102,10 @@ class InformersActor(Actor):
     def __init__(self, informers: Informers) -> None:
         super().__init__("controllers' informers")
         self._informers = informers
+
+    @property
+    def informers(self) -> Sequence[Informer[Any]]:
+        return self._informers.all()
 
     async def run(self) -> None:
         async with anyio.create_task_group() as tasks:

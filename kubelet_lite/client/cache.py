@@ -110,6 +110,11 @@ class Informer(Actor, Generic[T]):
         await self._synced.wait()
 
     @property
+    def is_whole(self) -> bool:
+        """Whether it is of every object of its kind."""
+        return not self._namespace and self._options == ListOptions()
+
+    @property
     def revision(self) -> int:
         """Every change up to it has been seen, as far as the server has told."""
         return self._revision

@@ -5,6 +5,7 @@
 """
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +17,7 @@ from anyio.abc import TaskGroup
 from kubelet_lite.client.base import Client
 from kubelet_lite.cluster import COMPONENTS, Cluster
 from kubelet_lite.registry.registry import Registry
+from kubelet_lite.simulation import settling
 from kubelet_lite.simulation.answers import NotingRegistry, NotingStore
 from kubelet_lite.simulation.archive import Archive
 from kubelet_lite.simulation.environment import SimulatedEnvironment
@@ -34,6 +36,12 @@ if TYPE_CHECKING:
 STEP_BEGAN: Final = "step_began"
 STEP_ENDED: Final = "step_ended"
 """Log records of every step: `step` numbers them, `kind` is call or fault, `what` a sentence."""
+SETTLE_SECONDS: Final = 1_200.0
+"""How long a cluster that is left alone may take: back-offs of five minutes, twice, and a silent node's pods moved."""
+QUIET_SECONDS: Final = 600.0
+"""How long nothing may be written then: twice as long as anybody's longest period but for what is routine."""
+LAST_INSTANT_SECONDS: Final = 0.001
+"""So that the instant of a run's end ends as every other does."""
 ORDER_CHANCE: Final = 0.05
 """Of each turn of the loop, that a task goes before its turn."""
 
@@ -48,6 +56,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     order_chance: float = ORDER_CHANCE
     limit_seconds: float = LIMIT_SECONDS
     """Of virtual time: a run that takes longer fails."""
+    settle: bool = False
+    """Whether a run ends only when its cluster, left alone after the scenario and all steps, has settled."""
 
 
 class SimulatedCluster(Cluster):
@@ -80,6 +90,8 @@ class Simulation:
         self._tasks = tasks
         self._steps = 0
         """How many have begun."""
+        self._at_work = 0
+        """Faults that have begun and are not over."""
         self.began = environment.monotonic()
         """When the cluster became ready: the moment from which steps count."""
 
@@ -103,7 +115,13 @@ class Simulation:
         self._steps += 1
         number, kind = self._steps, "fault" if isinstance(step, Fault) else "call"
         self.archive.log(self.environment.now(), "info", {"event": STEP_BEGAN, "step": number, "kind": kind, "what": str(step)})
+        if isinstance(step, Fault):
+            self._at_work += 1
+            self._watcher.snapshot.calm_since = math.inf
         await step.play(self)
+        if isinstance(step, Fault):
+            self._at_work -= 1
+            self._watcher.snapshot.calm_since = math.inf if self._at_work else self.environment.now()
         self.archive.log(self.environment.now(), "info", {"event": STEP_ENDED, "step": number})
 
     async def sleep(self, seconds: float) -> None:
@@ -114,6 +132,15 @@ class Simulation:
         with anyio.fail_after(within):
             while not holds(self.snapshot):
                 await self.sleep(every)
+
+
+    async def settle(self, *, within: float = SETTLE_SECONDS, quiet: float = QUIET_SECONDS) -> None:
+        """Waits until all that is desired is so, and nothing but routine has been written for `quiet` seconds: then judges what holds at rest.
+
+        For a cluster that is left alone, its faults over. Raises InvariantViolated: EventuallyStable or Quiescence after `within` seconds.
+        """
+        await settling.settle(self, within, quiet)
+        self._watcher.at_rest(self)
 
 
 Scenario = Callable[[Simulation], Awaitable[None]]
@@ -184,11 +211,15 @@ async def opened(
 ) -> AsyncIterator[Simulation]:
     """A watched cluster for the block. Its end waits for the steps that were started."""
     watcher = Watcher(archive, [make() for make in invariants], environment.now)
-    environment.loop.before_time_passes.append(watcher.catch_up)
+    environment.loop.before_time_passes.append(watcher.end_instant)
     async with SimulatedCluster(setting, environment, archive, behaviour) as cluster:
         async with anyio.create_task_group() as tasks:
             archive.began = environment.now()
-            yield Simulation(environment, cluster, archive, watcher, tasks)
+            simulation = Simulation(environment, cluster, archive, watcher, tasks)
+            yield simulation
+        if setting.settle:
+            await simulation.settle()
+        await simulation.sleep(LAST_INSTANT_SECONDS)
         watcher.end()
         archive.close()
 

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from kubelet_lite.api.resources import Resource, resource_of
 from kubelet_lite.simulation.archive import Revision
@@ -22,6 +22,8 @@ class Snapshot:
         self.revision = 0
         self.time = 0.0
         """Virtual Unix seconds."""
+        self.calm_since = 0.0
+        """When the last fault was over (virtual Unix seconds); infinite while one is at work."""
         self._objects: dict[str, dict[Place, Any]] = {}
 
     @classmethod
@@ -43,14 +45,26 @@ class Snapshot:
             objects[place] = event.object
         self.revision, self.time = event.revision, revision.time
 
-    def get(self, kind: type[T] | Resource | str, name: str, namespace: str = "") -> T | None:
+    @overload
+    def get(self, kind: type[T], name: str, namespace: str = "") -> T | None: ...
+    @overload
+    def get(self, kind: Resource | str, name: str, namespace: str = "") -> Any | None: ...
+    def get(self, kind: Any, name: str, namespace: str = "") -> Any | None:
         return self.all(kind).get((namespace, name))
 
-    def list(self, kind: type[T] | Resource | str, namespace: str = "") -> Sequence[T]:
+    @overload
+    def list(self, kind: type[T], namespace: str = "") -> Sequence[T]: ...
+    @overload
+    def list(self, kind: Resource | str, namespace: str = "") -> Sequence[Any]: ...
+    def list(self, kind: Any, namespace: str = "") -> Sequence[Any]:
         """All, or those of a namespace, in the order of their creation."""
         return [obj for place, obj in self.all(kind).items() if not namespace or place[0] == namespace]
 
-    def all(self, kind: type[T] | Resource | str) -> Mapping[Place, T]:
+    @overload
+    def all(self, kind: type[T]) -> Mapping[Place, T]: ...
+    @overload
+    def all(self, kind: Resource | str) -> Mapping[Place, Any]: ...
+    def all(self, kind: Any) -> Mapping[Place, Any]:
         """By namespace and name. Not to be changed."""
         return self._objects.get(kind if isinstance(kind, str) else resource_of(kind).qualified, {})
 

@@ -27,28 +27,33 @@ class Watcher:
         self._now = now
         self._seen = 0
         """How many of the archive's revisions have been looked at."""
+        self._told: dict[Invariant, None] = {}
+        """Who was told of a revision at this instant."""
         self.snapshot = Snapshot()
         """What is there now, as far as it has been looked at."""
 
+    def end_instant(self) -> None:
+        """Nothing more happens at this instant. Called by the loop before time passes."""
+        self.catch_up()
+        if self._told:
+            told, self._told = self._told, {}
+            now = self._now()
+            for invariant in told:
+                self._check(invariant, invariant.on_instant(self.snapshot, now), 0, now)
+
     def catch_up(self) -> None:
-        """Looks at what is new. Called by the loop before time passes, and before anybody reads `snapshot`."""
-        revisions, answers = self._archive.revisions, self._archive.answers
-        if self._seen == len(revisions) and not answers:
-            return
-        told: dict[Invariant, None] = {}
+        """Looks at what is new: before anybody reads `snapshot`."""
+        answers = self._archive.answers
         if answers:
             new = answers.copy()
             answers.clear()
             for answer in new:
-                self._look(told, answer.at)
+                self._look(answer.at)
                 for judge in self._judges:
                     self._check(judge, judge.on_answer(answer, self.snapshot), 0, self._now())
-        self._look(told)
-        now = self._now()
-        for invariant in told:
-            self._check(invariant, invariant.on_instant(self.snapshot, now), 0, now)
+        self._look()
 
-    def _look(self, told: dict[Invariant, None], until: int | None = None) -> None:
+    def _look(self, until: int | None = None) -> None:
         """At revisions, up to and with `until`."""
         revisions = self._archive.revisions
         while self._seen < len(revisions):
@@ -58,7 +63,7 @@ class Watcher:
             concerned = self._concerned(revision.event.key.resource)
             for invariant in concerned:
                 self._check(invariant, invariant.on_revision(revision, self.snapshot), revision.event.revision, revision.time)
-            told.update(dict.fromkeys(concerned))
+                self._told[invariant] = None
             self.snapshot.advance(revision)
             self._seen += 1
 
@@ -69,7 +74,7 @@ class Watcher:
             self._check(invariant, invariant.at_rest(simulation), 0, self._now())
 
     def end(self) -> None:
-        """The run is over."""
+        """The run is over, and so is its last instant."""
         self.catch_up()
         now = self._now()
         for invariant in self._invariants:
