@@ -39,6 +39,7 @@ from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.requests import ListOptions
 from kubelet_lite.cluster import Cluster
 from kubelet_lite.scheduler.decision import Decisions, Placement
+from kubelet_lite.scheduler.framework import Handle
 from kubelet_lite.scheduler.node_table import NodeTable
 from kubelet_lite.scheduler.plugins import default_profile
 from kubelet_lite.scheduler.pod_info import pod_info
@@ -80,7 +81,8 @@ def demanding(number: int) -> Pod:
 
 def decide(name: str, pods: list[Pod]) -> Iterable[Row]:
     nodes, rng = NodeTable(), random.Random(1)
-    decisions = Decisions(nodes, default_profile())
+    handle = Handle.alone(nodes=nodes)
+    decisions = Decisions(nodes, default_profile(handle), handle.nominations)
     started = time.perf_counter()
     for number in range(NODES):
         nodes.set_node(node(number))

@@ -6,26 +6,25 @@ from __future__ import annotations
 
 import collections
 import random
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 
 from kubelet_lite.scheduler.filtering import (
+    candidates,
     counted,
     lastingly_feasible,
-    refused_by_gate,
     rejected,
     weighted_scores,
     widely_feasible,
 )
-from kubelet_lite.scheduler.framework import Profile, Rejection
+from kubelet_lite.scheduler.framework import NOT_TRIED, Attempt, Rejection, Unplaced
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
 from kubelet_lite.scheduler.nominations import NOBODY, Nominations, Promised
 from kubelet_lite.scheduler.pod_info import PodInfo
-from kubelet_lite.scheduler.preemption import NOT_TRIED, Attempt, Preemption
-from kubelet_lite.scheduler.surroundings import Given, Surroundings
+from kubelet_lite.scheduler.profile import Profile
 
 MAX_KEPT_LIKENESSES: Final = 256
 """Different pods in a row whose nodes are remembered: 9 bytes a node each."""
@@ -64,9 +63,9 @@ class Unschedulable(msgspec.Struct, frozen=True):
         if self.gate is not None:
             return f"{head}: {', '.join(self.gate.reasons)}. not found"  # so ends what kube-scheduler says then
         reasons = counted((reason, count) for rejection, count in self.refusals for reason in rejection.reasons)
-        if self.attempt.nomination is not None:
+        if self.attempt.nomination is not None or not self.attempt.words:
             return f"{head}: {reasons}."
-        return f"{head}: {reasons}. no new claims to deallocate, preemption: {self.attempt.words}"
+        return f"{head}: {reasons}. {self.attempt.words}"
 
 
 class Judged(msgspec.Struct):
@@ -80,37 +79,39 @@ class Judged(msgspec.Struct):
 
 
 class Decisions:
-    """Decides for one pod after the other. Pods are often alike: what was found for one stands for the next, but on the rows that
-    changed in between."""
+    """Decides for one pod after the other, of one profile. Pods are often alike: what was found for one stands for the next, but on
+    the rows that changed in between."""
 
-    def __init__(self, nodes: NodeTable, profile: Profile, surroundings: Surroundings | None = None) -> None:
+    def __init__(self, nodes: NodeTable, profile: Profile, nominations: Nominations) -> None:
+        self.profile = profile
+        self.nominations = nominations
         self._nodes = nodes
-        self._profile = profile
-        self._relative = tuple(plugin for plugin in profile.scores if plugin.relative)
-        self._absolute = tuple(plugin for plugin in profile.scores if not plugin.relative)
-        self._judged: collections.OrderedDict[bytes, Judged] = collections.OrderedDict()
-        self._preemption = Preemption(surroundings or Given())
-        self.nominations = Nominations()
+        self._judged: collections.OrderedDict[Hashable, Judged] = collections.OrderedDict()
 
     def needs(self, pod: PodInfo) -> Sequence[type[Any]]:
         """The kinds of objects that must be known to decide for the pod."""
-        return [*self._profile.needs(pod, self._nodes), *self._preemption.needs(pod, self._nodes)]
+        return self.profile.needs(pod, self._nodes)
 
     def decide(self, pod: PodInfo, rng: random.Random) -> Placement | Unschedulable:
         """`rng` breaks ties."""
-        nodes, profile = self._nodes, self._profile
-        gate = refused_by_gate(nodes, pod, profile)
-        if gate is not None:
-            return Unschedulable((), len(nodes), NOT_TRIED, gate)
-        judged = self._judge(pod)
+        nodes, profile = self._nodes, self.profile
+        worth = candidates(nodes, pod, profile)
+        if worth.refusal is not None:
+            return Unschedulable((), len(nodes), NOT_TRIED, worth.refusal)
         promised = self.nominations.before(pod, nodes) if self.nominations else NOBODY
-        rows = self._preferred(pod, widely_feasible(nodes, pod, profile, np.flatnonzero(judged.fits), promised))
+        judged = None
+        if worth.rows is None:
+            judged = self._judge(pod)
+            lasting = np.flatnonzero(judged.fits)
+        else:
+            lasting = lastingly_feasible(nodes, pod, profile, worth.rows)
+        rows = self._preferred(pod, widely_feasible(nodes, pod, profile, lasting, promised))
         if rows.size == 0:
             return self._unschedulable(pod, promised, rng)
         if rows.size == 1:
             return Placement(nodes.name(int(rows[0])), 1)
-        total = judged.points[rows]
-        for _, column in weighted_scores(nodes, pod, self._relative, rows):
+        total = judged.points[rows] if judged is not None else self._points(pod, rows)
+        for _, column in weighted_scores(nodes, pod, profile.relative_scores, rows):
             total += column
         best = rows[total == total.max()]
         row = int(best[0]) if best.size == 1 else int(best[rng.randrange(best.size)])
@@ -125,26 +126,41 @@ class Decisions:
         return promised if promised.size else rows
 
     def _unschedulable(self, pod: PodInfo, promised: Promised, rng: random.Random) -> Unschedulable:
-        found = rejected(self._nodes, pod, self._profile, promised)
-        attempt = self._preemption.attempt(self._nodes, pod, self._profile, found, promised, rng)
+        found = rejected(self._nodes, pod, self.profile, promised)
+        unplaced = Unplaced(pod, found, promised, self.profile, rng)
+        attempts: list[Attempt] = []
+        for plugin in self.profile.post_filter:
+            attempts.append(plugin.post_filter(self._nodes, unplaced))
+            if attempts[-1].nomination is not None:
+                break
+        words = ", ".join(attempt.words for attempt in attempts if attempt.words)
+        nomination = attempts[-1].nomination if attempts else None
+        attempt = Attempt(words, nomination, hopeless=nomination is None and any(attempt.hopeless for attempt in attempts))
         return Unschedulable(tuple((rejection, int(rows.size)) for rejection, rows in found), len(self._nodes), attempt)
 
+    def _points(self, pod: PodInfo, rows: Rows) -> Column:
+        """The sum of all scores that are not relative."""
+        points = np.zeros(rows.size, np.int64)
+        for _, column in weighted_scores(self._nodes, pod, self.profile.lasting_scores, rows):
+            points += column
+        return points
+
     def _judge(self, pod: PodInfo) -> Judged:
-        nodes, judged = self._nodes, self._judged.get(pod.likeness)
+        nodes, likeness = self._nodes, self.profile.likeness(pod)
+        judged = self._judged.get(likeness)
         rows = nodes.changed_since(judged.changes) if judged is not None and judged.generation == nodes.generation else None
         if judged is None or rows is None:
             judged = Judged(nodes.generation, 0, np.zeros(nodes.width, np.bool_), np.zeros(nodes.width, np.int64))
-            self._judged[pod.likeness] = judged
+            self._judged[likeness] = judged
             rows = np.flatnonzero(nodes.alive)
             if len(self._judged) > MAX_KEPT_LIKENESSES:
                 self._judged.popitem(last=False)
-        self._judged.move_to_end(pod.likeness)
+        self._judged.move_to_end(likeness)
         judged.changes = nodes.changes
         if rows.size:
-            fitting = lastingly_feasible(nodes, pod, self._profile, rows)
+            fitting = lastingly_feasible(nodes, pod, self.profile, rows)
             judged.fits[rows] = False
             judged.fits[fitting] = True
             judged.points[rows] = 0
-            for _, column in weighted_scores(nodes, pod, self._absolute, fitting):
-                judged.points[fitting] += column
+            judged.points[fitting] = self._points(pod, fitting)
         return judged

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from kubelet_lite.api import selectors
 from kubelet_lite.api.apps_v1 import ReplicaSet, StatefulSet
-from kubelet_lite.api.core_v1 import Pod, ReplicationController, Service
+from kubelet_lite.api.core_v1 import Pod, ReplicationController, Service, TopologySpreadConstraint
 from kubelet_lite.api.meta_v1 import OwnerReference
 from kubelet_lite.api.selectors import EVERYTHING, Selector
-from kubelet_lite.scheduler.pod_terms import HOSTNAME, ZONE, Spread
+from kubelet_lite.scheduler.pod_terms import HOSTNAME, ZONE, Spread, spread_by
 from kubelet_lite.scheduler.surroundings import Surroundings
 
 OWNERS: Final[Mapping[tuple[str, str], type[ReplicationController | ReplicaSet | StatefulSet]]] = {
@@ -20,14 +20,19 @@ OWNERS: Final[Mapping[tuple[str, str], type[ReplicationController | ReplicaSet |
     ("apps/v1", "ReplicaSet"): ReplicaSet,
     ("apps/v1", "StatefulSet"): StatefulSet,
 }
+BUILT_IN: Final = (
+    TopologySpreadConstraint(topologyKey=HOSTNAME, maxSkew=3, whenUnsatisfiable="ScheduleAnyway"),
+    TopologySpreadConstraint(topologyKey=ZONE, maxSkew=5, whenUnsatisfiable="ScheduleAnyway"),
+)
 MAX_KEPT: Final = 1024
 
 
 class DefaultSpread:
     """Finds a pod's default constraints; once for pods of equal labels and owner, until Services or owners change."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, surroundings: Surroundings, constraints: Sequence[TopologySpreadConstraint] = BUILT_IN) -> None:
         self._surroundings = surroundings
+        self._by = constraints
         self._services: dict[str, list[Selector]] = {}
         self._services_as_of = -1
         self._found: dict[object, Sequence[Spread]] = {}
@@ -35,7 +40,7 @@ class DefaultSpread:
     def needs(self, pod: Pod) -> Sequence[type[Any]]:
         """Only pods with labels can be selected."""
         owner = owner_of(pod) if pod.metadata.ownerReferences else None
-        if not pod.metadata.labels:
+        if not pod.metadata.labels or not self._by:
             return ()
         return (Service,) if owner is None else (Service, OWNERS[owner.apiVersion, owner.kind])
 
@@ -67,12 +72,7 @@ class DefaultSpread:
         requirements = {r: None for selector in services if selector.matches(pod.metadata.labels) for r in selector.requirements}
         of_owner = self._owner_selector(pod, owner) if owner is not None else EVERYTHING
         selector = Selector((*requirements, *of_owner.requirements))
-        if selector.empty:
-            return ()
-        return (
-            Spread(topology_key=HOSTNAME, max_skew=3, selector=selector, required=False),
-            Spread(topology_key=ZONE, max_skew=5, selector=selector, required=False),
-        )
+        return () if selector.empty else tuple(spread_by(constraint, selector) for constraint in self._by)
 
     def _owner_selector(self, pod: Pod, reference: OwnerReference) -> Selector:
         """What the owner selects by; everything when it is gone."""

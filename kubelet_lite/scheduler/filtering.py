@@ -3,28 +3,61 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Iterable, Sequence
+from typing import Final
 
+import msgspec
 import numpy as np
 
-from kubelet_lite.scheduler.framework import Filter, Profile, Refusals, Rejection, Score
+from kubelet_lite.scheduler.framework import Refusals, Rejection
 from kubelet_lite.scheduler.node_table import Column, NodeTable, Rows
 from kubelet_lite.scheduler.nominations import NOBODY, Promised
+from kubelet_lite.scheduler.per_node import Filtering, Scoring
 from kubelet_lite.scheduler.pod_info import PodInfo
+from kubelet_lite.scheduler.profile import Profile
 
 
-def refused_by_gate(nodes: NodeTable, pod: PodInfo, profile: Profile) -> Rejection | None:
-    """The first gate that does not let the pod in."""
-    for gate in profile.gates:
-        reason = gate.refuse(pod, nodes)
-        if reason is not None:
-            return Rejection(gate.name, (reason,), resolvable=False)
-    return None
+class Candidates(msgspec.Struct, frozen=True):
+    """What PreFilter plug-ins leave to look at."""
+
+    refusal: Rejection | None = None
+    """Why that is no node at all."""
+    rows: Rows | None = None
+    """None: every node."""
+    narrowed_by: tuple[str, ...] = ()
+    """Who named the nodes that `rows` are."""
+
+
+EVERY_NODE: Final = Candidates()
+
+
+def candidates(nodes: NodeTable, pod: PodInfo, profile: Profile) -> Candidates:
+    """The nodes that are worth a filter's look."""
+    names: frozenset[str] | None = None
+    narrowed_by: list[str] = []
+    for plugin in profile.pre_filter:
+        found = plugin.pre_filter(pod, nodes)
+        if isinstance(found, str):
+            return Candidates(Rejection(plugin.name, (found,), resolvable=False))
+        if found is not None:
+            names = found if names is None else names & found
+            narrowed_by.append(plugin.name)
+            if not names:
+                return Candidates(Rejection(plugin.name, (_nothing_left(narrowed_by),), resolvable=False))
+    if names is None:
+        return EVERY_NODE
+    rows = sorted(nodes.row_of[name] for name in names if name in nodes.row_of)
+    return Candidates(rows=np.array(rows, np.intp), narrowed_by=tuple(sorted(narrowed_by)))
+
+
+def _nothing_left(plugins: Sequence[str]) -> str:
+    if len(plugins) == 1:
+        return f"node(s) didn't satisfy plugin {plugins[0]}"
+    return f"node(s) didn't satisfy plugin(s) [{' '.join(plugins)}] simultaneously"
 
 
 def lastingly_feasible(nodes: NodeTable, pod: PodInfo, profile: Profile, rows: Rows) -> Rows:
     """Those of `rows` that pass all that depends on themselves alone."""
-    rows, _ = _narrowed(nodes, pod, profile, rows)
-    return _passing(nodes, pod, profile.filters, rows)
+    return _passing(nodes, pod, profile.lasting_filters, rows)
 
 
 def widely_feasible(nodes: NodeTable, pod: PodInfo, profile: Profile, rows: Rows, promised: Promised = NOBODY) -> Rows:
@@ -48,12 +81,14 @@ def fits(nodes: NodeTable, pod: PodInfo, profile: Profile, row: int, promised: P
 
 def rejected(nodes: NodeTable, pod: PodInfo, profile: Profile, promised: Promised = NOBODY, among: Rows | None = None) -> Refusals:
     """The first refusal of each refused row, in groups."""
-    every = np.flatnonzero(nodes.alive) if among is None else among
-    rows, left_out = _narrowed(nodes, pod, profile, every)
+    rows = every = np.flatnonzero(nodes.alive) if among is None else among
     found: list[tuple[Rejection, Rows]] = []
-    if left_out and rows.size < every.size:
-        reason = f"node(s) didn't satisfy plugin(s) [{' '.join(sorted(left_out))}]"
-        found.append((Rejection(left_out[0], (reason,), resolvable=False), np.setdiff1d(every, rows)))
+    worth = candidates(nodes, pod, profile)
+    if worth.rows is not None:
+        rows = every[np.isin(every, worth.rows)]
+        if rows.size < every.size:
+            reason = f"node(s) didn't satisfy plugin(s) [{' '.join(worth.narrowed_by)}]"
+            found.append((Rejection(worth.narrowed_by[0], (reason,), resolvable=False), np.setdiff1d(every, rows)))
     for row in rows.tolist() if promised else ():
         if row in promised:
             with_promised = _refusals_with(nodes, pod, profile, row, promised)
@@ -63,7 +98,7 @@ def rejected(nodes: NodeTable, pod: PodInfo, profile: Profile, promised: Promise
     return found + _refusals(nodes, pod, profile, rows)
 
 
-def weighted_scores(nodes: NodeTable, pod: PodInfo, scores: Sequence[Score], rows: Rows) -> Iterable[tuple[str, Column]]:
+def weighted_scores(nodes: NodeTable, pod: PodInfo, scores: Sequence[Scoring], rows: Rows) -> Iterable[tuple[str, Column]]:
     """What each plug-in adds to the total of `rows`."""
     for plugin in scores:
         column = plugin.column(pod, nodes, rows)
@@ -79,7 +114,7 @@ def counted(reasons: Iterable[tuple[str, int]]) -> str:
     return ", ".join(sorted(f"{count} {reason}" for reason, count in counts.items() if count))
 
 
-def _passing(nodes: NodeTable, pod: PodInfo, filters: Sequence[Filter], rows: Rows) -> Rows:
+def _passing(nodes: NodeTable, pod: PodInfo, filters: Sequence[Filtering], rows: Rows) -> Rows:
     for plugin in filters:
         if plugin.applies(pod, nodes) and rows.size:
             rows = rows[plugin.mask(pod, nodes, rows)]
@@ -88,7 +123,7 @@ def _passing(nodes: NodeTable, pod: PodInfo, filters: Sequence[Filter], rows: Ro
 
 def _refusals(nodes: NodeTable, pod: PodInfo, profile: Profile, rows: Rows) -> list[tuple[Rejection, Rows]]:
     found: list[tuple[Rejection, Rows]] = []
-    for plugin in (*profile.filters, *profile.wide_filters):
+    for plugin in profile.filters:
         if plugin.applies(pod, nodes) and rows.size:
             mask = plugin.mask(pod, nodes, rows)
             if not mask.all():
@@ -110,14 +145,3 @@ def _refusals_with(nodes: NodeTable, pod: PodInfo, profile: Profile, row: int, p
 
 def _leaves_room(nodes: NodeTable, pod: PodInfo, profile: Profile, row: int, promised: Promised) -> bool:
     return not _refusals_with(nodes, pod, profile, row, promised)
-
-
-def _narrowed(nodes: NodeTable, pod: PodInfo, profile: Profile, rows: Rows) -> tuple[Rows, list[str]]:
-    """Those of `rows` that are looked at, and which plug-ins left the others out."""
-    plugins = []
-    for plugin in profile.pre_filters:
-        mask = plugin.narrow(pod, nodes, rows)
-        if mask is not None:
-            rows = rows[mask]
-            plugins.append(plugin.name)
-    return rows, plugins

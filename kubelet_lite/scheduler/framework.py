@@ -1,19 +1,38 @@
-"""What a plug-in is: a filter tells which nodes may take a pod, a score how well each would, both as columns of the node table.
+"""What a plug-in is: one class that takes part in scheduling at as many points as it has methods for.
 
+Where a point judges nodes there are two methods to choose from: one that looks at a node at a time (`filter`, `score`), one that
+looks at whole columns of the node table (`mask` with `reject`, `column`). A text that a method returns says why not; None: go on.
 https://kubernetes.io/docs/concepts/scheduling-eviction/scheduling-framework/
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final, Protocol
+import random
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 import numpy as np
 
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
+from kubelet_lite.scheduler.nominations import Nominations, Promised
 from kubelet_lite.scheduler.pod_info import PodInfo
+from kubelet_lite.scheduler.surroundings import Given, Surroundings
+from kubelet_lite.scheduler.waiting_pods import WaitingPods
+
+if TYPE_CHECKING:
+    from kubelet_lite.actors.environment import Environment
+    from kubelet_lite.client.base import Client
+    from kubelet_lite.scheduler.node_info import NodeInfo
+    from kubelet_lite.scheduler.profile import Profile
+    from kubelet_lite.scheduler.victims import Nomination
 
 MAX_NODE_SCORE: Final = 100
+
+
+class Unresolvable(str):
+    """A reason why a node may not take the pod that stays though other pods leave the node."""
+
+    __slots__ = ()
 
 
 class Rejection(msgspec.Struct, frozen=True):
@@ -28,79 +47,196 @@ class Rejection(msgspec.Struct, frozen=True):
 Refusals = Sequence[tuple[Rejection, Rows]]
 
 
-class PreFilter(Protocol):
-    """Leaves out nodes before any filter looks at them."""
+class Wait(msgspec.Struct, frozen=True):
+    """What `permit` answers for a pod that shall not be bound yet: at the latest after so long it is denied."""
 
-    name: str
-
-    def narrow(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Mask | None:
-        """Which of `rows` are worth looking at; None: all of them."""
-        ...
+    seconds: float
 
 
-class Gate(Protocol):
-    """Refuses a pod before any node is looked at."""
+class Change(msgspec.Struct, frozen=True):
+    """Something happened in the cluster; without `old` the object came, without `new` it went."""
 
-    name: str
-
-    def refuse(self, pod: PodInfo, nodes: NodeTable) -> str | None:
-        """Why; None: it may go on."""
-        ...
+    kind: type[Any]
+    old: Any = None
+    new: Any = None
 
 
-class Filter(Protocol):
-    """Judges nodes. As one of a profile's `filters`, by a node's own data and the pods on it alone, so that a verdict stands until
-    one of these changes; as one of its `wide_filters`, by anything."""
+class Attempt(msgspec.Struct, frozen=True):
+    """What became of making room for a pod that fits nowhere."""
 
-    name: str
-
-    def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
-        """Whether it could refuse any node: a plug-in that does not apply costs nothing."""
-        ...
-
-    def mask(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Mask:
-        """Which of `rows` may take the pod."""
-        ...
-
-    def reject(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Refusals:
-        """Why `rows`, which `mask` refused, may not: in groups, each row in exactly one."""
-        ...
+    words: str = ""
+    nomination: Nomination | None = None
+    hopeless: bool = False
+    """Whether a promise made earlier is void."""
 
 
-class Score(Protocol):
-    """`column` gives the score (0 to 100) of each of `rows`: a single number where all are alike, None where the plug-in has nothing to
-    say of this pod."""
-
-    name: str
-    weight: int
-    relative: bool
-    """Whether a node's score depends on which other nodes are `rows`; otherwise on its own data and pods alone, as with filters."""
-
-    def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column | None: ...
+NOT_TRIED: Final = Attempt()
 
 
-class Needs(Protocol):
-    """A plug-in that looks beyond nodes and pods."""
+class Unplaced(msgspec.Struct, frozen=True):
+    """A pod that fits nowhere: what `post_filter` may know of it."""
+
+    pod: PodInfo
+    refusals: Refusals
+    promised: Promised
+    profile: Profile
+    random: random.Random
+
+
+class Handle(msgspec.Struct, frozen=True):
+    """What a plug-in has of the scheduler that it is part of; each run of a scheduler makes new plug-ins."""
+
+    nodes: NodeTable
+    surroundings: Surroundings
+    """Other objects: those of the kinds that `needs` names."""
+    nominations: Nominations
+    waiting: WaitingPods
+    """Pods that wait at Permit, to be allowed or denied."""
+    client: Client | None = None
+    """None where there is no cluster (`Scheduler.simulate`)."""
+    environment: Environment | None = None
+
+    @classmethod
+    def alone(cls, surroundings: Surroundings | None = None, nodes: NodeTable | None = None) -> Handle:
+        """Without a cluster."""
+        return cls(nodes if nodes is not None else NodeTable(), surroundings or Given(), Nominations(), WaitingPods())
+
+
+class NoArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The arguments of a plug-in that takes none."""
+
+
+class Plugin:
+    """Override what the plug-in does; what is not overridden is not called.
+
+    A plug-in lives as long as one run of the scheduler and serves one profile. What it keeps of a pod between two points it keeps
+    under `pod.key`. A method that is not `async` runs while nothing else does.
+    """
+
+    name: ClassVar[str]
+    """As profiles name it; that of the class unless it says otherwise."""
+    Args: ClassVar[type[msgspec.Struct]] = NoArgs
+    """What `pluginConfig` may say of it; its fields have defaults."""
+
+    def __init_subclass__(cls) -> None:
+        if "name" not in cls.__dict__:
+            cls.name = cls.__name__
+
+    def __init__(self, handle: Handle, args: Any = None) -> None:
+        self.handle = handle
+        self.args = args if args is not None else self.Args()
+
+    # What it asks of the scheduler
 
     def needs(self, pod: PodInfo, nodes: NodeTable) -> Sequence[type[Any]]:
         """The kinds of objects that it must know to judge this pod."""
-        ...
+        return ()
+
+    def likeness(self, pod: PodInfo) -> Hashable:
+        """Overridden by a plug-in that judges a node by nothing but the node, the pods on it, and what is equal for pods of equal
+        likeness: what it found for one of them then stands for the next, until the node or the pods on it change."""
+        return None
+
+    def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
+        """Whether it could refuse any node as a Filter: a plug-in that does not apply costs nothing."""
+        return True
+
+    def hint(self, change: Change) -> bool | Callable[[PodInfo], bool]:
+        """Whether it might judge otherwise after a change (QueueingHint): for no pod that it refused, for all of them, or for those of
+        which the function that it returns says so."""
+        return True
+
+    # The scheduling queue
+
+    def pre_enqueue(self, pod: PodInfo) -> str | None:
+        """PreEnqueue: why the pod may not be scheduled yet. Asked again when the pod changes."""
+        raise NotImplementedError
+
+    def queue_key(self, pod: PodInfo, arrived: float) -> tuple[float, ...]:
+        """QueueSort: the pod with the least goes first. All profiles of a scheduler have the same."""
+        raise NotImplementedError
+
+    # The decision
+
+    def pre_filter(self, pod: PodInfo, nodes: NodeTable) -> str | frozenset[str] | None:
+        """PreFilter: why no node may take the pod, or the names of the only ones that may."""
+        raise NotImplementedError
+
+    def filter(self, pod: PodInfo, node: NodeInfo) -> str | None:
+        """Filter, a node at a time: why it may not take the pod (an Unresolvable where removing other pods would not help)."""
+        raise NotImplementedError
+
+    def mask(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Mask:
+        """Filter, all at once: which of `rows` may take the pod."""
+        raise NotImplementedError
+
+    def reject(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Refusals:
+        """Beside `mask`: why `rows`, which it refused, may not; in groups, each row in exactly one."""
+        return [(Rejection(self.name, (f"node(s) didn't satisfy plugin {self.name}",), resolvable=True), rows)]
+
+    def post_filter(self, nodes: NodeTable, unplaced: Unplaced) -> Attempt:
+        """PostFilter: makes room. The first that finds a node ends the search."""
+        raise NotImplementedError
+
+    def pre_score(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> None:
+        """PreScore: `rows` are what is left to choose from."""
+
+    def score(self, pod: PodInfo, node: NodeInfo) -> int:
+        """Score, a node at a time: how well it would take the pod, 0 to 100 (after `normalize`)."""
+        raise NotImplementedError
+
+    def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column | None:
+        """Score, all at once: the score of each of `rows`; a single number where all are alike, None where there is nothing to say."""
+        raise NotImplementedError
+
+    relative: ClassVar[bool] = True
+    """Whether what `column` says of a node depends on which other nodes are `rows`; if not, and with a `likeness`, it is remembered."""
+
+    def normalize(self, pod: PodInfo, scores: Column) -> Column:
+        """NormalizeScore: brings all scores into 0 to 100."""
+        return scores
+
+    # The binding
+
+    def reserve(self, pod: PodInfo, node_name: str) -> str | None:
+        """Reserve: the pod counts on the node from now on. Why it must not."""
+        raise NotImplementedError
+
+    def unreserve(self, pod: PodInfo, node_name: str) -> None:
+        """Takes a `reserve` back, also one that never happened: something went wrong before the pod was bound."""
+
+    def permit(self, pod: PodInfo, node_name: str) -> str | Wait | None:
+        """Permit: why the pod must not be bound, or how long it waits for `handle.waiting` to be told."""
+        raise NotImplementedError
+
+    def pre_bind(self, pod: PodInfo, node_name: str) -> Awaitable[str | None] | None:
+        """PreBind, `async` if need be: what must be done before the pod is bound, and why it failed."""
+        raise NotImplementedError
+
+    def bind(self, pod: PodInfo, node_name: str) -> Awaitable[str | None] | None:
+        """Bind, `async`: binds the pod itself, and why it failed. None instead of something to await: another shall."""
+        raise NotImplementedError
+
+    async def bind_all(self, placed: Sequence[tuple[PodInfo, str]]) -> Sequence[Exception | None]:
+        """Bind, all at once: one answer a pod."""
+        raise NotImplementedError
+
+    def post_bind(self, pod: PodInfo, node_name: str) -> None:
+        """PostBind: the pod was bound."""
+        raise NotImplementedError
 
 
-class Profile(msgspec.Struct, frozen=True):
-    """The plug-ins of one scheduler name, in order."""
+class Lasting(Plugin):
+    """A plug-in that judges nodes by themselves and the pods on them, and a pod by what its `PodInfo.likeness` tells apart."""
 
-    pre_filters: tuple[PreFilter, ...]
-    filters: tuple[Filter, ...]
-    scores: tuple[Score, ...]
-    gates: tuple[Gate, ...] = ()
-    wide_filters: tuple[Filter, ...] = ()
-    """They come after `filters`."""
-    needy: tuple[Needs, ...] = ()
+    def likeness(self, pod: PodInfo) -> Hashable:
+        return pod.likeness
 
-    def needs(self, pod: PodInfo, nodes: NodeTable) -> Sequence[type[Any]]:
-        """The kinds that must be known to decide for this pod."""
-        return [kind for plugin in self.needy for kind in plugin.needs(pod, nodes)]
+
+def defines(plugin: Plugin | type[Plugin], *methods: str) -> bool:
+    """Whether the plug-in overrides any of the methods."""
+    kind = plugin if isinstance(plugin, type) else type(plugin)
+    return any(getattr(kind, method) is not getattr(Plugin, method) for method in methods)
 
 
 def normalised(scores: Column, *, reverse: bool = False) -> Column:

@@ -8,11 +8,11 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+import anyio
 import msgspec
 from anyio.abc import TaskGroup
 
 from kubelet_lite.actors.environment import Environment
-from kubelet_lite.api.core_v1 import PersistentVolume, PersistentVolumeClaim
 from kubelet_lite.client.base import Client
 from kubelet_lite.client.cache import Change, Informer
 
@@ -29,11 +29,12 @@ class Assumption(msgspec.Struct, frozen=True):
 class Informed:
     """Surroundings from informers, which run in the task group handed in."""
 
-    def __init__(self, client: Client, environment: Environment, tasks: TaskGroup, changed: Callable[[type[Any]], None]) -> None:
+    def __init__(self, client: Client, environment: Environment, tasks: TaskGroup, told: Callable[[Change[Any]], None]) -> None:
         self._client = client
         self._environment = environment
         self._tasks = tasks
-        self._told = changed
+        self._told = told
+        self._waited_for: dict[type[Any], anyio.Event] = {}
         self._informers: dict[type[Any], Informer[Any]] = {}
         self._synced: dict[type[Any], None] = {}
         self._generations: dict[type[Any], int] = {}
@@ -62,12 +63,16 @@ class Informed:
                 if known is not None and (change.new is None or _newer(meta.resourceVersion, known.made_from)):
                     del self._assumed[kind, meta.namespace, meta.name]
             self._moved(kind)
-            self._told(kind)
+            for change in changes:
+                self._told(change)
 
         return handle
 
     def _moved(self, kind: type[Any]) -> None:
         self._generations[kind] = self.changed(kind) + 1
+        waited_for = self._waited_for.pop(kind, None)
+        if waited_for is not None:
+            waited_for.set()
 
     def get(self, kind: type[T], name: str, namespace: str = "") -> T | None:
         assumption = self._assumed.get((kind, namespace, name))
@@ -87,19 +92,20 @@ class Informed:
     def changed(self, kind: type[Any]) -> int:
         return self._generations.get(kind, 0)
 
+    async def next_change(self, kind: type[Any]) -> None:
+        await self._waited_for.setdefault(kind, anyio.Event()).wait()
+
     def _assumption(self, obj: T) -> T | None:
         meta: Any = obj.metadata  # type: ignore[attr-defined]
         found = self._assumed.get((type(obj), meta.namespace, meta.name))
         return found.obj if found is not None else None
 
-    def assume(self, obj: PersistentVolume | PersistentVolumeClaim) -> None:
-        """Lets the object stand for the one that is known."""
+    def assume(self, obj: Any) -> None:
         meta = obj.metadata
         self._assumed[type(obj), meta.namespace, meta.name] = Assumption(obj, meta.resourceVersion)
         self._moved(type(obj))
 
-    def forget(self, obj: PersistentVolume | PersistentVolumeClaim) -> None:
-        """Lets what is known count again."""
+    def forget(self, obj: Any) -> None:
         meta = obj.metadata
         if self._assumed.pop((type(obj), meta.namespace, meta.name), None) is not None:
             self._moved(type(obj))

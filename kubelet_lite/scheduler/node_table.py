@@ -168,7 +168,7 @@ class NodeTable:
         name = node.metadata.name
         row = self.row_of.get(name)
         known = self.nodes[row] if row is not None else None
-        if known is not None and row is not None and _same_for_scheduling(known, node):
+        if known is not None and row is not None and same_for_scheduling(known, node):
             self.nodes[row] = node
             return
         if row is None:
@@ -358,7 +358,7 @@ class NodeTable:
                     del self._images[alias]
 
 
-def _same_for_scheduling(old: Node, new: Node) -> bool:
+def same_for_scheduling(old: Node, new: Node) -> bool:
     """Heartbeats change conditions only: most updates of a node concern nobody here."""
     return (
         old.metadata.labels == new.metadata.labels and old.spec == new.spec

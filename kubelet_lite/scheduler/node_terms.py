@@ -1,10 +1,18 @@
 """Node selectors and terms as columns: each label is judged once a distinct value, by the rule of api/scheduling_rules.py."""
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from kubelet_lite.api import scheduling_rules
-from kubelet_lite.api.core_v1 import NodeSelectorRequirement, NodeSelectorTerm, Pod
+from kubelet_lite.api.core_v1 import (
+    NodeSelector,
+    NodeSelectorRequirement,
+    NodeSelectorTerm,
+    Pod,
+    PreferredSchedulingTerm,
+)
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable
 
 
@@ -15,19 +23,21 @@ def matching(nodes: NodeTable, pod: Pod) -> Mask:
         label = nodes.label(key)
         mask &= label.codes == label.numbers.get(value, len(label.numbers))
     required = scheduling_rules.required_terms(pod)
-    if required is not None:
-        any_term = np.zeros(nodes.width, np.bool_)
-        for term in required.nodeSelectorTerms:
-            any_term |= term_mask(nodes, term)
-        mask &= any_term
+    return mask if required is None else mask & selected(nodes, required)
+
+
+def selected(nodes: NodeTable, selector: NodeSelector) -> Mask:
+    """The rows that meet any of its terms."""
+    mask = np.zeros(nodes.width, np.bool_)
+    for term in selector.nodeSelectorTerms:
+        mask |= term_mask(nodes, term)
     return mask
 
 
-def preferred_points(nodes: NodeTable, pod: Pod) -> Column:
-    """For each row the sum of the weights of the preferred terms that match."""
+def preferred_points(nodes: NodeTable, wishes: Iterable[PreferredSchedulingTerm]) -> Column:
+    """For each row the sum of the weights of the terms that match."""
     points = np.zeros(nodes.width, np.int64)
-    affinity = pod.spec.affinity.nodeAffinity if pod.spec.affinity is not None else None
-    for wish in affinity.preferredDuringSchedulingIgnoredDuringExecution if affinity is not None else ():
+    for wish in wishes:
         points += wish.weight * term_mask(nodes, wish.preference)
     return points
 

@@ -69,16 +69,21 @@ def pod_info(pod: Pod) -> PodInfo:
     placed = _scored(pod, requests) if spec.resources is not None else arriving
     affinity = spec.affinity.nodeAffinity if spec.affinity is not None else None
     placement_key = msgspec.json.encode((spec.nodeSelector, affinity), order="sorted") if spec.nodeSelector or affinity is not None else b""
-    ports = tuple(
+    ports = ports_of(pod)
+    images = [c.image for c in (*spec.containers, *spec.initContainers)]
+    volumes = claims.matter(spec.volumes) if spec.volumes else ()
+    likeness = msgspec.json.encode((requests, arriving, ports, placement_key, spec.tolerations, spec.nodeName, images), order="sorted")
+    return PodInfo(pod, requests, placed, arriving, ports, placement_key, likeness, affinity_terms(pod), spreads(pod), volumes)
+
+
+def ports_of(pod: Pod) -> tuple[HostPort, ...]:
+    spec = pod.spec
+    return tuple(
         HostPort(port.hostIP or "0.0.0.0", port.protocol or "TCP", port.hostPort)
         for container in (*spec.containers, *(c for c in spec.initContainers if c.restartPolicy == "Always"))
         for port in container.ports
         if port.hostPort
     )
-    images = [c.image for c in (*spec.containers, *spec.initContainers)]
-    volumes = claims.matter(spec.volumes) if spec.volumes else ()
-    likeness = msgspec.json.encode((requests, arriving, ports, placement_key, spec.tolerations, spec.nodeName, images), order="sorted")
-    return PodInfo(pod, requests, placed, arriving, ports, placement_key, likeness, affinity_terms(pod), spreads(pod), volumes)
 
 
 def _scored(pod: Pod, whole: Mapping[str, int] | None = None) -> tuple[int, int]:

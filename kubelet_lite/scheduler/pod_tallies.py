@@ -24,8 +24,6 @@ MAX_KEPT_TALLIES: Final = 512
 MAX_KEPT_MATCHES: Final = 1024
 """Kinds of pods for which it is known which terms mean them."""
 MAX_IDLE_TERMS: Final = 64
-REQUIRED_WEIGHT: Final = 1
-"""What a required affinity term of a placed pod counts for among the preferred ones."""
 
 
 class LabelColumn(msgspec.Struct, eq=False):
@@ -101,7 +99,7 @@ GroupKey = tuple[str, frozenset[tuple[str, str]], bool]
 
 
 class PodTallies:
-    """Counts placed pods by what others say of them (`tally`), and by what they say of others (`forbidding`, `preferring`)."""
+    """Counts placed pods by what others say of them (`tally`), and by what they say of others (`forbidding`, `requiring`, `preferring`)."""
 
     def __init__(self) -> None:
         self._groups: dict[GroupKey, Group] | None = None
@@ -109,8 +107,11 @@ class PodTallies:
         self._by_namespace: dict[str | None, dict[Selection, Tally]] = {}
         self.forbidding = TermTallies()
         """Required anti-affinity terms of placed pods: how many pods have each."""
+        self.requiring = TermTallies()
+        """Their required affinity terms."""
         self.preferring = TermTallies()
-        """Their preferred terms, and their required affinity terms: the sum of the weights."""
+        """Their preferred terms: the sum of the weights."""
+        self.of_terms = self.forbidding, self.requiring, self.preferring
 
     @property
     def asked(self) -> bool:
@@ -149,7 +150,7 @@ class PodTallies:
         for term in terms.forbidden:
             self.forbidding.add(term, row, sign)
         for term in terms.required:
-            self.preferring.add(term, row, sign, REQUIRED_WEIGHT)
+            self.requiring.add(term, row, sign)
         for term, weight in terms.preferred:
             self.preferring.add(term, row, sign, weight)
 

@@ -92,6 +92,11 @@ def _spread(pod: Pod, constraint: TopologySpreadConstraint) -> Spread:
     own = [Requirement(key, "=", (pod.metadata.labels[key],)) for key in constraint.matchLabelKeys if key in pod.metadata.labels]
     if own and not selector.nothing:
         selector = Selector((*own, *selector.requirements))
+    return spread_by(constraint, selector)
+
+
+def spread_by(constraint: TopologySpreadConstraint, selector: Selector) -> Spread:
+    """The constraint for the pods that `selector` means."""
     return Spread(
         topology_key=constraint.topologyKey, max_skew=constraint.maxSkew, selector=selector,
         required=constraint.whenUnsatisfiable == "DoNotSchedule",

@@ -4,6 +4,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeVar, cast
 
+import anyio
+
 T = TypeVar("T")
 
 
@@ -20,12 +22,26 @@ class Surroundings(Protocol):
         """Moves whenever an object of the kind comes, changes or goes: what was computed from them stands until then."""
         ...
 
+    def assume(self, obj: Any) -> None:
+        """Lets the object stand for the one that is known, until a newer one is."""
+        ...
+
+    def forget(self, obj: Any) -> None:
+        """Lets what is known count again."""
+        ...
+
+    async def next_change(self, kind: type[Any]) -> None:
+        """Waits for an object of the kind to come, change or go."""
+        ...
+
 
 class Given:
     """A fixed set of objects: for tests, and for decisions without a cluster."""
 
     def __init__(self, objects: Iterable[Any] = ()) -> None:
         self._objects: dict[type[Any], dict[tuple[str, str], Any]] = {}
+        self._hidden: dict[tuple[type[Any], str, str], Any] = {}
+        self._assumptions = 0
         for obj in objects:
             self._objects.setdefault(type(obj), {})[obj.metadata.namespace, obj.metadata.name] = obj
 
@@ -37,4 +53,20 @@ class Given:
         return cast(Sequence[T], [obj for (where, _), obj in found.items() if not namespace or where == namespace])
 
     def changed(self, kind: type[Any]) -> int:
-        return 0
+        return self._assumptions
+
+    def assume(self, obj: Any) -> None:
+        key = obj.metadata.namespace, obj.metadata.name
+        self._hidden.setdefault((type(obj), *key), self._objects[type(obj)][key])
+        self._objects[type(obj)][key] = obj
+        self._assumptions += 1
+
+    def forget(self, obj: Any) -> None:
+        key = obj.metadata.namespace, obj.metadata.name
+        known = self._hidden.pop((type(obj), *key), None)
+        if known is not None:
+            self._objects[type(obj)][key] = known
+            self._assumptions += 1
+
+    async def next_change(self, kind: type[Any]) -> None:
+        await anyio.sleep_forever()

@@ -13,12 +13,12 @@ from kubelet_lite.api import selectors, timestamps
 from kubelet_lite.api.core_v1 import Pod
 from kubelet_lite.api.policy_v1 import PodDisruptionBudget
 from kubelet_lite.scheduler.filtering import fits, rejected
-from kubelet_lite.scheduler.framework import Profile
 from kubelet_lite.scheduler.node_table import NodeTable
 from kubelet_lite.scheduler.nominations import Promised
-from kubelet_lite.scheduler.plugins.node_resources_fit import slack
+from kubelet_lite.scheduler.plugins.node_resources_fit import NodeResourcesFit
 from kubelet_lite.scheduler.pod_info import PodInfo
 from kubelet_lite.scheduler.priorities import PODS
+from kubelet_lite.scheduler.profile import Profile
 
 NO_VICTIMS: Final = "No preemption victims found for incoming pod"
 
@@ -69,11 +69,13 @@ def victims_on(
 
 
 def victims_for_resources(
-    nodes: NodeTable, pod: PodInfo, row: int, budgets: Sequence[PodDisruptionBudget],
+    nodes: NodeTable, pod: PodInfo, profile: Profile, row: int, budgets: Sequence[PodDisruptionBudget],
 ) -> Nomination | Sequence[str]:
     """The same where nothing but resources keeps the pod off, and would not were all the less important ones gone."""
     lower = sorted((other for other in nodes.placed_on(row) if other.priority < pod.priority), key=_importance)
-    left = slack(pod, nodes, row)
+    fit = profile.plugins["NodeResourcesFit"]
+    assert isinstance(fit, NodeResourcesFit)
+    left = fit.slack(pod, nodes, row)
     for other in lower:
         _give_back(left, other.requests)
     violating, others = _protected(lower, budgets)

@@ -4,85 +4,100 @@ https://kubernetes.io/docs/concepts/storage/storage-classes/#volume-binding-mode
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final, TypeVar
 
 import anyio
 import msgspec
 
-from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api.core_v1 import ObjectReference, PersistentVolume, PersistentVolumeClaim
 from kubelet_lite.api.errors import ApiError
 from kubelet_lite.api.requests import MERGE_PATCH
-from kubelet_lite.client.base import Client
 from kubelet_lite.scheduler import claims
-from kubelet_lite.scheduler.informed import Informed
-from kubelet_lite.scheduler.plugins.volume_binding import Choice
+from kubelet_lite.scheduler.framework import Handle
 
 T = TypeVar("T", PersistentVolume, PersistentVolumeClaim)
-LONGEST_WAIT_SECONDS: Final = 600.0
+Key = tuple[str, str]
 
 
-class NotBoundError(Exception):
-    """The volumes of a pod could not be bound."""
+class Choice(msgspec.Struct, frozen=True):
+    """What is to be done for a pod's waiting claims, once it has its node."""
+
+    bind: tuple[tuple[PersistentVolumeClaim, PersistentVolume], ...]
+    provision: tuple[PersistentVolumeClaim, ...]
+
+
+NOTHING_TO_BIND: Final = Choice((), ())
+
+
+class Assumed(msgspec.Struct, frozen=True):
+    """What counts as written for one pod."""
+
+    claims: tuple[PersistentVolumeClaim, ...]
+    objects: tuple[PersistentVolume | PersistentVolumeClaim, ...]
 
 
 class VolumeBinder:
-    """For one run of the scheduler."""
+    """By pod, what is assumed of its volumes."""
 
-    def __init__(self, client: Client, environment: Environment, known: Informed) -> None:
-        self._client = client
-        self._environment = environment
-        self._known = known
-        self._moved = anyio.Event()
+    def __init__(self, handle: Handle, timeout_seconds: float) -> None:
+        self._handle = handle
+        self._timeout_seconds = timeout_seconds
+        self._assumed: dict[Key, Assumed] = {}
 
-    def claims_changed(self) -> None:
-        """Tells those who wait to look again."""
-        self._moved.set()
-        self._moved = anyio.Event()
+    def assume(self, pod: Key, choice: Choice, node_name: str) -> None:
+        """From now on the volumes count as taken."""
+        objects: list[PersistentVolume | PersistentVolumeClaim] = [_bound_to(volume, claim) for claim, volume in choice.bind]
+        objects += [_annotated(claim, claims.SELECTED_NODE, node_name) for claim in choice.provision]
+        for obj in objects:
+            self._handle.surroundings.assume(obj)
+        self._assumed[pod] = Assumed((*(claim for claim, _ in choice.bind), *choice.provision), tuple(objects))
 
-    def assume(self, choice: Choice, node_name: str) -> Sequence[PersistentVolume | PersistentVolumeClaim]:
-        """From now on the volumes count as taken: what is to be written."""
-        assumed: list[PersistentVolume | PersistentVolumeClaim] = [_bound_to(volume, claim) for claim, volume in choice.bind]
-        assumed += [_annotated(claim, claims.SELECTED_NODE, node_name) for claim in choice.provision]
-        for obj in assumed:
-            self._known.assume(obj)
-        return assumed
+    def has_assumed(self, pod: Key) -> bool:
+        return pod in self._assumed
 
-    def revert(self, assumed: Sequence[PersistentVolume | PersistentVolumeClaim]) -> None:
-        for obj in assumed:
-            self._known.forget(obj)
+    def revert(self, pod: Key) -> None:
+        assumed = self._assumed.pop(pod, None)
+        for obj in assumed.objects if assumed is not None else ():
+            self._handle.surroundings.forget(obj)
 
-    async def bind(self, choice: Choice, assumed: Sequence[PersistentVolume | PersistentVolumeClaim]) -> None:
-        """Writes what was assumed, and waits for the claims. Raises NotBoundError."""
+    def done(self, pod: Key) -> None:
+        """What was assumed is written."""
+        self._assumed.pop(pod, None)
+
+    async def bind(self, pod: Key) -> str | None:
+        """Writes what was assumed, and waits for the claims. Why that failed."""
+        assumed, environment = self._assumed[pod], self._handle.environment
+        assert environment is not None
         try:
-            for obj in assumed:
+            for obj in assumed.objects:
                 await self._write(obj)
         except ApiError as error:
-            raise NotBoundError(error.message) from error
-        wanted = [claim for claim, _ in choice.bind] + list(choice.provision)
-        until = self._environment.monotonic() + LONGEST_WAIT_SECONDS
-        while not all(self._is_bound(claim) for claim in wanted):
-            left = until - self._environment.monotonic()
+            return error.message
+        until = environment.monotonic() + self._timeout_seconds
+        while True:
+            missing = False
+            for claim in assumed.claims:
+                meta = claim.metadata
+                now = self._handle.surroundings.get(PersistentVolumeClaim, meta.name, meta.namespace)
+                if now is None or now.metadata.uid != meta.uid:
+                    return f'binding volumes: failed to check binding: could not find v1.PersistentVolumeClaim "{meta.namespace}/{meta.name}"'
+                missing |= not claims.is_bound(now)
+            if not missing:
+                return None
+            left = until - environment.monotonic()
             if left <= 0:
-                raise NotBoundError("binding volumes: context deadline exceeded")
+                return "binding volumes: context deadline exceeded"
             with anyio.move_on_after(left):
-                await self._moved.wait()
-
-    def _is_bound(self, claim: PersistentVolumeClaim) -> bool:
-        meta = claim.metadata
-        now = self._known.get(PersistentVolumeClaim, meta.name, meta.namespace)
-        if now is None or now.metadata.uid != meta.uid:
-            raise NotBoundError(f'binding volumes: failed to check binding: could not find v1.PersistentVolumeClaim "{meta.namespace}/{meta.name}"')
-        return claims.is_bound(now)
+                await self._handle.surroundings.next_change(PersistentVolumeClaim)
 
     async def _write(self, obj: PersistentVolume | PersistentVolumeClaim) -> None:
-        meta = obj.metadata
+        meta, client = obj.metadata, self._handle.client
+        assert client is not None
         changed: dict[str, object] = {"annotations": dict(meta.annotations), "resourceVersion": meta.resourceVersion}
         change: dict[str, object] = {"metadata": changed}
         if isinstance(obj, PersistentVolume):
             change["spec"] = {"claimRef": msgspec.to_builtins(obj.spec.claimRef)}
-        await self._client.patch(type(obj), meta.name, change, namespace=meta.namespace, content_type=MERGE_PATCH)
+        await client.patch(type(obj), meta.name, change, namespace=meta.namespace, content_type=MERGE_PATCH)
 
 
 def _bound_to(volume: PersistentVolume, claim: PersistentVolumeClaim) -> PersistentVolume:

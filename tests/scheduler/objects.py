@@ -14,8 +14,13 @@ from kubelet_lite.api.core_v1 import (
     ResourceRequirements,
 )
 from kubelet_lite.api.meta_v1 import ObjectMeta
+from kubelet_lite.scheduler.decision import Decisions
+from kubelet_lite.scheduler.framework import Handle
 from kubelet_lite.scheduler.node_table import NodeTable
+from kubelet_lite.scheduler.plugins import default_profile
 from kubelet_lite.scheduler.pod_info import PodInfo, pod_info
+from kubelet_lite.scheduler.profile import Profile
+from kubelet_lite.scheduler.surroundings import Given
 
 
 def a_node(name: str, cpu: str = "4", memory: str = "8Gi", pods: str = "110", *, labels: dict[str, str] | None = None, **spec: Any) -> Node:
@@ -39,3 +44,14 @@ def table(*nodes: Node) -> NodeTable:
     for node in nodes:
         found.set_node(node)
     return found
+
+
+def a_profile(around: Given | None = None) -> Profile:
+    """The default one."""
+    return default_profile(Handle.alone(around))
+
+
+def decisions(nodes: NodeTable, around: Given | None = None) -> Decisions:
+    """Of the default profile."""
+    handle = Handle.alone(around, nodes)
+    return Decisions(nodes, default_profile(handle), handle.nominations)

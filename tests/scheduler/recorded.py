@@ -11,7 +11,8 @@ from kubelet_lite.api.core_v1 import Namespace, Node, PersistentVolume, Persiste
 from kubelet_lite.api.policy_v1 import PodDisruptionBudget
 from kubelet_lite.api.storage_v1 import StorageClass
 from kubelet_lite.scheduler.decision import Decisions, Unschedulable
-from kubelet_lite.scheduler.filtering import feasible_rows, refused_by_gate, rejected, weighted_scores
+from kubelet_lite.scheduler.filtering import candidates, feasible_rows, rejected, weighted_scores
+from kubelet_lite.scheduler.framework import Handle
 from kubelet_lite.scheduler.node_table import NodeTable
 from kubelet_lite.scheduler.plugins import default_profile
 from kubelet_lite.scheduler.pod_info import pod_info
@@ -31,13 +32,14 @@ def decide(scenario: dict[str, Any]) -> dict[str, Any]:
         nodes.place(pod_info(placed), placed.spec.nodeName)
     kinds = {kind.__name__: kind for kind in KINDS}
     around = Given(encoding.from_json(kinds[obj["kind"]], obj) for obj in scenario["objects"])
-    profile = default_profile(around)
+    handle = Handle.alone(around, nodes)
+    profile = default_profile(handle)
     pod = pod_info(encoding.from_json(Pod, scenario["pod"]))
-    outcome = Decisions(nodes, profile, around).decide(pod, random.Random(1))
-    gate = refused_by_gate(nodes, pod, profile)
-    if gate is not None and isinstance(outcome, Unschedulable):
+    outcome = Decisions(nodes, profile, handle.nominations).decide(pod, random.Random(1))
+    worth = candidates(nodes, pod, profile)
+    if worth.refusal is not None and isinstance(outcome, Unschedulable):
         return {"feasible": [], "message": outcome.message}
-    rows = feasible_rows(nodes, pod, profile, np.flatnonzero(nodes.alive))
+    rows = feasible_rows(nodes, pod, profile, np.flatnonzero(nodes.alive) if worth.rows is None else worth.rows)
     refusals = rejected(nodes, pod, profile)
     answer: dict[str, Any] = {"feasible": sorted(nodes.name(int(row)) for row in rows)}
     answer["rejected"] = {

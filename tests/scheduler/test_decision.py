@@ -13,15 +13,14 @@ from kubelet_lite.api.core_v1 import (
     Taint,
     Toleration,
 )
-from kubelet_lite.scheduler.decision import Decisions, Placement, Unschedulable
+from kubelet_lite.scheduler.decision import Placement, Unschedulable
 from kubelet_lite.scheduler.node_table import NodeTable
-from kubelet_lite.scheduler.plugins import default_profile
 from kubelet_lite.scheduler.pod_info import PodInfo
-from tests.scheduler.objects import a_node, a_pod, info, table
+from tests.scheduler.objects import a_node, a_pod, decisions, info, table
 
 
 def decided(nodes: NodeTable, pod: PodInfo, seed: int = 0) -> Placement | Unschedulable:
-    return Decisions(nodes, default_profile()).decide(pod, random.Random(seed))
+    return decisions(nodes).decide(pod, random.Random(seed))
 
 
 def message(nodes: NodeTable, pod: PodInfo) -> str:

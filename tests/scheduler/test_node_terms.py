@@ -36,13 +36,14 @@ def test_a_selector_as_columns_says_what_the_rule_says_of_each_node(
     found: list[dict[str, str]], selector: dict[str, str], required: list[NodeSelectorTerm] | None, preferred: list[tuple[int, NodeSelectorTerm]],
 ) -> None:
     nodes = [a_node(f"n{i}", labels=of_node) for i, of_node in enumerate(found)]
+    wishes = tuple(PreferredSchedulingTerm(weight=w, preference=t) for w, t in preferred)
     affinity = Affinity(nodeAffinity=NodeAffinity(
         requiredDuringSchedulingIgnoredDuringExecution=None if required is None else NodeSelector(nodeSelectorTerms=tuple(required)),
-        preferredDuringSchedulingIgnoredDuringExecution=tuple(PreferredSchedulingTerm(weight=w, preference=t) for w, t in preferred),
+        preferredDuringSchedulingIgnoredDuringExecution=wishes,
     ))
     pod = Pod(spec=PodSpec(nodeSelector=selector, affinity=affinity))
     columns = table(*nodes)
-    mask, points = node_terms.matching(columns, pod), node_terms.preferred_points(columns, pod)
+    mask, points = node_terms.matching(columns, pod), node_terms.preferred_points(columns, wishes)
     for node in nodes:
         row = columns.row_of[node.metadata.name]
         assert mask[row] == scheduling_rules.node_matches(pod, node)

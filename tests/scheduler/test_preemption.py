@@ -14,13 +14,16 @@ from kubelet_lite.api.core_v1 import Affinity, Pod, PodAffinityTerm, PodAntiAffi
 from kubelet_lite.api.meta_v1 import LabelSelector, ObjectMeta
 from kubelet_lite.api.policy_v1 import PodDisruptionBudget, PodDisruptionBudgetSpec, PodDisruptionBudgetStatus
 from kubelet_lite.scheduler.decision import Decisions, Placement, Unschedulable
+from kubelet_lite.scheduler.framework import Handle
 from kubelet_lite.scheduler.node_table import NodeTable
-from kubelet_lite.scheduler.plugins import default_profile
+from kubelet_lite.scheduler.plugins.default_preemption import DefaultPreemption, DefaultPreemptionArgs
+from kubelet_lite.scheduler.plugins.node_resources_fit import NodeResourcesFit
 from kubelet_lite.scheduler.pod_info import PodInfo, pod_info
+from kubelet_lite.scheduler.profile import Profile, everywhere
 from kubelet_lite.scheduler.surroundings import Given
 from kubelet_lite.scheduler.victims import Nomination, victims_for_resources
 from tests.scheduler import plain
-from tests.scheduler.objects import a_node, a_pod, table
+from tests.scheduler.objects import a_node, a_pod, decisions, table
 
 Old = tuple[str, int, int, str, int]
 """cpu, priority, minute of its start, label `app`, number of the node."""
@@ -105,7 +108,7 @@ def test_victims_equal_plain_loops(others: list[Old], protecting: list[tuple[str
     pod = pod_of("new", cpu, priority, affinity=affinity)
     around = Given(budgets)
     before = state(nodes)
-    outcome = Decisions(nodes, default_profile(around), around).decide(pod_info(pod), random.Random(seed))
+    outcome = decisions(nodes, around).decide(pod_info(pod), random.Random(seed))
     assert state(nodes) == before
     if isinstance(outcome, Placement):
         assert plain_fit(cluster, outcome.node_name, pod)
@@ -122,7 +125,7 @@ def test_victims_equal_plain_loops(others: list[Old], protecting: list[tuple[str
 
 
 def refused(nodes: NodeTable, pod: Pod) -> Unschedulable:
-    outcome = Decisions(nodes, default_profile()).decide(pod_info(pod), random.Random(1))
+    outcome = decisions(nodes).decide(pod_info(pod), random.Random(1))
     assert isinstance(outcome, Unschedulable)
     return outcome
 
@@ -144,36 +147,37 @@ def test_a_promise_is_void_when_nothing_helps_any_more() -> None:
 
 def test_room_is_left_for_who_was_promised_a_node() -> None:
     nodes = table(a_node("a", cpu="2"), a_node("b", cpu="1"))
-    decisions = Decisions(nodes, default_profile())
-    decisions.nominations.add(pod_info(pod_of("first", "2", 5)), "a")
-    assert decisions.decide(pod_info(pod_of("second", "1", 5)), random.Random(1)) == Placement("b", 1)
-    assert isinstance(decisions.decide(pod_info(pod_of("third", "2", 4)), random.Random(1)), Unschedulable)
-    assert decisions.decide(pod_info(pod_of("important", "2", 6)), random.Random(1)) == Placement("a", 1)
-    assert decisions.decide(pod_info(pod_of("first", "2", 5)), random.Random(1)) == Placement("a", 1)
+    found = decisions(nodes)
+    found.nominations.add(pod_info(pod_of("first", "2", 5)), "a")
+    assert found.decide(pod_info(pod_of("second", "1", 5)), random.Random(1)) == Placement("b", 1)
+    assert isinstance(found.decide(pod_info(pod_of("third", "2", 4)), random.Random(1)), Unschedulable)
+    assert found.decide(pod_info(pod_of("important", "2", 6)), random.Random(1)) == Placement("a", 1)
+    assert found.decide(pod_info(pod_of("first", "2", 5)), random.Random(1)) == Placement("a", 1)
     assert not nodes.pod_count.any()
 
 
 def test_who_was_promised_a_node_takes_it_though_another_is_emptier() -> None:
     nodes = table(a_node("a"), a_node("b"))
     nodes.place(pod_info(pod_of("old", "3", 9)), "a")
-    assert Decisions(nodes, default_profile()).decide(pod_info(pod_of("new", "1", 5, status={"nominatedNodeName": "a"})), random.Random(1)) == Placement("a", 1)
+    assert decisions(nodes).decide(pod_info(pod_of("new", "1", 5, status={"nominatedNodeName": "a"})), random.Random(1)) == Placement("a", 1)
 
 
 def test_the_search_ends_when_there_are_candidates_enough(monkeypatch: Any) -> None:
-    monkeypatch.setattr("kubelet_lite.scheduler.preemption.FEWEST_CANDIDATES", 2)
     nodes = table(*(a_node(f"n{i}", cpu="1") for i in range(12)))
     for i in range(12):
         nodes.place(pod_info(pod_of(f"old{i}", "1", 0)), f"n{i}")
     tried: list[int] = []
 
-    def counting(nodes: NodeTable, pod: PodInfo, row: int, budgets: Sequence[PodDisruptionBudget]) -> Nomination | Sequence[str]:
+    def counting(nodes: NodeTable, pod: PodInfo, profile: Profile, row: int, budgets: Sequence[PodDisruptionBudget]) -> Nomination | Sequence[str]:
         tried.append(row)
-        return victims_for_resources(nodes, pod, row, budgets)
+        return victims_for_resources(nodes, pod, profile, row, budgets)
 
-    monkeypatch.setattr("kubelet_lite.scheduler.preemption.victims_for_resources", counting)
-    decisions = Decisions(nodes, default_profile())
+    monkeypatch.setattr("kubelet_lite.scheduler.plugins.default_preemption.victims_for_resources", counting)
+    handle = Handle.alone(nodes=nodes)
+    preemption = DefaultPreemption(handle, DefaultPreemptionArgs(minCandidateNodesAbsolute=2))
+    few = Decisions(nodes, Profile("few", everywhere((NodeResourcesFit(handle), 1), (preemption, 0))), handle.nominations)
     for i in range(2):
-        outcome = decisions.decide(pod_info(pod_of(f"new{i}", "1", 5)), random.Random(1))
+        outcome = few.decide(pod_info(pod_of(f"new{i}", "1", 5)), random.Random(1))
         assert isinstance(outcome, Unschedulable)
         assert outcome.attempt.nomination is not None
         assert len(tried) == 2  # and what was found once is not looked for again

@@ -1,19 +1,27 @@
 """The scheduling queue: order, back-off, and what wakes a pod."""
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
-from kubelet_lite.api.core_v1 import ContainerImage, Node, NodeSpec, NodeStatus
-from kubelet_lite.api.meta_v1 import ObjectMeta
-from kubelet_lite.scheduler import hints
-from kubelet_lite.scheduler.queue import LONGEST_UNSCHEDULABLE_SECONDS, SchedulingQueue, Waiting
+from kubelet_lite.api.core_v1 import Node, Pod
+from kubelet_lite.scheduler.framework import Change
+from kubelet_lite.scheduler.queue import LONGEST_UNSCHEDULABLE_SECONDS, Refuser, SchedulingQueue, Waiting
 from tests.scheduler.objects import info
 
-FIT = frozenset({"NodeResourcesFit"})
-TAINTS = frozenset({"TaintToleration"})
+FIT = (("default-scheduler", "NodeResourcesFit"),)
+HELPFUL, USELESS = Change(Node), Change(Pod)
+
+
+def a_queue(**more: Any) -> SchedulingQueue:
+    """Sorted as by PrioritySort; of all changes, those of nodes help whomever NodeResourcesFit refused."""
+    def hint(refuser: Refuser, change: Change) -> bool:
+        return change.kind is Node
+
+    return SchedulingQueue(order=lambda info, arrived: (-info.priority, arrived), door=more.pop("door", lambda info: None), hint=more.pop("hint", hint), **more)
 
 
 def popped(queue: SchedulingQueue, now: float) -> Waiting:
@@ -31,31 +39,31 @@ def names(queue: SchedulingQueue, now: float) -> list[str]:
 
 @given(st.lists(st.integers(-3, 3), max_size=12))
 def test_higher_priority_goes_first_and_the_older_among_equals(priorities: list[int]) -> None:
-    queue = SchedulingQueue()
+    queue = a_queue()
     for i, priority in enumerate(priorities):
         queue.add(info(f"p{i}", priority=priority), float(i))
     assert names(queue, 100.0) == [f"p{i}" for i, _ in sorted(enumerate(priorities), key=lambda item: (-item[1], item[0]))]
 
 
 def test_a_pod_that_failed_waits_until_something_helps() -> None:
-    queue = SchedulingQueue()
+    queue = a_queue()
     queue.add(info("a"), 0.0)
     queue.failed(popped(queue, 0.0), 0.0, FIT)
     assert queue.pop(60.0) is None
-    assert queue.cluster_changed(60.0, TAINTS) == 0
-    assert queue.cluster_changed(60.0, FIT) == 1
+    assert queue.changed(USELESS, 60.0) == 0
+    assert queue.changed(HELPFUL, 60.0) == 1
     assert names(queue, 60.0) == ["a"]
 
 
 @pytest.mark.parametrize(("attempts", "seconds"), [(1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0), (5, 10.0), (9, 10.0)])
 def test_a_woken_pod_waits_out_its_back_off(attempts: int, seconds: float) -> None:
-    queue = SchedulingQueue()
+    queue = a_queue()
     queue.add(info("a"), 0.0)
     now = 0.0
     for _ in range(attempts):
         waiting = popped(queue, now)
         queue.failed(waiting, now, FIT)
-        queue.cluster_changed(now, FIT)
+        queue.changed(HELPFUL, now)
         failed_at, now = now, now + 100.0
     assert queue.wake_at() == failed_at + seconds
     assert queue.pop(failed_at + seconds - 0.001) is None
@@ -63,7 +71,7 @@ def test_a_woken_pod_waits_out_its_back_off(attempts: int, seconds: float) -> No
 
 
 def test_a_pod_is_tried_again_after_five_minutes_though_nothing_changed() -> None:
-    queue = SchedulingQueue()
+    queue = a_queue()
     queue.add(info("a"), 0.0)
     queue.failed(popped(queue, 0.0), 5.0, FIT)
     assert queue.wake_at() == 5.0 + LONGEST_UNSCHEDULABLE_SECONDS
@@ -72,7 +80,7 @@ def test_a_pod_is_tried_again_after_five_minutes_though_nothing_changed() -> Non
 
 
 def test_a_changed_pod_gets_another_chance_at_once() -> None:
-    queue = SchedulingQueue()
+    queue = a_queue()
     queue.add(info("a", "8"), 0.0)
     queue.failed(popped(queue, 0.0), 0.0, FIT)
     queue.add(info("a", "1"), 1.0)
@@ -80,7 +88,7 @@ def test_a_changed_pod_gets_another_chance_at_once() -> None:
 
 
 def test_a_change_that_cannot_help_is_taken_over_silently() -> None:
-    queue = SchedulingQueue()
+    queue = a_queue()
     queue.add(info("a"), 0.0)
     queue.failed(popped(queue, 0.0), 0.0, FIT)
     newer = info("a")
@@ -93,12 +101,12 @@ def test_a_change_that_cannot_help_is_taken_over_silently() -> None:
 
 
 def test_a_removed_pod_is_gone_from_every_part() -> None:
-    queue = SchedulingQueue()
+    queue = a_queue()
     for name in "abc":
         queue.add(info(name), 0.0)
     queue.failed(popped(queue, 0.0), 0.0, FIT)
     queue.retry(popped(queue, 0.0), 0.0)
-    assert queue.sizes == (1, 1, 1)
+    assert queue.sizes == (1, 1, 1, 0)
     for name in "abc":
         queue.remove(("default", name))
     assert len(queue) == 0
@@ -107,7 +115,7 @@ def test_a_removed_pod_is_gone_from_every_part() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(["add", "remove", "pop-fail", "pop-retry", "pop-bind", "wake"]), st.sampled_from("abc"), st.floats(0, 400)), max_size=30))
 def test_a_pod_is_in_one_part_and_none_is_lost(steps: list[tuple[str, str, float]]) -> None:
-    queue, inside, now = SchedulingQueue(), set[str](), 0.0
+    queue, inside, now = a_queue(), set[str](), 0.0
     for action, name, wait in steps:
         now += wait
         if action == "add":
@@ -117,7 +125,7 @@ def test_a_pod_is_in_one_part_and_none_is_lost(steps: list[tuple[str, str, float
             queue.remove(("default", name))
             inside.discard(name)
         elif action == "wake":
-            queue.cluster_changed(now, FIT)
+            queue.changed(HELPFUL, now)
         elif (waiting := queue.pop(now)) is not None:
             assert waiting.info.pod.metadata.name in inside
             if action == "pop-fail":
@@ -127,15 +135,60 @@ def test_a_pod_is_in_one_part_and_none_is_lost(steps: list[tuple[str, str, float
             else:
                 inside.discard(waiting.info.pod.metadata.name)
         assert len(queue) == sum(queue.sizes) == len(inside)
-    queue.cluster_changed(now, FIT)
+    queue.changed(HELPFUL, now)
     assert sorted(names(queue, now + 1000.0)) == sorted(inside)
 
 
-def test_a_node_wakes_only_those_whom_its_change_can_help() -> None:
-    before = Node(metadata=ObjectMeta(name="a"), status=NodeStatus(allocatable={"cpu": "1"}))
-    images = replace(before, status=replace(before.status, images=(ContainerImage(names=("busybox",), sizeBytes=1),)))
-    assert hints.node_changed(None, before) == hints.NODE_CAME
-    assert hints.node_changed(before, images) == frozenset()
-    assert hints.node_changed(before, replace(before, metadata=ObjectMeta(name="a", labels={"x": "y"}))) == hints.LABELS_CHANGED
-    assert hints.node_changed(before, replace(before, spec=NodeSpec(unschedulable=True))) == hints.TAINTS_CHANGED
-    assert hints.node_changed(before, replace(before, status=NodeStatus(allocatable={"cpu": "2"}))) == hints.ALLOCATABLE_CHANGED
+def test_who_is_kept_at_the_door_waits_there_until_it_changes_or_something_helps() -> None:
+    shut = {"a"}
+    queue = a_queue(door=lambda info: FIT[0] if info.key[1] in shut else None)
+    queue.add(info("a"), 0.0)
+    queue.add(info("b"), 0.0)
+    assert queue.sizes == (1, 0, 0, 1)
+    assert names(queue, 1000.0) == ["b"]
+    queue.changed(HELPFUL, 1000.0)
+    assert queue.sizes == (0, 0, 0, 1)
+    shut.clear()
+    assert queue.changed(USELESS, 1000.0) == 0
+    assert queue.changed(HELPFUL, 1000.0) == 1
+    assert names(queue, 1000.0) == ["a"]
+    shut.add("a")
+    queue.add(info("a"), 1000.0)
+    shut.clear()
+    queue.add(info("a"), 1000.0)
+    assert names(queue, 1000.0) == ["a"]
+
+
+def test_what_happens_while_a_pod_is_being_bound_counts_should_it_come_back() -> None:
+    queue = a_queue()
+    queue.add(info("a"), 0.0)
+    waiting = popped(queue, 0.0)
+    queue.flies(waiting)
+    queue.changed(USELESS, 1.0)
+    queue.failed(waiting, 2.0, FIT)
+    assert queue.sizes == (0, 0, 1, 0)
+    queue.changed(HELPFUL, 60.0)
+    waiting = popped(queue, 60.0)
+    queue.flies(waiting)
+    queue.changed(HELPFUL, 61.0)
+    queue.failed(waiting, 62.0, FIT)
+    assert queue.sizes == (0, 1, 0, 0)
+
+
+def test_a_hint_may_choose_among_pods() -> None:
+    queue = a_queue(hint=lambda refuser, change: lambda info: info.key[1] == "b")
+    for name in "ab":
+        queue.add(info(name), 0.0)
+        queue.failed(popped(queue, 0.0), 0.0, FIT)
+    assert queue.changed(HELPFUL, 60.0) == 1
+    assert names(queue, 60.0) == ["b"]
+
+
+def test_back_off_is_as_configured() -> None:
+    queue = a_queue(first_backoff_seconds=5.0, longest_backoff_seconds=7.0)
+    queue.add(info("a"), 0.0)
+    waiting = popped(queue, 0.0)
+    queue.retry(waiting, 0.0)
+    assert queue.wake_at() == 5.0
+    queue.retry(popped(queue, 5.0), 5.0)
+    assert queue.wake_at() == 12.0

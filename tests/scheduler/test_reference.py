@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 
 from kubelet_lite.api import quantities, scheduling_rules
 from kubelet_lite.api.core_v1 import Node, Pod, Taint, Toleration
-from kubelet_lite.scheduler.decision import Decisions, Placement
+from kubelet_lite.scheduler.decision import Placement
 from kubelet_lite.scheduler.filtering import feasible_rows, rejected, weighted_scores
 from kubelet_lite.scheduler.node_table import NodeTable
-from kubelet_lite.scheduler.plugins import default_profile
 from kubelet_lite.scheduler.pod_info import pod_info
-from tests.scheduler.objects import a_node, a_pod
+from tests.scheduler.objects import a_node, a_pod, a_profile, decisions
 
 taints = st.lists(st.builds(lambda k, e: Taint(key=k, effect=e), st.sampled_from("ab"), st.sampled_from(["NoSchedule", "PreferNoSchedule"])), max_size=2)
 amounts = st.sampled_from(["", "100m", "500m", "1", "2"])
@@ -86,7 +85,7 @@ def test_the_columns_equal_a_plain_look_at_each_node(
         if f"n{where}" in plain:
             plain[f"n{where}"].pods.append(old)
     pod = a_pod("new", cpu, memory, nodeSelector={"zone": zone} if zone else {}, tolerations=tuple(tolerated))
-    profile, wanted = default_profile(), pod_info(pod)
+    profile, wanted = a_profile(), pod_info(pod)
     rows = feasible_rows(table, wanted, profile, np.flatnonzero(table.alive))
     refused = {table.name(int(row)): r.reasons for r, group in rejected(table, wanted, profile) for row in group}
     assert refused == {name: reasons for name, one in plain.items() if (reasons := one.refusal(pod)) is not None}
@@ -136,12 +135,12 @@ def test_what_is_kept_between_decisions_never_changes_one(found: list[tuple[str,
     table = NodeTable()
     for i in range(4):
         table.set_node(a_node(f"n{i}", "4", "4Gi"))
-    kept = Decisions(table, default_profile())
+    kept = decisions(table)
     for i, (action, number, cpu, memory) in enumerate(found):
         if action == "decide":
             pod = pod_info(a_pod(f"p{i}", cpu, memory))
             outcome = kept.decide(pod, random.Random(seed))
-            assert outcome == Decisions(table, default_profile()).decide(pod, random.Random(seed))
+            assert outcome == decisions(table).decide(pod, random.Random(seed))
             if isinstance(outcome, Placement):
                 table.place(pod, outcome.node_name)
         elif action == "remove":
@@ -157,10 +156,10 @@ def test_changes_beyond_what_is_remembered_are_not_missed(monkeypatch: pytest.Mo
     table = NodeTable()
     for i in range(3):
         table.set_node(a_node(f"n{i}", "8"))
-    kept = Decisions(table, default_profile())
+    kept = decisions(table)
     for i in range(30):
         pod = pod_info(a_pod(f"p{i}", "1" if i % 7 else "2"))
         outcome = kept.decide(pod, random.Random(1))
-        assert outcome == Decisions(table, default_profile()).decide(pod, random.Random(1))
+        assert outcome == decisions(table).decide(pod, random.Random(1))
         if isinstance(outcome, Placement):
             table.place(pod, outcome.node_name)

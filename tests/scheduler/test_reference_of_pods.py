@@ -23,14 +23,13 @@ from kubelet_lite.api.core_v1 import (
     WeightedPodAffinityTerm,
 )
 from kubelet_lite.api.meta_v1 import LabelSelector, LabelSelectorRequirement, ObjectMeta
-from kubelet_lite.scheduler.decision import Decisions, Placement
+from kubelet_lite.scheduler.decision import Placement
 from kubelet_lite.scheduler.filtering import feasible_rows, rejected, weighted_scores
 from kubelet_lite.scheduler.node_table import NodeTable
-from kubelet_lite.scheduler.plugins import default_profile
 from kubelet_lite.scheduler.pod_info import pod_info
 from kubelet_lite.scheduler.surroundings import Given
 from tests.scheduler import plain
-from tests.scheduler.objects import a_node, a_pod
+from tests.scheduler.objects import a_node, a_pod, a_profile, decisions
 
 NAMESPACES = {"default": {"team": "a"}, "other": {"team": "b"}, "third": {"team": "a", "x": "y"}}
 AROUND = Given(Namespace(metadata=ObjectMeta(name=name, labels=labels)) for name, labels in NAMESPACES.items())
@@ -84,8 +83,8 @@ def pod_of(name: str, namespace: str, labels: dict[str, str], deleted: bool = Fa
 
 def check(table: NodeTable, cluster: plain.Cluster, pod: Pod) -> None:
     """Refusals and scores of both plug-ins, column against loop."""
-    profile, wanted = default_profile(AROUND), pod_info(pod)
-    spread, affinity = profile.wide_filters[-2:]
+    profile, wanted = a_profile(AROUND), pod_info(pod)
+    spread, affinity = (next(f for f in profile.filters if f.name == name) for name in ("PodTopologySpread", "InterPodAffinity"))
     every = np.flatnonzero(table.alive)
     for plugin, plainly in (
         (spread, {name: plain.spread_refusal(cluster, node, pod) for name, (node, _) in cluster.items()}),
@@ -101,7 +100,8 @@ def check(table: NodeTable, cluster: plain.Cluster, pod: Pod) -> None:
     assert sorted(refused) == sorted(set(every.tolist()) - set(rows.tolist()))
     if rows.size:
         names = [table.name(int(row)) for row in rows]
-        scores = {name: column.tolist() for name, column in weighted_scores(table, wanted, profile.scores[3:5], rows)}
+        of_pods = [scoring for scoring in profile.scores if scoring.name in ("PodTopologySpread", "InterPodAffinity")]
+        scores = {name: column.tolist() for name, column in weighted_scores(table, wanted, of_pods, rows)}
         wanted_spread = plain.spread_scores(cluster, names, pod)
         wanted_affinity = plain.affinity_scores(cluster, names, pod, NAMESPACES)
         assert scores.get("PodTopologySpread", [0] * len(names)) == [2 * wanted_spread[name] for name in names]
@@ -167,11 +167,11 @@ def test_what_is_kept_between_decisions_never_changes_one(
     table = NodeTable()
     for number, spec in enumerate(specs):
         table.set_node(node_of(number, *spec))
-    kept = Decisions(table, default_profile(AROUND), AROUND)
+    kept = decisions(table, AROUND)
     for number, (labels, affinity, spread, leaves) in enumerate(pods):
         pod = pod_info(pod_of(f"p{number}", "default", labels, affinity=affinity, topologySpreadConstraints=spread))
         outcome = kept.decide(pod, random.Random(seed))
-        assert outcome == Decisions(table, default_profile(AROUND), AROUND).decide(pod, random.Random(seed))
+        assert outcome == decisions(table, AROUND).decide(pod, random.Random(seed))
         if isinstance(outcome, Placement):
             table.place(pod, outcome.node_name)
         if leaves:
@@ -184,7 +184,7 @@ def test_tallies_of_pods_that_left_are_empty(others: list[Old]) -> None:
     table = NodeTable()
     for number in range(6):
         table.set_node(node_of(number, True, "1", False))
-    profile = default_profile(AROUND)
+    profile = a_profile(AROUND)
     asking = pod_info(pod_of("new", "default", {}, topologySpreadConstraints=(
         TopologySpreadConstraint(maxSkew=1, topologyKey=ZONE, whenUnsatisfiable="DoNotSchedule", labelSelector=LabelSelector(matchLabels={"app": "a"})),
     )))
@@ -195,4 +195,5 @@ def test_tallies_of_pods_that_left_are_empty(others: list[Old]) -> None:
         table.remove((other[0], f"old{number}"))
     assert not table.tallies.forbidding
     assert not table.tallies.preferring
+    assert not table.tallies.requiring
     assert table.tallies.groups == 0

@@ -9,13 +9,13 @@ import pytest
 from kubelet_lite.api.core_v1 import Node, PersistentVolume, PersistentVolumeClaim, Pod
 from kubelet_lite.api.encoding import from_json
 from kubelet_lite.api.storage_v1 import CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment
-from kubelet_lite.scheduler.decision import Decisions, Placement
+from kubelet_lite.scheduler.decision import Placement
+from kubelet_lite.scheduler.framework import Handle
 from kubelet_lite.scheduler.node_table import NodeTable
-from kubelet_lite.scheduler.plugins import default_profile
 from kubelet_lite.scheduler.plugins.volume_binding import VolumeBinding
 from kubelet_lite.scheduler.pod_info import PodInfo, pod_info
 from kubelet_lite.scheduler.surroundings import Given
-from tests.scheduler.objects import a_node, table
+from tests.scheduler.objects import a_node, decisions, table
 
 ZONE = "topology.kubernetes.io/zone"
 DISKS: list[dict[str, Any]] = [
@@ -71,7 +71,7 @@ def hosts(*names: str) -> list[Node]:
 
 def answer(nodes: NodeTable, wanted: PodInfo, *objects: Any) -> str:
     """The only node that takes the pod, or the words before those about preemption."""
-    outcome = Decisions(nodes, default_profile(Given(objects))).decide(wanted, random.Random(1))
+    outcome = decisions(nodes, Given(objects)).decide(wanted, random.Random(1))
     if isinstance(outcome, Placement):
         return outcome.node_name if outcome.feasible == 1 else f"any of {outcome.feasible}"
     return outcome.message.removeprefix(f"0/{len(nodes)} nodes are available: ").split(". ")[0]
@@ -124,7 +124,7 @@ def test_the_smallest_volume_that_suffices_is_bound_each_once() -> None:
     objects = [*volumes, claim("one", size="1Gi"), claim("two", size="2Gi"), waiting()]
     nodes = table(*hosts("a", "b", "c"))
     assert answer(nodes, using("new", "two", "one"), *objects) == "a"
-    chosen = VolumeBinding(Given(objects)).choose(using("new", "two", "one"), nodes, "a")
+    chosen = VolumeBinding(Handle.alone(Given(objects))).choose(using("new", "two", "one"), nodes, "a")
     assert [(c.metadata.name, v.metadata.name) for c, v in chosen.bind] == [("two", "middle"), ("one", "small")]
     assert answer(nodes, using("new", "one"), *objects) == "any of 2"
 

@@ -1,7 +1,13 @@
 """The plug-ins of the default profile, a file each, in Kubernetes' order and with its weights."""
 from __future__ import annotations
 
-from kubelet_lite.scheduler.framework import Profile
+from collections.abc import Mapping
+from typing import Final
+
+from kubelet_lite.scheduler.framework import Handle, Plugin
+from kubelet_lite.scheduler.plugins.default_binder import DefaultBinder
+from kubelet_lite.scheduler.plugins.default_preemption import DefaultPreemption
+from kubelet_lite.scheduler.plugins.dynamic_resources import DynamicResources
 from kubelet_lite.scheduler.plugins.image_locality import ImageLocality
 from kubelet_lite.scheduler.plugins.inter_pod_affinity import InterPodAffinity
 from kubelet_lite.scheduler.plugins.node_affinity import NodeAffinity
@@ -12,26 +18,23 @@ from kubelet_lite.scheduler.plugins.node_resources_fit import NodeResourcesFit
 from kubelet_lite.scheduler.plugins.node_unschedulable import NodeUnschedulable
 from kubelet_lite.scheduler.plugins.node_volume_limits import NodeVolumeLimits
 from kubelet_lite.scheduler.plugins.pod_topology_spread import PodTopologySpread
+from kubelet_lite.scheduler.plugins.priority_sort import PrioritySort
+from kubelet_lite.scheduler.plugins.scheduling_gates import SchedulingGates
 from kubelet_lite.scheduler.plugins.taint_toleration import TaintToleration
 from kubelet_lite.scheduler.plugins.volume_binding import VolumeBinding
 from kubelet_lite.scheduler.plugins.volume_restrictions import VolumeRestrictions
 from kubelet_lite.scheduler.plugins.volume_zone import VolumeZone
-from kubelet_lite.scheduler.surroundings import Given, Surroundings
+from kubelet_lite.scheduler.profile import Profile, everywhere
+
+DEFAULT_SCHEDULER: Final = "default-scheduler"
+DEFAULTS: Final[Mapping[type[Plugin], int]] = {
+    SchedulingGates: 0, PrioritySort: 0, NodeUnschedulable: 0, NodeName: 0, TaintToleration: 3, NodeAffinity: 2, NodePorts: 0,
+    NodeResourcesFit: 1, VolumeRestrictions: 0, NodeVolumeLimits: 0, VolumeBinding: 0, VolumeZone: 0, PodTopologySpread: 2,
+    InterPodAffinity: 2, DynamicResources: 0, DefaultPreemption: 0, NodeResourcesBalancedAllocation: 1, ImageLocality: 1, DefaultBinder: 0,
+}
+"""With the weight of their scores; 0: they have none."""
 
 
-def default_profile(surroundings: Surroundings | None = None) -> Profile:
-    """New plug-ins: some keep what they computed for a node table."""
-    around = surroundings or Given()
-    node_affinity, taint_toleration, resources_fit = NodeAffinity(), TaintToleration(), NodeResourcesFit()
-    topology_spread, pod_affinity = PodTopologySpread(around), InterPodAffinity(around)
-    restrictions, limits, binding, zone = VolumeRestrictions(around), NodeVolumeLimits(around), VolumeBinding(around), VolumeZone(around)
-    return Profile(
-        needy=(limits, binding, topology_spread, pod_affinity),
-        gates=(node_affinity, restrictions, binding, zone),
-        pre_filters=(node_affinity,),
-        filters=(NodeUnschedulable(), NodeName(), taint_toleration, node_affinity, NodePorts(), resources_fit),
-        wide_filters=(restrictions, limits, binding, zone, topology_spread, pod_affinity),
-        scores=(
-            taint_toleration, node_affinity, resources_fit, topology_spread, pod_affinity, NodeResourcesBalancedAllocation(), ImageLocality(),
-        ),
-    )
+def default_profile(handle: Handle) -> Profile:
+    """Without any configuration."""
+    return Profile(DEFAULT_SCHEDULER, everywhere(*((plugin(handle), weight) for plugin, weight in DEFAULTS.items())))

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from kubelet_lite.scheduler.framework import MAX_NODE_SCORE
+from kubelet_lite.scheduler.framework import MAX_NODE_SCORE, Lasting
 from kubelet_lite.scheduler.node_table import Column, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
 
@@ -15,9 +15,7 @@ SMALLEST_BYTES: Final = 23 * MEGABYTE
 LARGEST_BYTES_PER_CONTAINER: Final = 1000 * MEGABYTE
 
 
-class ImageLocality:
-    name = "ImageLocality"
-    weight = 1
+class ImageLocality(Lasting):
     relative = False
 
     def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column | None:

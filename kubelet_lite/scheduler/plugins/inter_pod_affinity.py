@@ -4,40 +4,66 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#inter-p
 """
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
-from kubelet_lite.api.core_v1 import Namespace
+from kubelet_lite.api.core_v1 import Namespace, Node, Pod
 from kubelet_lite.api.selectors import Selector
-from kubelet_lite.scheduler.framework import MAX_NODE_SCORE, Refusals, Rejection
+from kubelet_lite.scheduler.framework import MAX_NODE_SCORE, Change, Handle, Plugin, Refusals, Rejection
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
 from kubelet_lite.scheduler.pod_tallies import Selection, Tally, TermTallies
-from kubelet_lite.scheduler.pod_terms import Term
-from kubelet_lite.scheduler.surroundings import Surroundings
+from kubelet_lite.scheduler.pod_terms import Term, affinity_terms
 
 NOT_NEAR = "node(s) didn't match pod affinity rules"
 TOO_NEAR = "node(s) didn't match pod anti-affinity rules"
 KEPT_OFF = "node(s) didn't satisfy existing pods anti-affinity rules"
 
 
-class InterPodAffinity:
-    name = "InterPodAffinity"
-    weight = 2
-    relative = True
+class InterPodAffinityArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    hardPodAffinityWeight: int = 1
+    """What a required affinity term of a placed pod counts for among the preferred ones."""
+    ignorePreferredTermsOfExistingPods: bool = False
+    """Whether pods without preferred terms of their own are not scored."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
-        self._surroundings = surroundings
+
+class InterPodAffinity(Plugin):
+    Args = InterPodAffinityArgs
+    args: InterPodAffinityArgs
+
+    def __init__(self, handle: Handle, args: InterPodAffinityArgs | None = None) -> None:
+        super().__init__(handle, args)
         self._namespaces: dict[Selector, tuple[str, ...]] = {}
         self._namespaces_as_of = -1
 
     def needs(self, pod: PodInfo, nodes: NodeTable) -> Sequence[type[Any]]:
         """Labels of namespaces matter where some term asks for them."""
         own = pod.affinity is not None and any(term.namespace_selector.requirements for term in pod.affinity.every)
-        others = nodes.tallies.forbidding.asks_for_namespace_labels or nodes.tallies.preferring.asks_for_namespace_labels
+        others = any(terms.asks_for_namespace_labels for terms in nodes.tallies.of_terms)
         return (Namespace,) if own or others else ()
+
+    def hint(self, change: Change) -> bool | Callable[[PodInfo], bool]:
+        if change.kind is Node:
+            return change.new is not None and (change.old is None or change.old.metadata.labels != change.new.metadata.labels)
+        if change.kind is Pod:
+            return self._pod_hint(change)
+        return change.kind is Namespace
+
+    def _pod_hint(self, change: Change) -> Callable[[PodInfo], bool]:
+        """A pod that is wanted near came, or one that is not wanted near, or does not want, went."""
+        found = [pod.metadata.labels for pod in (change.old, change.new) if pod is not None]
+        lifted = affinity_terms(change.old) if change.old is not None else None
+
+        def may_help(waiting: PodInfo) -> bool:
+            terms = waiting.affinity
+            if terms is not None and any(term.selector.matches(labels) for term in (*terms.required, *terms.forbidden) for labels in found):
+                return True
+            return lifted is not None and any(term.selector.matches(waiting.pod.metadata.labels) for term in lifted.forbidden)
+
+        return may_help
 
     # Filter
 
@@ -95,13 +121,17 @@ class InterPodAffinity:
 
     def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column | None:
         own = pod.affinity.preferred if pod.affinity is not None else ()
-        if not own and not nodes.tallies.preferring:
+        tallies, weight_of_required = nodes.tallies, self.args.hardPodAffinityWeight
+        if not own and (self.args.ignorePreferredTermsOfExistingPods or not (tallies.preferring or (tallies.requiring and weight_of_required))):
             return None
         points = np.zeros(rows.size, np.int64)
         for term, weight in own:
             points += weight * _sums(nodes, self._tally(nodes, term), term, rows)
-        for term, tally in self._meaning(nodes.tallies.preferring, pod):
+        for term, tally in self._meaning(tallies.preferring, pod):
             points += _sums(nodes, tally, term, rows)
+        if weight_of_required:
+            for term, tally in self._meaning(tallies.requiring, pod):
+                points += weight_of_required * _sums(nodes, tally, term, rows)
         lowest, highest = int(points.min()), int(points.max())
         if lowest == highest:
             return None
@@ -131,18 +161,18 @@ class InterPodAffinity:
             return term.namespaces
         if term.namespace_selector.empty:
             return None
-        as_of = self._surroundings.changed(Namespace)
+        as_of = self.handle.surroundings.changed(Namespace)
         if as_of != self._namespaces_as_of:
             self._namespaces, self._namespaces_as_of = {}, as_of
         selected = self._namespaces.get(term.namespace_selector)
         if selected is None:
-            every = self._surroundings.list(Namespace)
+            every = self.handle.surroundings.list(Namespace)
             selected = tuple(n.metadata.name for n in every if term.namespace_selector.matches(n.metadata.labels))
             self._namespaces[term.namespace_selector] = selected
         return tuple(sorted({*term.namespaces, *selected}))
 
     def _labels(self, pod: PodInfo) -> Mapping[str, str]:
-        namespace = self._surroundings.get(Namespace, pod.pod.metadata.namespace)
+        namespace = self.handle.surroundings.get(Namespace, pod.pod.metadata.namespace)
         return namespace.metadata.labels if namespace is not None else {}
 
 

@@ -1,15 +1,24 @@
 """NodePorts: a host port is taken once a node, address and protocol."""
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from kubelet_lite.scheduler.framework import Refusals, Rejection
+from kubelet_lite.api.core_v1 import Node, Pod
+from kubelet_lite.scheduler.framework import Change, Lasting, Refusals, Rejection
 from kubelet_lite.scheduler.node_table import Mask, NodeTable, Rows
-from kubelet_lite.scheduler.pod_info import PodInfo
+from kubelet_lite.scheduler.pod_info import PodInfo, ports_of
 
 
-class NodePorts:
-    name = "NodePorts"
+class NodePorts(Lasting):
+    def hint(self, change: Change) -> bool | Callable[[PodInfo], bool]:
+        if change.kind is Node:
+            return change.old is None
+        if change.kind is not Pod or change.new is not None:
+            return False
+        freed = ports_of(change.old)
+        return lambda pod: any(wanted.clashes_with(taken) for taken in freed for wanted in pod.host_ports)
 
     def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
         return bool(pod.host_ports)

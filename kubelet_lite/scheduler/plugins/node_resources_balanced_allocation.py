@@ -1,41 +1,66 @@
-"""NodeResourcesBalancedAllocation: prefers nodes whose cpu and memory use the pod brings closer together.
+"""NodeResourcesBalancedAllocation: prefers nodes whose use of several resources (cpu and memory) the pod brings closer together.
 
 The recorded kube-scheduler 1.36 compares the balance with the pod against the balance without it: half of the difference
 above or below 75 points.
 """
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from kubelet_lite.scheduler.framework import MAX_NODE_SCORE
+from kubelet_lite.scheduler.framework import MAX_NODE_SCORE, Handle, Lasting
 from kubelet_lite.scheduler.node_table import Column, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
+from kubelet_lite.scheduler.scoring_resources import CPU_AND_MEMORY, ResourceSpec, is_scalar
 
 
-class NodeResourcesBalancedAllocation:
-    name = "NodeResourcesBalancedAllocation"
-    weight = 1
+class NodeResourcesBalancedAllocationArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    resources: tuple[ResourceSpec, ...] = CPU_AND_MEMORY
+
+
+class NodeResourcesBalancedAllocation(Lasting):
+    Args = NodeResourcesBalancedAllocationArgs
+    args: NodeResourcesBalancedAllocationArgs
     relative = False
 
+    def __init__(self, handle: Handle, args: NodeResourcesBalancedAllocationArgs | None = None) -> None:
+        super().__init__(handle, args)
+        self._resources = [spec.name for spec in self.args.resources or CPU_AND_MEMORY]
+
     def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column | None:
-        wanted = pod.requests.get("cpu", 0), pod.requests.get("memory", 0)
-        if wanted == (0, 0):
+        resources = [r for r in self._resources if not is_scalar(r) or pod.requests.get(r)]
+        if not any(pod.requests.get(resource) for resource in resources):
             return None
-        with_pod = self._balance(nodes, rows, *wanted)
-        without = self._balance(nodes, rows, 0, 0)
-        column: Column = (3 * MAX_NODE_SCORE // 2 + with_pod - without) // 2
+        whole = [nodes.allocatable(r)[rows] for r in resources]
+        used = [nodes.requested(r)[rows] for r in resources]
+        with_pod = _balance(whole, [u + pod.requests.get(r, 0) for u, r in zip(used, resources, strict=True)])
+        column: Column = (3 * MAX_NODE_SCORE // 2 + with_pod - _balance(whole, used)) // 2
         return column
 
-    @staticmethod
-    def _balance(nodes: NodeTable, rows: Rows, cpu: int, memory: int) -> Column:
-        """100 where both are used to the same share, 50 where one is full and the other empty."""
-        shares = [_share(nodes.requested(r)[rows] + more, nodes.allocatable(r)[rows]) for r, more in (("cpu", cpu), ("memory", memory))]
-        apart = np.abs(shares[0] - shares[1]) / 2
-        balance: Column = ((1 - apart) * MAX_NODE_SCORE).astype(np.int64)
-        return balance
+
+def _balance(whole: Sequence[Column], used: Sequence[Column]) -> Column:
+    """100 where all are used to the same share; with two, 50 where one is full and the other empty. What a node has none of is left out."""
+    shares = [np.minimum(u / np.maximum(w, 1), 1.0) for u, w in zip(used, whole, strict=True)]
+    present = [w > 0 for w in whole]
+    if len(shares) == 2:
+        apart: NDArray[np.float64] = np.where(present[0] & present[1], np.abs(shares[0] - shares[1]) / 2, 0.0)
+    else:
+        apart = _deviation(np.array(shares), np.array(present))
+    balance: Column = ((1 - apart) * MAX_NODE_SCORE).astype(np.int64)
+    return balance
 
 
-def _share(requested: Column, allocatable: Column) -> NDArray[np.float64]:
-    share: NDArray[np.float64] = np.minimum(requested / np.maximum(allocatable, 1), 1.0)
-    return share
+def _deviation(shares: NDArray[np.float64], present: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The standard deviation of what is present, for each column; of two, half of what lies between them."""
+    count = np.maximum(present.sum(axis=0), 1)
+    total = np.zeros(shares.shape[1])
+    for share, there in zip(shares, present, strict=True):
+        total += np.where(there, share, 0.0)
+    squares = np.zeros(shares.shape[1])
+    for share, there in zip(shares, present, strict=True):
+        squares += np.where(there, (share - total / count) ** 2, 0.0)
+    deviation: NDArray[np.float64] = np.sqrt(squares / count)
+    return deviation

@@ -1,40 +1,104 @@
-"""NodeResourcesFit: requests must fit into what is left; the emptier the node, the better (LeastAllocated, cpu and memory alike).
+"""NodeResourcesFit: requests must fit into what is left; how full a node should be, its scoring strategy says.
 
 https://kubernetes.io/docs/concepts/scheduling-eviction/resource-bin-packing/
 """
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Final
 
+import msgspec
 import numpy as np
 
-from kubelet_lite.scheduler.framework import MAX_NODE_SCORE, Refusals, Rejection
+from kubelet_lite.api import quantities
+from kubelet_lite.api.core_v1 import Node, Pod
+from kubelet_lite.scheduler.framework import MAX_NODE_SCORE, Change, Handle, Lasting, Refusals, Rejection
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
 from kubelet_lite.scheduler.priorities import PODS
+from kubelet_lite.scheduler.scoring_resources import (
+    CPU_AND_MEMORY,
+    ResourceSpec,
+    UtilizationShapePoint,
+    along,
+    is_scalar,
+    whole_and_used,
+    with_weights,
+)
 
 ORDER: Final = {"cpu": 0, "memory": 1, "ephemeral-storage": 2}
 """Kubernetes names what is insufficient in this order, extended resources after it."""
 
 
-class NodeResourcesFit:
-    name = "NodeResourcesFit"
-    weight = 1
+class RequestedToCapacityRatioParam(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    shape: tuple[UtilizationShapePoint, ...] = ()
+
+
+class ScoringStrategy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    type: str = "LeastAllocated"
+    resources: tuple[ResourceSpec, ...] = CPU_AND_MEMORY
+    requestedToCapacityRatio: RequestedToCapacityRatioParam | None = None
+
+
+class NodeResourcesFitArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    ignoredResources: tuple[str, ...] = ()
+    """Extended resources that somebody else looks after; …"""
+    ignoredResourceGroups: tuple[str, ...] = ()
+    """… also by what stands before their slash."""
+    scoringStrategy: ScoringStrategy = ScoringStrategy()
+
+
+class NodeResourcesFit(Lasting):
+    Args = NodeResourcesFitArgs
+    args: NodeResourcesFitArgs
     relative = False
 
-    def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
-        return True
+    def __init__(self, handle: Handle, args: NodeResourcesFitArgs | None = None) -> None:
+        super().__init__(handle, args)
+        strategy = self.args.scoringStrategy
+        self._weights = [(spec.name, spec.weight) for spec in with_weights(strategy.resources or CPU_AND_MEMORY)]
+        self._shape = strategy.requestedToCapacityRatio.shape if strategy.requestedToCapacityRatio is not None else ()
+        self._points: Callable[[Column, Column], Column] = {
+            "LeastAllocated": _least_allocated, "MostAllocated": _most_allocated, "RequestedToCapacityRatio": self._by_shape,
+        }[strategy.type]
+        self._ignores = bool(self.args.ignoredResources or self.args.ignoredResourceGroups)
+
+    def asked(self, pod: PodInfo) -> Mapping[str, int]:
+        """What must fit."""
+        if not self._ignores:
+            return pod.requests
+        return {resource: amount for resource, amount in pod.requests.items() if not self._is_ignored(resource)}
+
+    def _is_ignored(self, resource: str) -> bool:
+        if not is_scalar(resource):
+            return False
+        return resource in self.args.ignoredResources or resource.partition("/")[0] in self.args.ignoredResourceGroups
+
+    def hint(self, change: Change) -> bool | Callable[[PodInfo], bool]:
+        if change.kind is Pod:
+            if change.new is not None and change.old is None:
+                return False
+            return lambda pod: any(pod.requests.values()) or change.new is None
+        if change.kind is not Node or change.new is None:
+            return False
+        node: Node = change.new
+        if change.old is not None and change.old.status.allocatable == node.status.allocatable:
+            return False
+        whole = {resource: _base_units(resource, amount) for resource, amount in node.status.allocatable.items()}
+        return lambda pod: all(amount <= whole.get(resource, 0) for resource, amount in self.asked(pod).items())
+
+    # Filter
 
     def mask(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Mask:
         mask: Mask = nodes.pod_count[rows] < nodes.pod_limit[rows]
-        for resource, amount in pod.requests.items():
+        for resource, amount in self.asked(pod).items():
             if amount:
                 mask &= nodes.allocatable(resource)[rows] - nodes.requested(resource)[rows] >= amount
         return mask
 
     def reject(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Refusals:
         lacks = [("Too many pods", nodes.pod_count[rows] >= nodes.pod_limit[rows], nodes.pod_limit[rows] <= 0)]
-        for resource, amount in sorted(pod.requests.items(), key=lambda item: (ORDER.get(item[0], len(ORDER)), item[0])):
+        for resource, amount in sorted(self.asked(pod).items(), key=lambda item: (ORDER.get(item[0], len(ORDER)), item[0])):
             if amount:
                 all_there_is = nodes.allocatable(resource)[rows]
                 lacks.append((f"Insufficient {resource}", all_there_is - nodes.requested(resource)[rows] < amount, all_there_is < amount))
@@ -47,22 +111,54 @@ class NodeResourcesFit:
             found.append((Rejection(self.name, texts, resolvable=not reasons & 1), rows[reasons_of == reasons]))
         return found
 
+    def slack(self, pod: PodInfo, nodes: NodeTable, row: int) -> dict[str, int]:
+        """What a node would have left of all that the pod wants, were it there: nothing negative where it fits."""
+        left = {r: int(nodes.allocatable(r)[row]) - int(nodes.requested(r)[row]) - amount for r, amount in self.asked(pod).items() if amount}
+        left[PODS] = int(nodes.pod_limit[row]) - int(nodes.pod_count[row]) - 1
+        return left
+
+    # Score
+
     def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column:
-        cpu = _left(nodes.allocatable("cpu")[rows], nodes.scored_cpu[rows] + pod.arriving_requests[0])
-        memory = _left(nodes.allocatable("memory")[rows], nodes.scored_memory[rows] + pod.arriving_requests[1])
-        counted = (nodes.allocatable("cpu")[rows] > 0).astype(np.int64) + (nodes.allocatable("memory")[rows] > 0)
-        column: Column = (cpu + memory) // np.maximum(counted, 1)
+        total, weights = np.zeros(rows.size, np.int64), np.zeros(rows.size, np.int64)
+        for resource, weight in self._weights:
+            if is_scalar(resource) and not pod.requests.get(resource):
+                continue
+            whole, used = whole_and_used(pod, nodes, rows, resource)
+            points = self._points(whole, used)
+            total += points * weight
+            counts = whole > 0 if not self._shape else (whole > 0) & (points > 0)
+            weights += np.where(counts, weight, 0)
+        if self._shape:
+            return _rounded(total, weights)
+        column: Column = total // np.maximum(weights, 1)
         return column
 
+    def _by_shape(self, whole: Column, used: Column) -> Column:
+        full = used > whole
+        utilization = np.where(full, MAX_NODE_SCORE, used * MAX_NODE_SCORE // np.maximum(whole, 1))
+        points: Column = np.where(whole > 0, along(self._shape, utilization), 0)
+        return points
 
-def slack(pod: PodInfo, nodes: NodeTable, row: int) -> dict[str, int]:
-    """What a node would have left of all that the pod wants, were it there: nothing negative where it fits."""
-    left = {r: int(nodes.allocatable(r)[row]) - int(nodes.requested(r)[row]) - amount for r, amount in pod.requests.items() if amount}
-    left[PODS] = int(nodes.pod_limit[row]) - int(nodes.pod_count[row]) - 1
-    return left
 
-
-def _left(allocatable: Column, requested: Column) -> Column:
+def _least_allocated(whole: Column, used: Column) -> Column:
     """The share left over, in points; nothing where more is requested than there is."""
-    points: Column = np.maximum(allocatable - requested, 0) * MAX_NODE_SCORE // np.maximum(allocatable, 1)
+    points: Column = np.maximum(whole - used, 0) * MAX_NODE_SCORE // np.maximum(whole, 1)
     return points
+
+
+def _most_allocated(whole: Column, used: Column) -> Column:
+    """The share in use, in points."""
+    points: Column = np.minimum(used, whole) * MAX_NODE_SCORE // np.maximum(whole, 1)
+    return points
+
+
+def _rounded(total: Column, weights: Column) -> Column:
+    """To the nearest, halves up."""
+    weights = np.maximum(weights, 1)
+    column: Column = (2 * total + weights) // (2 * weights)
+    return column
+
+
+def _base_units(resource: str, amount: str) -> int:
+    return quantities.milli(amount) if resource == "cpu" else quantities.to_int(amount)

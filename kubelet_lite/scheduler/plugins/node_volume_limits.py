@@ -6,13 +6,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from kubelet_lite.api.core_v1 import PersistentVolume, PersistentVolumeClaim, Volume
+from kubelet_lite.api.core_v1 import PersistentVolume, PersistentVolumeClaim, Pod, Volume
 from kubelet_lite.api.storage_v1 import CSINode, StorageClass, VolumeAttachment
 from kubelet_lite.scheduler import claims
-from kubelet_lite.scheduler.framework import Refusals, Rejection
+from kubelet_lite.scheduler.framework import Change, Plugin, Refusals, Rejection
 from kubelet_lite.scheduler.node_table import Mask, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
-from kubelet_lite.scheduler.surroundings import Surroundings
 
 MIGRATED: Final = (
     ("awsElasticBlockStore", "volumeID", "kubernetes.io/aws-ebs", "ebs.csi.aws.com"),
@@ -27,22 +26,23 @@ Attachable = tuple[str, str]
 """Driver, and what tells its volumes apart."""
 
 
-class NodeVolumeLimits:
-    name = "NodeVolumeLimits"
-
-    def __init__(self, surroundings: Surroundings) -> None:
-        self._surroundings = surroundings
+class NodeVolumeLimits(Plugin):
+    def hint(self, change: Change) -> bool:
+        """More room on a node, or a claim or volume that says more of what is to be attached."""
+        if change.kind in (Pod, VolumeAttachment):
+            return change.new is None
+        return change.new is not None
 
     def needs(self, pod: PodInfo, nodes: NodeTable) -> Sequence[type[Any]]:
         return (PersistentVolumeClaim, PersistentVolume, StorageClass, CSINode, VolumeAttachment) if pod.volumes else ()
 
     def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
-        return bool(pod.volumes) and bool(self._surroundings.list(CSINode))
+        return bool(pod.volumes) and bool(self.handle.surroundings.list(CSINode))
 
     def mask(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Mask:
         mask = np.ones(rows.size, np.bool_)
         place = {row: i for i, row in enumerate(rows.tolist())}
-        for csi_node in self._surroundings.list(CSINode):
+        for csi_node in self.handle.surroundings.list(CSINode):
             row = nodes.row_of.get(csi_node.metadata.name, -1)
             if row in place and not self._room(pod, nodes, row, csi_node):
                 mask[place[row]] = False
@@ -70,15 +70,15 @@ class NodeVolumeLimits:
             if not name:
                 yield from _migrated(volume, csi_node)
                 continue
-            claim = self._surroundings.get(PersistentVolumeClaim, name, pod.pod.metadata.namespace)
+            claim = self.handle.surroundings.get(PersistentVolumeClaim, name, pod.pod.metadata.namespace)
             if claim is not None:
                 yield from self._of_claim(claim, csi_node)
 
     def _of_claim(self, claim: PersistentVolumeClaim, csi_node: CSINode) -> Iterable[Attachable]:
-        volume = self._surroundings.get(PersistentVolume, claim.spec.volumeName) if claim.spec.volumeName else None
+        volume = self.handle.surroundings.get(PersistentVolume, claim.spec.volumeName) if claim.spec.volumeName else None
         if volume is not None:
             return _of_volume(volume, csi_node)
-        storage_class = self._surroundings.get(StorageClass, claims.class_of(claim))
+        storage_class = self.handle.surroundings.get(StorageClass, claims.class_of(claim))
         if storage_class is None:
             return ()
         drivers = {plugin: driver for _, _, plugin, driver in MIGRATED if _is_migrated(plugin, csi_node)}
@@ -87,9 +87,9 @@ class NodeVolumeLimits:
 
     def _attached(self, node_name: str) -> Iterator[Attachable]:
         """What is attached, or about to be, whoever uses it."""
-        for attachment in self._surroundings.list(VolumeAttachment):
+        for attachment in self.handle.surroundings.list(VolumeAttachment):
             name = attachment.spec.source.persistentVolumeName
-            volume = self._surroundings.get(PersistentVolume, name) if attachment.spec.nodeName == node_name and name else None
+            volume = self.handle.surroundings.get(PersistentVolume, name) if attachment.spec.nodeName == node_name and name else None
             if volume is not None and volume.spec.csi is not None:
                 yield volume.spec.csi.driver, volume.spec.csi.volumeHandle
 

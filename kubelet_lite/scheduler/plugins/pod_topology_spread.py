@@ -5,22 +5,22 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constrai
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from kubelet_lite.api.core_v1 import Node, Pod, TopologySpreadConstraint
 from kubelet_lite.api.selectors import NOTHING
 from kubelet_lite.scheduler import default_spread, node_terms
-from kubelet_lite.scheduler.framework import MAX_NODE_SCORE, Refusals, Rejection
+from kubelet_lite.scheduler.framework import MAX_NODE_SCORE, Change, Handle, Plugin, Refusals, Rejection
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
 from kubelet_lite.scheduler.plugins.taint_toleration import untolerated
 from kubelet_lite.scheduler.pod_info import PodInfo
 from kubelet_lite.scheduler.pod_tallies import Selection, Tally
 from kubelet_lite.scheduler.pod_terms import HOSTNAME, Spread
-from kubelet_lite.scheduler.surroundings import Surroundings
 
 MAX_KEPT_DOMAINS: Final = 1024
 UNEVEN: Final = "node(s) didn't match pod topology spread constraints"
@@ -37,23 +37,53 @@ class Domains(msgspec.Struct, eq=False):
     number: int
 
 
-class PodTopologySpread:
-    name = "PodTopologySpread"
-    weight = 2
-    relative = True
+class PodTopologySpreadArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    defaultConstraints: tuple[TopologySpreadConstraint, ...] = ()
+    """For pods without constraints of their own; they have no labelSelector: what selects the pod's fellows is found."""
+    defaultingType: str = "System"
+    """System: by the built-in constraints; List: by `defaultConstraints`."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
-        self._defaults = default_spread.DefaultSpread(surroundings)
+
+class PodTopologySpread(Plugin):
+    Args = PodTopologySpreadArgs
+    args: PodTopologySpreadArgs
+
+    def __init__(self, handle: Handle, args: PodTopologySpreadArgs | None = None) -> None:
+        super().__init__(handle, args)
+        listed = self.args.defaultingType == "List"
+        self._constraints = self.args.defaultConstraints if listed else default_spread.BUILT_IN
+        self._refusing_defaults = any(constraint.whenUnsatisfiable == "DoNotSchedule" for constraint in self._constraints)
+        self._every_label_by_default = listed
+        self._defaults = default_spread.DefaultSpread(handle.surroundings, self._constraints)
         self._generation = -1
         self._domains: dict[object, Domains] = {}
 
     def needs(self, pod: PodInfo, nodes: NodeTable) -> Sequence[type[Any]]:
         return () if pod.spreads else self._defaults.needs(pod.pod)
 
+    def hint(self, change: Change) -> bool | Callable[[PodInfo], bool]:
+        if change.kind is Node:
+            return change.old is None or change.new is None or _differ(change.old, change.new)
+        if change.kind is not Pod:
+            return False
+        found = [pod for pod in (change.old, change.new) if pod is not None]
+
+        def means_one(waiting: PodInfo) -> bool:
+            return any(
+                pod.metadata.namespace == waiting.key[0] and any(s.selector.matches(pod.metadata.labels) for s in self._required(waiting)) for pod in found
+            )
+
+        return means_one
+
     # Filter
 
     def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
-        return bool(pod.spreads) and any(spread.required for spread in pod.spreads)
+        return (bool(pod.spreads) or self._refusing_defaults) and bool(self._required(pod))
+
+    def _required(self, pod: PodInfo) -> tuple[Spread, ...]:
+        if not pod.spreads and not self._refusing_defaults:
+            return ()
+        return tuple(spread for spread in pod.spreads or self._defaults.spreads(pod.pod) if spread.required)
 
     def mask(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Mask:
         mask: Mask = self._verdicts(pod, nodes, rows) == 0
@@ -69,7 +99,7 @@ class PodTopologySpread:
 
     def _verdicts(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> NDArray[np.int8]:
         """0: passes; 1: too uneven; 2: lacks a label. The first constraint that is not met says."""
-        required = tuple(spread for spread in pod.spreads if spread.required)
+        required = self._required(pod)
         keys = tuple(spread.topology_key for spread in required)
         verdicts = np.zeros(rows.size, np.int8)
         for spread in required:
@@ -115,7 +145,7 @@ class PodTopologySpread:
         """What to score by, and whether nodes without all the labels are left out (not so for the built-in constraints)."""
         if pod.spreads:
             return [spread for spread in pod.spreads if not spread.required], True
-        return self._defaults.spreads(pod.pod), False
+        return [spread for spread in self._defaults.spreads(pod.pod) if not spread.required], self._every_label_by_default
 
     # Counting
 
@@ -144,6 +174,11 @@ class PodTopologySpread:
         found = Domains(None if (counting == nodes.alive).all() else counting, present[:-1], int(present[:-1].sum()))
         self._domains[kept_under] = found
         return found
+
+
+def _differ(old: Node, new: Node) -> bool:
+    """In anything that domains are made of."""
+    return old.metadata.labels != new.metadata.labels or old.spec.taints != new.spec.taints
 
 
 def _tally(nodes: NodeTable, pod: PodInfo, spread: Spread) -> Tally:

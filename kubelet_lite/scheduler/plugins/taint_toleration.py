@@ -4,23 +4,24 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/
 """
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from kubelet_lite.api import scheduling_rules
-from kubelet_lite.api.core_v1 import Taint, Toleration
-from kubelet_lite.scheduler.framework import MAX_NODE_SCORE, Refusals, Rejection, normalised
+from kubelet_lite.api.core_v1 import Node, Taint, Toleration
+from kubelet_lite.scheduler.framework import MAX_NODE_SCORE, Change, Lasting, Refusals, Rejection, normalised
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
 
 
-class TaintToleration:
+class TaintToleration(Lasting):
     """Nodes share few distinct sets of taints: each set is judged once a pod, and rows look their answer up."""
 
-    name = "TaintToleration"
-    weight = 3
-    relative = True
+    def hint(self, change: Change) -> bool | Callable[[PodInfo], bool]:
+        if change.kind is not Node or change.new is None or (change.old is not None and change.old.spec.taints == change.new.spec.taints):
+            return False
+        return lambda pod: untolerated(pod.pod.spec.tolerations, change.new.spec.taints) is None
 
     def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
         return len(nodes.taint_sets) > 1

@@ -4,20 +4,21 @@ https://kubernetes.io/docs/concepts/storage/storage-classes/#volume-binding-mode
 """
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 
 from kubelet_lite.api import quantities, selectors
-from kubelet_lite.api.core_v1 import NodeSelector, PersistentVolume, PersistentVolumeClaim
-from kubelet_lite.api.storage_v1 import CSIDriver, CSIStorageCapacity, StorageClass
+from kubelet_lite.api.core_v1 import Node, NodeSelector, PersistentVolume, PersistentVolumeClaim
+from kubelet_lite.api.storage_v1 import CSIDriver, CSINode, CSIStorageCapacity, StorageClass
 from kubelet_lite.scheduler import claims, node_terms
-from kubelet_lite.scheduler.framework import Refusals, Rejection
+from kubelet_lite.scheduler.framework import Change, Handle, Plugin, Refusals, Rejection
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
-from kubelet_lite.scheduler.surroundings import Surroundings
+from kubelet_lite.scheduler.scoring_resources import UtilizationShapePoint
+from kubelet_lite.scheduler.volume_binder import NOTHING_TO_BIND, Choice, VolumeBinder
 
 UNREACHABLE: Final = "node(s) didn't match PersistentVolume's node affinity"
 NONE_TO_BIND: Final = "node(s) didn't find available persistent volumes to bind"
@@ -27,28 +28,32 @@ KINDS: Final = (PersistentVolumeClaim, PersistentVolume, StorageClass, CSIDriver
 REASONS: Final = (UNREACHABLE, NONE_TO_BIND, NO_SPACE, GONE)
 
 
-class Choice(msgspec.Struct, frozen=True):
-    """What is to be done for a pod's waiting claims, once it has its node."""
-
-    bind: tuple[tuple[PersistentVolumeClaim, PersistentVolume], ...]
-    provision: tuple[PersistentVolumeClaim, ...]
-
-
-NOTHING_TO_BIND: Final = Choice((), ())
+class VolumeBindingArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    bindTimeoutSeconds: int = 600
+    """How long a pod waits for its volumes to be bound; 0: not at all."""
+    shape: tuple[UtilizationShapePoint, ...] = ()
+    """Belongs to an alpha feature of Kubernetes: refused."""
 
 
-class VolumeBinding:
-    name = "VolumeBinding"
+class VolumeBinding(Plugin):
+    Args = VolumeBindingArgs
+    args: VolumeBindingArgs
 
-    def __init__(self, surroundings: Surroundings) -> None:
-        self._surroundings = surroundings
+    def __init__(self, handle: Handle, args: VolumeBindingArgs | None = None) -> None:
+        super().__init__(handle, args)
+        self._binder = VolumeBinder(handle, self.args.bindTimeoutSeconds)
+
+    def hint(self, change: Change) -> bool:
+        if change.kind is Node:
+            return change.new is not None and (change.old is None or change.old.metadata.labels != change.new.metadata.labels)
+        return change.kind in (*KINDS, CSINode) and change.new is not None
 
     def needs(self, pod: PodInfo, nodes: NodeTable) -> Sequence[type[Any]]:
         return KINDS if pod.volumes else ()
 
-    # Gate
+    # PreFilter
 
-    def refuse(self, pod: PodInfo, nodes: NodeTable) -> str | None:
+    def pre_filter(self, pod: PodInfo, nodes: NodeTable) -> str | None:
         if not pod.volumes:
             return None
         for volume in pod.volumes:
@@ -56,14 +61,14 @@ class VolumeBinding:
             wrong = self._wrong(pod, name, volume.ephemeral is not None) if name else ""
             if wrong:
                 return wrong
-        if claims.sorted_out(self._surroundings, pod.pod, pod.volumes).overdue:
+        if claims.sorted_out(self.handle.surroundings, pod.pod, pod.volumes).overdue:
             return "pod has unbound immediate PersistentVolumeClaims"
         return None
 
     def _wrong(self, pod: PodInfo, name: str, ephemeral: bool) -> str:
         """Why the claim cannot be used at all."""
         meta = pod.pod.metadata
-        claim = self._surroundings.get(PersistentVolumeClaim, name, meta.namespace)
+        claim = self.handle.surroundings.get(PersistentVolumeClaim, name, meta.namespace)
         if claim is None:
             waiting = "waiting for ephemeral volume controller to create the"
             return f'{waiting} persistentvolumeclaim "{name}"' if ephemeral else f'persistentvolumeclaim "{name}" not found'
@@ -95,10 +100,10 @@ class VolumeBinding:
     def _verdicts(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column:
         """One bit a reason, in the order of REASONS; 0: the node is good."""
         verdicts = np.zeros(rows.size, np.int64)
-        found = claims.sorted_out(self._surroundings, pod.pod, pod.volumes)
+        found = claims.sorted_out(self.handle.surroundings, pod.pod, pod.volumes)
         reachable = np.ones(rows.size, np.bool_)
         for claim in found.bound:
-            volume = self._surroundings.get(PersistentVolume, claim.spec.volumeName)
+            volume = self.handle.surroundings.get(PersistentVolume, claim.spec.volumeName)
             if volume is None:
                 verdicts |= np.where(reachable, 1 << REASONS.index(GONE), 0)
                 break
@@ -132,7 +137,7 @@ class VolumeBinding:
 
     def _matched(self, nodes: NodeTable, waiting: list[PersistentVolumeClaim], rows: Rows) -> Sequence[Column]:
         """For each claim and row the number of the volume it would get among its candidates; -1: none."""
-        every = self._surroundings.list(PersistentVolume) if waiting else ()
+        every = self.handle.surroundings.list(PersistentVolume) if waiting else ()
         found: dict[str, Column] = {}
         taken: dict[str, Mask] = {}
         for claim in sorted(waiting, key=claims.size):
@@ -148,7 +153,7 @@ class VolumeBinding:
     def _makeable(self, nodes: NodeTable, claim: PersistentVolumeClaim, rows: Rows) -> tuple[Mask, Mask]:
         """Where a volume could be made for the claim, and where there is storage enough for it."""
         nowhere, everywhere = np.zeros(rows.size, np.bool_), np.ones(rows.size, np.bool_)
-        storage_class = self._surroundings.get(StorageClass, claims.class_of(claim))
+        storage_class = self.handle.surroundings.get(StorageClass, claims.class_of(claim))
         if storage_class is None or storage_class.provisioner in ("", claims.NO_PROVISIONER):
             return nowhere, everywhere
         allowed = everywhere
@@ -162,11 +167,11 @@ class VolumeBinding:
         return allowed, self._enough(nodes, claim, storage_class, rows)
 
     def _enough(self, nodes: NodeTable, claim: PersistentVolumeClaim, storage_class: StorageClass, rows: Rows) -> Mask:
-        driver = self._surroundings.get(CSIDriver, storage_class.provisioner)
+        driver = self.handle.surroundings.get(CSIDriver, storage_class.provisioner)
         if driver is None or not driver.spec.storageCapacity:
             return np.ones(rows.size, np.bool_)
         enough, wanted = np.zeros(rows.size, np.bool_), claims.size(claim)
-        for known in self._surroundings.list(CSIStorageCapacity):
+        for known in self.handle.surroundings.list(CSIStorageCapacity):
             limit = known.maximumVolumeSize or known.capacity
             if known.storageClassName != storage_class.metadata.name or not limit or quantities.to_int(limit) < wanted or known.nodeTopology is None:
                 continue
@@ -175,11 +180,25 @@ class VolumeBinding:
             enough[[i for i, node in labels if node is not None and selector.matches(node.metadata.labels)]] = True
         return enough
 
-    # Reserve
+    # Reserve and PreBind
+
+    def reserve(self, pod: PodInfo, node_name: str) -> None:
+        choice = self.choose(pod, self.handle.nodes, node_name) if pod.volumes else NOTHING_TO_BIND
+        if choice != NOTHING_TO_BIND:
+            self._binder.assume(pod.key, choice, node_name)
+
+    def unreserve(self, pod: PodInfo, node_name: str) -> None:
+        self._binder.revert(pod.key)
+
+    def pre_bind(self, pod: PodInfo, node_name: str) -> Awaitable[str | None] | None:
+        return self._binder.bind(pod.key) if pod.volumes and self._binder.has_assumed(pod.key) else None
+
+    def post_bind(self, pod: PodInfo, node_name: str) -> None:
+        self._binder.done(pod.key)
 
     def choose(self, pod: PodInfo, nodes: NodeTable, node_name: str) -> Choice:
         """What the pod's claims get on a node that passed."""
-        waiting = list(claims.sorted_out(self._surroundings, pod.pod, pod.volumes).waiting)
+        waiting = list(claims.sorted_out(self.handle.surroundings, pod.pod, pod.volumes).waiting)
         to_match = [claim for claim in waiting if claims.SELECTED_NODE not in claim.metadata.annotations]
         rows = np.array([nodes.row_of[node_name]], np.intp)
         bind, provision = [], [claim for claim in waiting if claim not in to_match]
@@ -187,19 +206,14 @@ class VolumeBinding:
             if matched[0] < 0:
                 provision.append(claim)
             else:
-                bind.append((claim, claims.candidates(claim, self._surroundings.list(PersistentVolume))[int(matched[0])]))
+                bind.append((claim, claims.candidates(claim, self.handle.surroundings.list(PersistentVolume))[int(matched[0])]))
         return Choice(tuple(bind), tuple(provision))
 
 
 def _reachable(nodes: NodeTable, volume: PersistentVolume) -> Mask:
     """The rows from which the volume can be reached."""
     required: NodeSelector | None = volume.spec.nodeAffinity.required if volume.spec.nodeAffinity is not None else None
-    if required is None:
-        return nodes.alive
-    mask = np.zeros(nodes.width, np.bool_)
-    for term in required.nodeSelectorTerms:
-        mask |= node_terms.term_mask(nodes, term)
-    return mask
+    return nodes.alive if required is None else node_terms.selected(nodes, required)
 
 
 def _one_of(nodes: NodeTable, key: str, values: Iterable[str], rows: Rows) -> Mask:

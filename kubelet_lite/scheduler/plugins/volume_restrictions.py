@@ -1,24 +1,29 @@
 """VolumeRestrictions: some disks may be mounted once a node, a claim of mode ReadWriteOncePod by one pod in all."""
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from kubelet_lite.api.core_v1 import PersistentVolumeClaim, Volume
-from kubelet_lite.scheduler.framework import Refusals, Rejection
+from kubelet_lite.api.core_v1 import PersistentVolumeClaim, Pod, Volume
+from kubelet_lite.scheduler import claims
+from kubelet_lite.scheduler.framework import Change, Plugin, Refusals, Rejection
 from kubelet_lite.scheduler.node_table import Mask, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
-from kubelet_lite.scheduler.surroundings import Surroundings
 
 IN_USE = "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod"
 
 
-class VolumeRestrictions:
-    name = "VolumeRestrictions"
+class VolumeRestrictions(Plugin):
+    def hint(self, change: Change) -> bool | Callable[[PodInfo], bool]:
+        if change.kind is PersistentVolumeClaim:
+            return change.old is None
+        if change.kind is not Pod or change.new is not None:
+            return False
+        freed = claims.matter(change.old.spec.volumes)
+        return lambda pod: any(_same_claim(ours, theirs) or _clash(ours, theirs) for theirs in freed for ours in pod.volumes)
 
-    def __init__(self, surroundings: Surroundings) -> None:
-        self._surroundings = surroundings
-
-    def refuse(self, pod: PodInfo, nodes: NodeTable) -> str | None:
+    def pre_filter(self, pod: PodInfo, nodes: NodeTable) -> str | None:
         for volume in pod.volumes:
             if volume.persistentVolumeClaim is not None and self._claim(pod, volume) is None:
                 return f'persistentvolumeclaim "{volume.persistentVolumeClaim.claimName}" not found'
@@ -39,7 +44,7 @@ class VolumeRestrictions:
 
     def _claim(self, pod: PodInfo, volume: Volume) -> PersistentVolumeClaim | None:
         assert volume.persistentVolumeClaim is not None
-        return self._surroundings.get(PersistentVolumeClaim, volume.persistentVolumeClaim.claimName, pod.pod.metadata.namespace)
+        return self.handle.surroundings.get(PersistentVolumeClaim, volume.persistentVolumeClaim.claimName, pod.pod.metadata.namespace)
 
     def _in_use(self, pod: PodInfo, nodes: NodeTable) -> bool:
         """Whether a placed pod uses a claim that this one needs for itself."""
@@ -61,6 +66,10 @@ class VolumeRestrictions:
             ]
             mask = ~np.isin(rows, taken)
         return mask
+
+
+def _same_claim(a: Volume, b: Volume) -> bool:
+    return a.persistentVolumeClaim is not None and b.persistentVolumeClaim is not None and a.persistentVolumeClaim.claimName == b.persistentVolumeClaim.claimName
 
 
 def _clash(a: Volume, b: Volume) -> bool:

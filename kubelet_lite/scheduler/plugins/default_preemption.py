@@ -7,7 +7,6 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/pod-priority-preemption/
 from __future__ import annotations
 
 import collections
-import random
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -17,35 +16,28 @@ import numpy as np
 from kubelet_lite.api.core_v1 import Pod
 from kubelet_lite.api.policy_v1 import PodDisruptionBudget
 from kubelet_lite.scheduler.filtering import counted, rejected
-from kubelet_lite.scheduler.framework import Profile, Refusals, Rejection
+from kubelet_lite.scheduler.framework import Attempt, Handle, Plugin, Refusals, Rejection, Unplaced
 from kubelet_lite.scheduler.node_table import NodeTable, Rows
-from kubelet_lite.scheduler.nominations import Promised
 from kubelet_lite.scheduler.pod_info import PodInfo
-from kubelet_lite.scheduler.surroundings import Surroundings
 from kubelet_lite.scheduler.victims import NO_VICTIMS, Nomination, victims_for_resources, victims_on
 
-FEWEST_CANDIDATES: Final = 100
-"""So many nodes with victims are enough to choose from, or …"""
-CANDIDATES_PERCENT: Final = 10
-"""… this share of the nodes that removing pods could help."""
 NOT_HELPFUL: Final = "Preemption is not helpful for scheduling"
 RESOURCES: Final = "NodeResourcesFit"
+OF_NODES: Final = frozenset(("NodeUnschedulable", "NodeName", "TaintToleration", "NodeAffinity", "NodePorts", RESOURCES))
+"""Filters that do not judge otherwise when pods leave, but for ports and resources."""
+PIECE: Final = 100
+"""Rows turned into numbers at a time."""
 MAX_KEPT_SEARCHES: Final = 16
 """Kinds of pods for which victims are remembered."""
 
 Found = Nomination | Sequence[str]
 
 
-class Attempt(msgspec.Struct, frozen=True):
-    """What became of making room."""
-
-    words: str = ""
-    nomination: Nomination | None = None
-    hopeless: bool = False
-    """Whether a promise made earlier is void."""
-
-
-NOT_TRIED: Final = Attempt()
+class DefaultPreemptionArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    minCandidateNodesPercentage: int = 10
+    """This share of the nodes that removing pods could help are enough to choose from, …"""
+    minCandidateNodesAbsolute: int = 100
+    """… but no fewer than so many."""
 
 
 class Search(msgspec.Struct):
@@ -56,9 +48,12 @@ class Search(msgspec.Struct):
     found: dict[int, Found]
 
 
-class Preemption:
-    def __init__(self, surroundings: Surroundings) -> None:
-        self._surroundings = surroundings
+class DefaultPreemption(Plugin):
+    Args = DefaultPreemptionArgs
+    args: DefaultPreemptionArgs
+
+    def __init__(self, handle: Handle, args: DefaultPreemptionArgs | None = None) -> None:
+        super().__init__(handle, args)
         self._searches: collections.OrderedDict[tuple[bytes, int], Search] = collections.OrderedDict()
 
     def needs(self, pod: PodInfo, nodes: NodeTable) -> Sequence[type[Any]]:
@@ -66,31 +61,29 @@ class Preemption:
         displaces = pod.priority > nodes.lowest_priority and pod.pod.spec.preemptionPolicy != "Never"
         return (PodDisruptionBudget,) if displaces else ()
 
-    def attempt(
-        self, nodes: NodeTable, pod: PodInfo, profile: Profile, refusals: Refusals, promised: Promised, rng: random.Random,
-    ) -> Attempt:
-        """`refusals`: why each node refused the pod. `rng` says where to begin, and breaks ties."""
+    def post_filter(self, nodes: NodeTable, unplaced: Unplaced) -> Attempt:
+        """`unplaced.random` says where to begin, and breaks ties."""
+        pod, refusals = unplaced.pod, unplaced.refusals
         ineligible = _ineligible(nodes, pod, refusals)
         if ineligible:
-            return Attempt(ineligible)
+            return Attempt(f"preemption: {ineligible}")
         hopeful = [rows for rejection, rows in refusals if rejection.resolvable]
         rows = np.sort(np.concatenate(hopeful)) if hopeful else np.zeros(0, np.intp)
-        candidates, outcomes = self._candidates(nodes, pod, profile, refusals, rows, promised, rng)
+        candidates, outcomes = self._candidates(nodes, unplaced, rows)
         if candidates:
-            return Attempt(nomination=_best(candidates, rng))
+            return Attempt(nomination=_best(candidates, unplaced))
         head = f"0/{len(nodes)} nodes are available"
         words = counted((*outcomes, (NOT_HELPFUL, len(nodes) - int(rows.size))))
-        return Attempt(f"{head}: {words}.", hopeless=True)
+        return Attempt(f"preemption: {head}: {words}.", hopeless=True)
 
-    def _candidates(
-        self, nodes: NodeTable, pod: PodInfo, profile: Profile, refusals: Refusals, rows: Rows, promised: Promised, rng: random.Random,
-    ) -> tuple[Sequence[Nomination], Sequence[tuple[str, int]]]:
+    def _candidates(self, nodes: NodeTable, unplaced: Unplaced, rows: Rows) -> tuple[Sequence[Nomination], Sequence[tuple[str, int]]]:
         """Nodes with victims, and what was found on nodes without."""
-        enough = max(rows.size * CANDIDATES_PERCENT // 100, FEWEST_CANDIDATES)
-        start = rng.randrange(rows.size) if rows.size > enough else 0
-        budgets = self._surroundings.list(PodDisruptionBudget) if rows.size else ()
-        simple = self._kept_off_by_resources(nodes, pod, profile, refusals, promised)
-        outcomes, rows = _without_the_hopeless(nodes, pod, profile, np.roll(rows, -start), simple)
+        pod, profile, promised = unplaced.pod, unplaced.profile, unplaced.promised
+        enough = max(rows.size * self.args.minCandidateNodesPercentage // 100, self.args.minCandidateNodesAbsolute)
+        start = unplaced.random.randrange(rows.size) if rows.size > enough else 0
+        budgets = self.handle.surroundings.list(PodDisruptionBudget) if rows.size else ()
+        simple = _kept_off_by_resources(nodes, unplaced)
+        outcomes, rows = _without_the_hopeless(nodes, unplaced, np.roll(rows, -start), simple)
         known = self._search(nodes, pod)
         easy = np.zeros(nodes.width, np.bool_)
         easy[simple] = True
@@ -102,7 +95,7 @@ class Preemption:
             elif row in known:
                 candidate = known[row]
             else:
-                candidate = known[row] = victims_for_resources(nodes, pod, row, budgets)
+                candidate = known[row] = victims_for_resources(nodes, pod, profile, row, budgets)
             if isinstance(candidate, Nomination):
                 found.append(candidate)
                 if len(found) >= enough and any(not c.violations for c in found):
@@ -111,19 +104,10 @@ class Preemption:
                 outcomes += [(reason, 1) for reason in candidate]
         return found, outcomes
 
-    @staticmethod
-    def _kept_off_by_resources(nodes: NodeTable, pod: PodInfo, profile: Profile, refusals: Refusals, promised: Promised) -> Rows:
-        """Nodes where nothing else can keep the pod off: there the victims follow from what pods ask for."""
-        if pod.host_ports or any(plugin.applies(pod, nodes) for plugin in profile.wide_filters):
-            return np.zeros(0, np.intp)
-        found = [rows for rejection, rows in refusals if rejection.plugin == RESOURCES and rejection.resolvable]
-        rows = np.concatenate(found) if found else np.zeros(0, np.intp)
-        return rows[~np.isin(rows, list(promised))] if promised else rows
-
     def _search(self, nodes: NodeTable, pod: PodInfo) -> dict[int, Found]:
         """What was found on single nodes for a pod like this one, and still stands."""
         key = pod.likeness, pod.priority
-        as_of = nodes.generation, self._surroundings.changed(PodDisruptionBudget)
+        as_of = nodes.generation, self.handle.surroundings.changed(PodDisruptionBudget)
         search = self._searches.get(key)
         changed = nodes.changed_since(search.changes) if search is not None and search.as_of == as_of else None
         if search is None or changed is None:
@@ -140,20 +124,28 @@ class Preemption:
 
 def _in_pieces(rows: Rows) -> Iterator[int]:
     """One by one; most searches end early."""
-    for start in range(0, rows.size, FEWEST_CANDIDATES):
-        yield from rows[start:start + FEWEST_CANDIDATES].tolist()
+    for start in range(0, rows.size, PIECE):
+        yield from rows[start:start + PIECE].tolist()
 
 
-def _without_the_hopeless(
-    nodes: NodeTable, pod: PodInfo, profile: Profile, rows: Rows, simple: Rows,
-) -> tuple[list[tuple[str, int]], Rows]:
+def _kept_off_by_resources(nodes: NodeTable, unplaced: Unplaced) -> Rows:
+    """Nodes where nothing else can keep the pod off: there the victims follow from what pods ask for."""
+    pod, promised = unplaced.pod, unplaced.promised
+    if pod.host_ports or any(f.name not in OF_NODES and f.applies(pod, nodes) for f in unplaced.profile.filters):
+        return np.zeros(0, np.intp)
+    found = [rows for rejection, rows in unplaced.refusals if rejection.plugin == RESOURCES and rejection.resolvable]
+    rows = np.concatenate(found) if found else np.zeros(0, np.intp)
+    return rows[~np.isin(rows, list(promised))] if promised else rows
+
+
+def _without_the_hopeless(nodes: NodeTable, unplaced: Unplaced, rows: Rows, simple: Rows) -> tuple[list[tuple[str, int]], Rows]:
     """Leaves out those of the `simple` rows that removing pods does not help, and says why."""
     outcomes: list[tuple[str, int]] = []
     if not simple.size:
         return outcomes, rows
-    with nodes.without_below(pod.priority) as lower:
+    with nodes.without_below(unplaced.pod.priority) as lower:
         without = simple[lower[simple] == 0]
-        refusals = rejected(nodes, pod, profile, among=simple[lower[simple] > 0])
+        refusals = rejected(nodes, unplaced.pod, unplaced.profile, among=simple[lower[simple] > 0])
     if without.size:
         refusals = [(Rejection(RESOURCES, (NO_VICTIMS,), resolvable=False), without), *refusals]
     for rejection, refused in refusals:
@@ -182,8 +174,8 @@ def _leaving(pod: Pod) -> bool:
     return condition is not None and condition.status == "True" and condition.reason == "PreemptionByScheduler"
 
 
-def _best(candidates: Sequence[Nomination], rng: random.Random) -> Nomination:
+def _best(candidates: Sequence[Nomination], unplaced: Unplaced) -> Nomination:
     """Whose victims matter least."""
     least = min(candidate.harm for candidate in candidates)
     best = [candidate for candidate in candidates if candidate.harm == least]
-    return best[0] if len(best) == 1 else best[rng.randrange(len(best))]
+    return best[0] if len(best) == 1 else best[unplaced.random.randrange(len(best))]

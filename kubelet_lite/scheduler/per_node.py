@@ -1,0 +1,57 @@
+"""Plug-ins that look at a node at a time, as columns."""
+from __future__ import annotations
+
+import numpy as np
+
+from kubelet_lite.scheduler.framework import Plugin, Refusals, Rejection, Unresolvable, defines
+from kubelet_lite.scheduler.node_info import NodeInfo
+from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
+from kubelet_lite.scheduler.pod_info import PodInfo
+
+
+class Filtering:
+    """What a profile has of a plug-in that filters."""
+
+    def __init__(self, plugin: Plugin) -> None:
+        self.plugin = plugin
+        self.name = plugin.name
+        self.lasting = defines(plugin, "likeness")
+        self.applies = plugin.applies
+        self.mask = plugin.mask
+        self.reject = plugin.reject
+        if not defines(plugin, "mask"):
+            self.mask, self.reject = self._mask, self._reject
+
+    def _mask(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Mask:
+        judge = self.plugin.filter
+        return np.fromiter((judge(pod, NodeInfo(nodes, row)) is None for row in rows.tolist()), np.bool_, rows.size)
+
+    def _reject(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Refusals:
+        groups: dict[Rejection, list[int]] = {}
+        for row in rows.tolist():
+            reason = self.plugin.filter(pod, NodeInfo(nodes, row)) or ""
+            groups.setdefault(Rejection(self.name, (str(reason),), not isinstance(reason, Unresolvable)), []).append(row)
+        return [(rejection, np.array(refused, np.intp)) for rejection, refused in groups.items()]
+
+
+class Scoring:
+    """What a profile has of a plug-in that scores."""
+
+    def __init__(self, plugin: Plugin, weight: int, *, prepares: bool) -> None:
+        self.plugin = plugin
+        self.name = plugin.name
+        self.weight = weight
+        self._prepares = prepares
+        by_node, adjusts = not defines(plugin, "column"), prepares or defines(plugin, "normalize")
+        self.relative = not defines(plugin, "likeness") or adjusts or (not by_node and plugin.relative)
+        self.column = self._adjusted if adjusts or by_node else plugin.column
+
+    def _adjusted(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column | None:
+        plugin = self.plugin
+        if self._prepares:
+            plugin.pre_score(pod, nodes, rows)
+        if defines(plugin, "column"):
+            column = plugin.column(pod, nodes, rows)
+            return None if column is None else plugin.normalize(pod, column)
+        scores = np.fromiter((plugin.score(pod, NodeInfo(nodes, row)) for row in rows.tolist()), np.int64, rows.size)
+        return plugin.normalize(pod, scores)
