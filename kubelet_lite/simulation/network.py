@@ -248,6 +248,7 @@ class Network:
         client = StreamTransport(self._loop, self, contextvars.copy_context(), source, target, sock)
         accepted = StreamTransport(self._loop, self, server.context, target, source)
         client.join(accepted)
+        client.dialled = True
         self._loop.call_soon(server.accept, accepted, context=server.context)
         protocol: Any = factory()
         client.start(protocol)
@@ -308,7 +309,7 @@ class Network:
     def left_open(self) -> list[str]:
         """What is bound or connected, in words."""
         bound = [f"port {port} of {host} ({'UDP' if kind == socket.SOCK_DGRAM else 'TCP'})" for host, port, kind in self._bound]
-        streams = [each for each in self._open if isinstance(each, StreamTransport)]
+        streams = [each for each in self._open if isinstance(each, StreamTransport) and not each.is_forgotten()]
         return bound + [f"connection from {each.get_extra_info('sockname')} to {each.get_extra_info('peername')}" for each in streams]
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ World = TypeVar("World")
 METH_NOARGS: Final = 0x0004
 """https://docs.python.org/3/c-api/structures.html#c.METH_NOARGS"""
 MISSING: Final = object()
+ENGINE: Final = f"{__package__}."
 
 
 class Visits(Generic[World]):
@@ -100,7 +101,7 @@ class _StandIn(Generic[World]):
 class Names(Patch, Generic[World]):
     """Functions, and what they are for visited threads (called with the world first), under whatever name a module has them.
 
-    Modules imported meanwhile take the stand-ins for the functions, and get the functions in the end.
+    Modules imported meanwhile take the stand-ins for the functions, and get the functions in the end. The engine keeps what it has.
     """
 
     def __init__(self, visits: Visits[World], functions: Mapping[Callable[..., Any], Callable[..., Any]]) -> None:
@@ -125,7 +126,7 @@ class Names(Patch, Generic[World]):
 
     def _look_at_new_modules(self) -> None:
         for name, module in list(sys.modules.items()):
-            if self._seen.get(name) is module or not isinstance(module, ModuleType):
+            if self._seen.get(name) is module or not isinstance(module, ModuleType) or name.startswith(ENGINE):
                 continue
             if name != "__main__" and not getattr(module.__spec__, "_initializing", False):
                 self._seen[name] = module  # others still grow: they are looked at again

@@ -96,6 +96,8 @@ class StreamTransport(asyncio.Transport):
         self._end: BaseException | bool = False
         """What follows what was sent: nothing yet, the end of the stream (True), or a reset."""
         self._end_delivered = False
+        self.dialled = False
+        """Whether this is the end that asked for the connection."""
 
     def join(self, peer: StreamTransport) -> None:
         """Connects this end with the other one."""
@@ -173,6 +175,10 @@ class StreamTransport(asyncio.Transport):
 
     def is_closing(self) -> bool:
         return self._closing
+
+    def is_forgotten(self) -> bool:
+        """Whether the server has closed, and the client has not yet noticed: pools do when they need a connection again."""
+        return self.dialled and self._peer._closing
 
     def close(self) -> None:
         if not self._closing:
