@@ -12,11 +12,14 @@ from typing import Any, Final, Literal, NamedTuple
 
 import anyio
 import msgspec
+from anyio.abc import TaskGroup
 
 from kubelet_lite.actors import logs
 from kubelet_lite.actors.actor import Actor
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api import identity
+from kubelet_lite.api.apiextensions_v1 import CustomResourceDefinition
+from kubelet_lite.api.custom_resources import resources_of
 from kubelet_lite.api.encoding import to_json
 from kubelet_lite.api.errors import ApiError, Conflict, NotFound
 from kubelet_lite.api.meta_v1 import OwnerReference
@@ -108,14 +111,28 @@ def release(obj: Any, dependants: Sequence[Any]) -> Release | None:
     return None
 
 
+class _Followed(NamedTuple):
+    """A custom resource that is looked after; `scope` ends that."""
+
+    resource: Resource
+    scope: anyio.CancelScope
+
+
 class GarbageCollector(Actor):
-    """One informer a kind, shared with the controllers where they have one. `ready` once all of them have seen what there is."""
+    """One informer a kind, shared with the controllers where they have one; of custom resources as their definitions come and go.
+    `ready` once those of built-in kinds have seen what there is."""
 
     def __init__(self, informers: Informers, client: Client, environment: Environment) -> None:
         super().__init__("garbage-collector-controller")
         self._client = client.acting_as(identity.controller(NAME))
         self._environment = environment
         self._informers: dict[str, Informer[Any]] = {}
+        """By the resource's qualified name."""
+        self._custom: dict[str, _Followed] = {}
+        """Those of custom resources among them."""
+        self._definitions: Informer[CustomResourceDefinition] = informers.of(CustomResourceDefinition)
+        self._definitions.add_handler(self._definitions_changed)
+        self._defined = anyio.Event()
         self._queue: WorkQueue[Item] = WorkQueue(environment)
         self._collected = 0
         self.ready = anyio.Event()
@@ -129,12 +146,57 @@ class GarbageCollector(Actor):
 
     async def run(self) -> None:
         self._queue = WorkQueue(self._environment)
+        for name in self._custom:
+            del self._informers[name]
+        self._custom.clear()
         for informer in self._informers.values():
             await informer.wait_synced()
             for obj in informer.list():
                 self._look_at(informer.resource, obj)
         self.ready.set()
-        await self._queue.serve(self._work, WORKERS)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._follow_definitions, tasks)
+            await self._queue.serve(self._work, WORKERS)
+
+    # ---- custom resources
+
+    def _definitions_changed(self, changes: Sequence[Change[CustomResourceDefinition]]) -> None:
+        self._defined.set()
+
+    async def _follow_definitions(self, tasks: TaskGroup) -> None:
+        while True:
+            self._defined = anyio.Event()
+            served = {found[0].qualified: found[0] for definition in self._definitions.list() if (found := resources_of(definition))}
+            for name, followed in list(self._custom.items()):
+                if name not in served or served[name].api_version != followed.resource.api_version:
+                    followed.scope.cancel()
+                    del self._custom[name], self._informers[name]
+            for name, resource in served.items():
+                if name not in self._custom:
+                    followed = self._custom[name] = _Followed(resource, anyio.CancelScope())
+                    tasks.start_soon(self._follow, followed)
+            await self._defined.wait()
+
+    async def _follow(self, followed: _Followed) -> None:
+        resource = followed.resource
+        informer: Informer[Any] = Informer(self._client, self._environment, resource, indexes={"owner": by_owner})
+        informer.add_handler(partial(self._changed, resource))
+        self._informers[resource.qualified] = informer
+        with followed.scope:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(informer.run, name=informer.name)
+                await informer.wait_synced()
+                for other in list(self._informers.values()):  # who has an owner of this kind could not be judged before
+                    for obj in other.list():
+                        if any(self._resource_of(reference) is resource for reference in obj.metadata.ownerReferences):
+                            self._look_at(other.resource, obj)
+
+    def _resource_of(self, reference: OwnerReference) -> Resource | None:
+        found = find_kind(reference.apiVersion, reference.kind)
+        if found is not None:
+            return found
+        group = reference.apiVersion.rpartition("/")[0]
+        return next((f.resource for f in self._custom.values() if f.resource.group == group and f.resource.kind == reference.kind), None)
 
     # ---- what to look at
 
@@ -166,7 +228,7 @@ class GarbageCollector(Actor):
         return found is not None and _state(found[1]) == "solid"
 
     def _cached_owner(self, obj: Any, reference: OwnerReference) -> tuple[Resource, Any] | None:
-        resource = find_kind(reference.apiVersion, reference.kind)
+        resource = self._resource_of(reference)
         informer = self._informers.get(resource.qualified) if resource is not None else None
         if informer is None or resource is None:
             return None
@@ -194,9 +256,9 @@ class GarbageCollector(Actor):
             self._queue.done(item)
 
     async def _process(self, item: Item) -> None:
-        informer = self._informers[item.resource]
-        obj = informer.get(item.name, item.namespace)
-        if obj is None:
+        informer = self._informers.get(item.resource)
+        obj = informer.get(item.name, item.namespace) if informer is not None else None
+        if informer is None or obj is None:
             return
         if obj.metadata.deletionTimestamp is not None:
             await self._process_deleted(informer.resource, obj)
@@ -231,7 +293,7 @@ class GarbageCollector(Actor):
             if cached is not None:
                 states[reference.uid] = _state(cached[1])
                 continue
-            resource = find_kind(reference.apiVersion, reference.kind)
+            resource = self._resource_of(reference)
             if resource is None:  # a kind that nobody serves proves nothing
                 states[reference.uid] = "solid"
                 continue

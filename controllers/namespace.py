@@ -17,7 +17,9 @@ from kubelet_lite.actors import logs
 from kubelet_lite.actors.actor import Actor
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api import identity, timestamps
+from kubelet_lite.api.apiextensions_v1 import CustomResourceDefinition
 from kubelet_lite.api.core_v1 import Namespace, NamespaceCondition, Pod
+from kubelet_lite.api.custom_resources import resources_of
 from kubelet_lite.api.errors import ApiError, Conflict, MethodNotAllowed, NotFound
 from kubelet_lite.api.requests import ListOptions
 from kubelet_lite.api.resources import RESOURCES, Resource, resource_of
@@ -150,7 +152,7 @@ class NamespaceController(Actor):
         failures: list[str] = []
         remaining = await self._delete(namespace, self._resources[:1], failures)
         if not remaining.instances and not failures:
-            remaining = await self._delete(namespace, self._resources[1:], failures)
+            remaining = await self._delete(namespace, (*self._resources[1:], *await self._custom_resources()), failures)
         await self._write_conditions(namespace, remaining, failures)
         if remaining.instances or failures:
             return False
@@ -181,8 +183,16 @@ class NamespaceController(Actor):
                 failures.append(wrong)
         return Remaining(instances, finalizers)
 
+    async def _custom_resources(self) -> Sequence[Resource]:
+        definitions: ObjectList[CustomResourceDefinition] = await self._client.list(CustomResourceDefinition)
+        served = [resources_of(definition) for definition in definitions.items]
+        return [found[0] for found in served if found and found[0].namespaced]
+
     async def _list(self, resource: Resource, namespace: Namespace) -> Sequence[Any]:
-        page: ObjectList[Any] = await self._client.list(resource, namespace=namespace.metadata.name, options=ListOptions())
+        try:
+            page: ObjectList[Any] = await self._client.list(resource, namespace=namespace.metadata.name, options=ListOptions())
+        except NotFound:  # the definition of a custom resource went just now, and its instances before it
+            return ()
         return page.items
 
     async def _delete_all(self, resource: Resource, namespace: str, items: Sequence[Any]) -> None:

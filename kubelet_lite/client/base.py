@@ -103,6 +103,17 @@ class Client(ABC):
     def acting_as(self, identity: Identity, *, field_manager: str = "", field_validation: FieldValidation = "Ignore") -> Client:
         """The same server under another identity (in process: any; over HTTP: by impersonation)."""
 
+    @abstractmethod
+    async def resources(self) -> Sequence[Resource]:
+        """All that the server serves, custom resources too."""
+
+    async def find_kind(self, api_version: str, kind: str) -> Resource | None:
+        """The resource of objects with this apiVersion and kind; None where the server has no such kind."""
+        built_in = resources.find_kind(api_version, kind)
+        if built_in is not None:
+            return built_in
+        return next((found for found in await self.resources() if found.api_version == api_version and found.kind == kind), None)
+
     async def bind(self, bindings: Sequence[Any]) -> Sequence[Exception | None]:
         """Creates pods/binding for each (core/v1 Binding); one answer a binding. In process one store transaction for all."""
         answers: list[Exception | None] = []

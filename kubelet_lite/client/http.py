@@ -21,7 +21,7 @@ from kubelet_lite.api.errors import ApiError, NotFound
 from kubelet_lite.api.identity import Identity
 from kubelet_lite.api.meta_v1 import Status
 from kubelet_lite.api.requests import APPLY_PATCH, FieldValidation, ListOptions, WatchEvent
-from kubelet_lite.api.resources import Resource, resource_of
+from kubelet_lite.api.resources import Resource, Subresource, resource_of
 from kubelet_lite.api.unstructured import Unstructured
 from kubelet_lite.client.base import (
     OWNERS_OF,
@@ -194,18 +194,36 @@ class HttpClient(Client):
                     return resource
         raise NotFound(f'no matches for kind "{obj.kind}" in version "{obj.apiVersion}"')
 
+    async def resources(self) -> Sequence[Resource]:
+        groups = msgspec.json.decode(await self._call("GET", "/apis", {}))["groups"]
+        found = list(resources.RESOURCES)
+        for group in groups:
+            if not any(resource.group == group["name"] for resource in resources.RESOURCES):
+                for version in group["versions"]:
+                    found += await self._discover(version["groupVersion"])
+        return found
+
     async def _discover(self, api_version: str) -> tuple[Resource, ...]:
         group, _, version = api_version.rpartition("/")
         answer = msgspec.json.decode(await self._call("GET", f"/apis/{api_version}" if group else f"/api/{version}", {}))
         found = tuple(
             resources.define(
                 group=group, version=version, plural=r["name"], singular=r.get("singularName", ""), kind=r["kind"], namespaced=r["namespaced"],
-                verbs=tuple(r.get("verbs") or ()),
+                verbs=tuple(r.get("verbs") or ()), short_names=tuple(r.get("shortNames") or ()), categories=tuple(r.get("categories") or ()),
+                subresources=_parts(r["name"], answer["resources"]),
             )
             for r in answer.get("resources") or () if "/" not in r["name"]
         )
         self._discovered[api_version] = found
         return found
+
+
+def _parts(plural: str, rows: Sequence[Mapping[str, Any]]) -> tuple[Subresource, ...]:
+    """The subresources of one resource in a discovery document."""
+    return tuple(
+        Subresource(row["name"].partition("/")[2], row["kind"], row.get("group", ""), row.get("version", ""), tuple(row.get("verbs") or ()))
+        for row in rows if row["name"].startswith(f"{plural}/")
+    )
 
 
 def path_of(resource: Resource, namespace: str = "", name: str = "", subresource: str = "") -> str:

@@ -69,6 +69,8 @@ class RegistryLike(Protocol):
 
     def find_kind(self, api_version: str, kind: str) -> Resource | None: ...
 
+    def served(self) -> Sequence[Resource]: ...
+
 
 class LocalClient(Client):
     """`field_manager`: empty means the part of the identity's user agent before its slash."""
@@ -149,6 +151,9 @@ class LocalClient(Client):
 
     def acting_as(self, identity: Identity, *, field_manager: str = "", field_validation: FieldValidation = "Ignore") -> LocalClient:
         return LocalClient(self._registry, identity, field_manager=field_manager, field_validation=field_validation)
+
+    async def resources(self) -> Sequence[Resource]:
+        return self._registry.served()
 
     async def bind(self, bindings: Sequence[Any]) -> Sequence[Exception | None]:
         await self._turn()

@@ -10,12 +10,14 @@ import msgspec
 from kubelet_lite.api import encoding
 from kubelet_lite.api.errors import BadRequest
 from kubelet_lite.api.requests import APPLY_PATCH
-from kubelet_lite.api.resources import find_kind
 from kubelet_lite.client.base import Client
+from kubelet_lite.client.waiting import wait
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 FIRST: Final = ("Namespace", "CustomResourceDefinition", "ServiceAccount", "ConfigMap", "Secret")
 """Kinds that others may need, applied before them."""
+ESTABLISHED_SECONDS: Final = 30.0
+"""How long objects wait for a definition that is applied together with them."""
 Source = str | Path | Mapping[str, Any] | msgspec.Struct | Iterable[Any]
 """A path of a file or folder, YAML or JSON text, one object (typed or plain), or several of these."""
 
@@ -70,7 +72,10 @@ async def apply(client: Client, source: Source, *, namespace: str = "default") -
     answers: dict[int, Any] = {}
     for position in sorted(range(len(objects)), key=lambda i: _rank(objects[i])):
         value = objects[position]
-        resource = find_kind(value["apiVersion"], value["kind"])
+        resource = await client.find_kind(value["apiVersion"], value["kind"])
+        if resource is None and (definition := _definition_of(value, objects)):
+            await wait(client, f"customresourcedefinition/{definition}", "condition=Established", timeout_seconds=ESTABLISHED_SECONDS)
+            resource = await client.find_kind(value["apiVersion"], value["kind"])
         if resource is None:
             raise BadRequest(f'no matches for kind "{value["kind"]}" in version "{value["apiVersion"]}"')
         metadata = value.get("metadata") or {}
@@ -80,6 +85,16 @@ async def apply(client: Client, source: Source, *, namespace: str = "default") -
         place = metadata.get("namespace", namespace) if resource.namespaced else ""
         answers[position] = await client.patch(resource, name, value, content_type=APPLY_PATCH, namespace=place, force=True)
     return tuple(answers[position] for position in range(len(objects)))
+
+
+def _definition_of(value: Mapping[str, Any], objects: Iterable[Mapping[str, Any]]) -> str:
+    """The name of the definition among these objects that makes an object's kind; "" where there is none."""
+    group = value["apiVersion"].rpartition("/")[0]
+    for other in objects:
+        spec = other.get("spec") if other["kind"] == "CustomResourceDefinition" else None
+        if isinstance(spec, Mapping) and spec.get("group") == group and (spec.get("names") or {}).get("kind") == value["kind"]:
+            return str((other.get("metadata") or {}).get("name", ""))
+    return ""
 
 
 def _rank(value: Mapping[str, Any]) -> int:

@@ -3,7 +3,7 @@ jsonpath={.status.phase}=Running, create, delete."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import anyio
@@ -18,11 +18,11 @@ _PATH = re.compile(r"jsonpath=\{?\.?(?P<path>[^}=]+)\}?(?:=(?P<value>.*))?")
 _PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
-def parse_name(text: str) -> tuple[Resource, str]:
-    """`deployment/web`, `deploy/web`, `deployments.apps/web` → resource and name. Raises BadRequest."""
+def parse_name(text: str, resources: Sequence[Resource] = RESOURCES) -> tuple[Resource, str]:
+    """`deployment/web`, `deploy/web`, `deployments.apps/web` → the first of these resources that is called so, and the name. Raises BadRequest."""
     kind, _, name = text.partition("/")
     kind = kind.lower()
-    for resource in RESOURCES:
+    for resource in resources:
         if kind in (resource.plural, resource.singular, resource.qualified, resource.kind.lower(), *resource.short_names) and name:
             return resource, name
     raise BadRequest(f'"{text}" names no object: say KIND/NAME')
@@ -45,10 +45,10 @@ def predicate(condition: str) -> Callable[[Any | None], bool]:
 
 
 def _condition(obj: Any, type: str, status: str) -> bool:
-    known = getattr(obj.status, "observedGeneration", 0)
-    if known and known < obj.metadata.generation:
+    known = encoding.to_json(obj).get("status") or {}
+    if known.get("observedGeneration") and known["observedGeneration"] < obj.metadata.generation:
         return False
-    return any(c.type.lower() == type and c.status.lower() == status for c in obj.status.conditions)
+    return any(str(c.get("type", "")).lower() == type and str(c.get("status", "")).lower() == status for c in known.get("conditions") or ())
 
 
 def _at(value: Any, path: str, wanted: str | None) -> bool:
@@ -66,7 +66,10 @@ def _at(value: Any, path: str, wanted: str | None) -> bool:
 
 async def wait(client: Client, what: str, condition: str, *, namespace: str = "default", timeout_seconds: float = 60.0) -> Any | None:
     """The object as it first satisfied the condition (None for `delete`). Raises TimeoutError, BadRequest or an ApiError."""
-    resource, name = parse_name(what)
+    try:
+        resource, name = parse_name(what)
+    except BadRequest:
+        resource, name = parse_name(what, await client.resources())
     holds = predicate(condition)
     place = namespace if resource.namespaced else ""
     try:

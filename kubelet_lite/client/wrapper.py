@@ -72,5 +72,8 @@ class WrappedClient(Client):
     def acting_as(self, identity: Identity, *, field_manager: str = "", field_validation: FieldValidation = "Ignore") -> Self:
         return self.again(self.inner.acting_as(identity, field_manager=field_manager, field_validation=field_validation))
 
+    async def resources(self) -> Sequence[Resource]:
+        return await self.inner.resources()
+
     async def bind(self, bindings: Sequence[Any]) -> Sequence[Exception | None]:
         return await self.inner.bind(bindings)

@@ -127,6 +127,8 @@ def _of_hint(hint: Any, list_type: str, keys: tuple[str, ...], map_type: str) ->
         return whole
     if origin in (Union, UnionType):
         kinds = {_bare(a) for a in get_args(hint) if a is not type(None)}
+        if not all(get_origin(kind) is None and kind in _SCALARS for kind in kinds):  # a schema or several, say
+            return ANY
         return _SCALARS[int] if kinds == {int, float} else ANY_SCALAR
     return _SCALARS.get(hint, UNTYPED)
 
