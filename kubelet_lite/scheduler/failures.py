@@ -4,7 +4,7 @@ https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-c
 """
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kubelet_lite.actors import logs
 from kubelet_lite.actors.environment import Environment
@@ -14,7 +14,9 @@ from kubelet_lite.api.errors import ApiError, NotFound
 from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH
 from kubelet_lite.client.base import Client
 from kubelet_lite.client.events import EventRecorder
-from kubelet_lite.scheduler.victims import Nomination
+
+if TYPE_CHECKING:
+    from kubelet_lite.scheduler.victims import Nomination
 
 KEEP: Final = None
 _log = logs.get_logger()
