@@ -59,6 +59,8 @@ class _Running:
         self.actor = actor
         self.scope = anyio.CancelScope()
         self.ended = anyio.Event()
+        self.incarnation: Incarnation | None = None
+        """None between a crash and the restart."""
         self.crashed_at: collections.deque[float] = collections.deque()
         self.crashes = 0
 
@@ -111,6 +113,14 @@ class Supervisor:
         running.scope.cancel()
         await running.ended.wait()
 
+    def kill(self, name: str) -> bool:
+        """Ends an actor's run wherever it waits: a crash like any other. False: it does not run now."""
+        running = self._running.get(name)
+        if running is None or running.incarnation is None:
+            return False
+        running.incarnation.kill()
+        return True
+
     def running(self) -> tuple[Actor, ...]:
         """The actors that run or wait for a restart, in the order of their start."""
         return tuple(running.actor for running in self._running.values())
@@ -130,7 +140,7 @@ class Supervisor:
         current_incarnation.set(None)
         try:
             with running.scope:
-                while (error := await self._crash_of(running.actor)) is not None:
+                while (error := await self._crash_of(running)) is not None:
                     delay = self._record_crash(running, error)
                     if delay is None:
                         raise CrashBudgetExceeded(f"actor {name} crashed {len(running.crashed_at)} times in {CRASH_WINDOW_SECONDS:g} s") from error
@@ -139,9 +149,10 @@ class Supervisor:
             del self._running[name]
             running.ended.set()
 
-    async def _crash_of(self, actor: Actor) -> BaseException | None:
+    async def _crash_of(self, running: _Running) -> BaseException | None:
         """Runs an actor once; what it crashed with, or None when it is done."""
-        incarnation = Incarnation(actor.name)
+        actor = running.actor
+        incarnation = running.incarnation = Incarnation(actor.name)
         outside = current_incarnation.set(incarnation)
         try:
             with incarnation.scope:
@@ -156,6 +167,7 @@ class Supervisor:
         except BaseException as error:  # whatever an actor crashes with is the supervisor's business
             return error
         finally:
+            running.incarnation = None
             current_incarnation.reset(outside)
 
     def _record_crash(self, running: _Running, error: BaseException) -> float | None:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+import anyio
+
 from kubelet_lite.actors.actor import current_incarnation
 from kubelet_lite.simulation.environment import SimulatedEnvironment
 from kubelet_lite.simulation.loop import callback_owner
@@ -27,6 +29,8 @@ class Crash:
         self.actor = actor
         self.at_step = at_step
         self.steps = 0
+        self.done = anyio.Event()
+        """Set when it happens."""
 
     @property
     def happened(self) -> bool:
@@ -43,6 +47,7 @@ class Crash:
         self.steps += 1
         if self.happened:
             incarnation.kill()
+            self.done.set()
 
 
 @contextmanager

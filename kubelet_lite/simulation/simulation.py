@@ -21,6 +21,8 @@ from kubelet_lite.simulation import settling
 from kubelet_lite.simulation.answers import NotingRegistry, NotingStore
 from kubelet_lite.simulation.archive import Archive
 from kubelet_lite.simulation.environment import SimulatedEnvironment
+from kubelet_lite.simulation.errors import FaultNotFired
+from kubelet_lite.simulation.gate import Gate, GatedRegistry
 from kubelet_lite.simulation.invariant import InvariantMaker
 from kubelet_lite.simulation.run import LIMIT_SECONDS, simulate
 from kubelet_lite.simulation.snapshot import Snapshot
@@ -60,6 +62,10 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether a run ends only when its cluster, left alone after the scenario and all steps, has settled."""
 
 
+class SimulatedRegistry(GatedRegistry, NotingRegistry):
+    """Notes what it answers, behind the gate at which that may get lost."""
+
+
 class SimulatedCluster(Cluster):
     """A cluster whose every revision goes into an archive."""
 
@@ -73,7 +79,7 @@ class SimulatedCluster(Cluster):
         return NotingStore(self._archive, now=self.environment.now)
 
     def new_registry(self, kind: type[Registry]) -> Registry:
-        return super().new_registry(NotingRegistry)
+        return super().new_registry(SimulatedRegistry)
 
 
 class Simulation:
@@ -88,8 +94,9 @@ class Simulation:
         self.archive = archive
         self._watcher = watcher
         self._tasks = tasks
-        self._steps = 0
-        """How many have begun."""
+        self._steps: list[Step] = []
+        """Those that have begun."""
+        self._fired: dict[Fault, int] = {}
         self._at_work = 0
         """Faults that have begun and are not over."""
         self.began = environment.monotonic()
@@ -112,8 +119,8 @@ class Simulation:
 
     async def _play(self, step: Step) -> None:
         await self.sleep(max(0.0, self.began + step.at - self.environment.monotonic()))
-        self._steps += 1
-        number, kind = self._steps, "fault" if isinstance(step, Fault) else "call"
+        self._steps.append(step)
+        number, kind = len(self._steps), "fault" if isinstance(step, Fault) else "call"
         self.archive.log(self.environment.now(), "info", {"event": STEP_BEGAN, "step": number, "kind": kind, "what": str(step)})
         if isinstance(step, Fault):
             self._at_work += 1
@@ -123,6 +130,27 @@ class Simulation:
             self._at_work -= 1
             self._watcher.snapshot.calm_since = math.inf if self._at_work else self.environment.now()
         self.archive.log(self.environment.now(), "info", {"event": STEP_ENDED, "step": number})
+
+    @property
+    def gate(self) -> Gate:
+        """Where every request passes."""
+        registry = self.cluster.registry
+        assert isinstance(registry, GatedRegistry)
+        return registry.gate
+
+    def struck(self, fault: Fault) -> None:
+        """Called by a fault each time it strikes."""
+        self._fired[fault] = self._fired.get(fault, 0) + 1
+
+    def fired(self, step: Step) -> int:
+        """How often a fault has struck; of a call whether it has begun."""
+        return self._fired.get(step, 0) if isinstance(step, Fault) else int(step in self._steps)
+
+    def check_fired(self) -> None:
+        """Raises FaultNotFired for faults that are over and have struck nothing."""
+        missed = [step for step in self._steps if isinstance(step, Fault) and not step.may_miss and not self._fired.get(step)]
+        if missed:
+            raise FaultNotFired("faults that struck nothing: " + "; ".join(f"at {step.at:g} s: {step}" for step in missed))
 
     async def sleep(self, seconds: float) -> None:
         await self.environment.sleep(seconds)
@@ -157,6 +185,8 @@ class Run(msgspec.Struct, kw_only=True):
     seconds: float
     """Of virtual time."""
     error: BaseException | None
+    fired: tuple[int, ...] = ()
+    """Of each step: how often the fault struck; of a call whether it was made."""
     scenario: Scenario | None = None
     """None: the run was driven from outside."""
     invariants: tuple[InvariantMaker, ...] = ()
@@ -181,10 +211,12 @@ def play(
     tape = Tape(seed, decisions, plain=plain)
     archive = Archive()
     last: list[SimulatedEnvironment] = []
+    ready: list[Simulation] = []
 
     async def main(environment: SimulatedEnvironment) -> None:
         last.append(environment)
         async with opened(environment, archive, setting=setting, invariants=invariants, behaviour=behaviour) as simulation:
+            ready.append(simulation)
             for step in sorted(steps, key=lambda step: step.at):
                 simulation.start(step)
             await scenario(simulation)
@@ -200,7 +232,8 @@ def play(
         error = raised
     return Run(
         setting=setting, seed=seed, steps=tuple(steps), decisions=tape.decisions, archive=archive, seconds=last[0].monotonic() if last else 0.0,
-        error=error, scenario=scenario, invariants=tuple(invariants), behaviour=behaviour, plain=plain, streams=tape.streams,
+        error=error, fired=tuple(ready[0].fired(step) if ready else 0 for step in steps), scenario=scenario, invariants=tuple(invariants),
+        behaviour=behaviour, plain=plain, streams=tape.streams,
     )
 
 
@@ -222,5 +255,6 @@ async def opened(
         await simulation.sleep(LAST_INSTANT_SECONDS)
         watcher.end()
         archive.close()
+        simulation.check_fired()
 
 

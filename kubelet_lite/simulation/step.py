@@ -32,7 +32,11 @@ class Call(Step, frozen=True, kw_only=True):
 
 
 class Fault(Step, frozen=True, kw_only=True):
-    """`part`: whom it strikes, the name of an actor or a pattern of names as in a shell (`kubelet-*`). `seconds`: how long it lasts."""
+    """`part`: whom it strikes, the name of an actor or a pattern of names as in a shell (`kubelet-*`). `seconds`: how long it lasts.
+
+    A run fails in which it strikes nothing, unless it `may_miss`, as one that was drawn may.
+    """
 
     part: str = "*"
     seconds: float = 0.0
+    may_miss: bool = False

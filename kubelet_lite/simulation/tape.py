@@ -7,6 +7,7 @@ under the name and the count of its decisions so far, and are what a replay file
 """
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from random import Random
 from typing import Final
@@ -51,6 +52,12 @@ class Tape:
     def streams(self) -> tuple[str, ...]:
         """The names of those that were drawn from and can be plain."""
         return tuple(name for name in self._streams if not name.startswith(("secrets ", "decisions ")))
+
+    def happens(self, name: str, chance: float) -> bool:
+        """A decision between no and yes, with this very chance of yes."""
+        assert 0 <= chance < 1, f"what always happens is no decision: {name}"
+        choices = max(2, math.ceil(1 / (1 - chance)))
+        return self.decide(name, choices, chance * choices / (choices - 1)) > 0
 
     @property
     def decisions(self) -> Decisions:

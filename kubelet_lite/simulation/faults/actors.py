@@ -1,0 +1,87 @@
+"""What befalls the processes of a cluster, as its actors are in one: crashes anywhere and right behind a write, clocks that jump."""
+from __future__ import annotations
+
+from contextlib import ExitStack
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+import anyio
+
+from kubelet_lite.actors.actor import current_incarnation
+from kubelet_lite.simulation.crash import crash_actor
+from kubelet_lite.simulation.faults.requests import RequestFault
+from kubelet_lite.simulation.step import Fault
+
+if TYPE_CHECKING:
+    from kubelet_lite.simulation.faults.requests import Standing
+    from kubelet_lite.simulation.gate import Request
+    from kubelet_lite.simulation.simulation import Simulation
+
+
+class CrashActor(Fault, frozen=True, kw_only=True):
+    """Actors crash, each once: at once where they wait (`at_step` 0), or before that step, of those that they take within `seconds`."""
+
+    at_step: int = 0
+
+    async def play(self, simulation: Simulation) -> None:
+        supervisor = simulation.cluster.supervisor
+        names = [actor.name for actor in supervisor.running() if fnmatchcase(actor.name, self.part)]
+        if not self.at_step:
+            for name in names:
+                if supervisor.kill(name):
+                    simulation.struck(self)
+            return
+        with ExitStack() as stack:
+            crashes = [stack.enter_context(crash_actor(simulation.environment, name, at_step=self.at_step)) for name in names]
+            with anyio.move_on_after(self.seconds):
+                for crash in crashes:
+                    await crash.done.wait()
+        for crash in crashes:
+            if crash.happened:
+                simulation.struck(self)
+
+    def __str__(self) -> str:
+        return f"{self.part} crashes" + (f" at its step {self.at_step}" if self.at_step else "")
+
+
+class CrashAfterWrite(RequestFault, frozen=True, kw_only=True):
+    """An actor crashes right behind its `at_write`-th write within `seconds`, before it hears of it (Sieve's *intermediate state*).
+
+    Each actor once. Programs that ask over HTTP are not in this cluster's hands: to them an answer can be lost (LostAnswers).
+    """
+
+    at_write: int = 1
+
+    async def after(self, request: Request, here: Standing) -> None:
+        incarnation = current_incarnation.get()
+        if not request.writes or request.over_http or incarnation is None:
+            return
+        count = here.counts[incarnation.actor] = here.counts.get(incarnation.actor, 0) + 1
+        if count == self.at_write and here.strikes():
+            incarnation.kill()
+            await anyio.sleep_forever()
+
+    def __str__(self) -> str:
+        return f"{self.part} crashes right after its write {self.at_write}"
+
+
+class ClockJump(Fault, frozen=True, kw_only=True):
+    """A part's clock is wrong by `jump_seconds` for `seconds` (0: from now on).
+
+    Parts with a clock: `controllers` (all of them share one), `scheduler`, and each kubelet. What waits for a span of time is not disturbed.
+    """
+
+    jump_seconds: float = 60.0
+
+    async def play(self, simulation: Simulation) -> None:
+        found = [environment for part, environment in simulation.environment.parts.items() if fnmatchcase(part, self.part)]
+        for environment in found:
+            environment.clock_error_seconds += self.jump_seconds
+            simulation.struck(self)
+        if self.seconds:
+            await simulation.sleep(self.seconds)
+            for environment in found:
+                environment.clock_error_seconds -= self.jump_seconds
+
+    def __str__(self) -> str:
+        return f"the clock of {self.part} jumps by {self.jump_seconds:+g} s" + (f" for {self.seconds:g} s" if self.seconds else "")

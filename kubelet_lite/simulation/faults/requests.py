@@ -1,0 +1,81 @@
+"""What faults have in common that strike requests on their way through the gate: whose, which, how often, for how long."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kubelet_lite.simulation.gate import Obstacle, Request
+from kubelet_lite.simulation.step import Fault
+
+if TYPE_CHECKING:
+    from kubelet_lite.simulation.simulation import Simulation
+
+
+class RequestFault(Fault, frozen=True, kw_only=True):
+    """Stands in the way for `seconds`. `verbs` and `resources` (qualified names): of which requests; none: of all.
+
+    `chance`: of each of them to be struck. The methods are an Obstacle's, which is given to them.
+    """
+
+    verbs: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    chance: float = 1.0
+
+    async def play(self, simulation: Simulation) -> None:
+        standing = Standing(self, simulation)
+        with simulation.gate.hindered(standing):
+            self.begin(standing)
+            await simulation.sleep(self.seconds)
+
+    def begin(self, here: Standing) -> None:
+        """What becomes of the watches that are open."""
+
+    def concerns(self, request: Request) -> bool:
+        return (
+            (not self.verbs or request.verb in self.verbs) and (not self.resources or request.resource in self.resources)
+            and request.is_of(self.part)
+        )
+
+    async def before(self, request: Request, here: Standing) -> None: ...
+
+    async def after(self, request: Request, here: Standing) -> None: ...
+
+    async def on_batch(self, request: Request, here: Standing) -> None: ...
+
+    def frozen_at(self, request: Request, here: Standing) -> int | None:
+        return None
+
+
+class Standing(Obstacle):
+    """A fault that stands in the way in one run."""
+
+    def __init__(self, fault: RequestFault, simulation: Simulation) -> None:
+        super().__init__()
+        self._fault = fault
+        self.simulation = simulation
+        self.began_at = simulation.cluster.store.revision
+        """The newest revision then."""
+        self.counts: dict[str, int] = {}
+        """Of whatever the fault counts, by actor."""
+
+    def strikes(self) -> bool:
+        """Whether the fault strikes this time: a decision."""
+        fault, tape = self._fault, self.simulation.tape
+        if fault.chance < 1 and not tape.happens(f"{type(fault).__name__} of {fault.part} at {fault.at:g}", fault.chance):
+            return False
+        self.simulation.struck(fault)
+        return True
+
+    def concerns(self, request: Request) -> bool:
+        return self._fault.concerns(request)
+
+    async def before(self, request: Request) -> None:
+        await self._fault.before(request, self)
+
+    async def after(self, request: Request) -> None:
+        await self._fault.after(request, self)
+
+    async def on_batch(self, request: Request) -> None:
+        await self._fault.on_batch(request, self)
+
+    def frozen_at(self, request: Request) -> int | None:
+        return self._fault.frozen_at(request, self)
