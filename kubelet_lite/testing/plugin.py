@@ -1,0 +1,121 @@
+"""The pytest plugin: fixtures `cluster`, `kube_server` and `simulation`, and their markers and options. docs/simulation.md has examples.
+
+pytest loads this file at its start wherever kubelet-lite is installed: what costs time is imported by the fixtures that need it.
+"""
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from kubelet_lite.cluster import Cluster
+    from kubelet_lite.testing.server import KubeServer, ServerThread
+
+_CLUSTER_OF_ANYIO: Final = "_kubelet_lite_cluster_of_anyio"
+CLUSTER_IN_LOOP: Final = "_kubelet_lite_cluster_in_{}_loop"
+"""Of pytest-asyncio."""
+MARKERS: Final = (
+    "cluster(**options): what `cluster` and `kube_server` start, as arguments of kubelet_lite.Cluster: cluster(nodes=3)",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+    if config.pluginmanager.has_plugin("asyncio"):
+        from kubelet_lite.testing import asyncio_fixtures
+
+        config.pluginmanager.register(asyncio_fixtures)
+
+
+# ---- cluster
+
+
+@pytest.fixture
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    """An embedded cluster with pretended pods (`@pytest.mark.cluster(...)` says more), in the event loop of the async test that asks for it."""
+    test = request.function
+    if not inspect.iscoroutinefunction(inspect.unwrap(getattr(getattr(test, "hypothesis", None), "inner_test", test))):
+        pytest.fail("the fixture `cluster` lives in the event loop of an async test: a synchronous test takes `kube_server`", pytrace=False)
+    made: Cluster = request.getfixturevalue(_cluster_fixture(request))
+    return made
+
+
+def _cluster_fixture(request: pytest.FixtureRequest) -> str:
+    """Which plugin runs the test, and in which of its loops."""
+    if "anyio_backend" in request.fixturenames:
+        return _CLUSTER_OF_ANYIO
+    if not request.config.pluginmanager.has_plugin("asyncio"):
+        pytest.fail("the fixture `cluster` needs pytest-asyncio, or a test marked `anyio`", pytrace=False)
+    marker = request.node.get_closest_marker("asyncio")
+    scope = marker.kwargs.get("loop_scope") if marker is not None else None
+    return CLUSTER_IN_LOOP.format(scope or request.config.getini("asyncio_default_test_loop_scope"))
+
+
+async def running_cluster(request: pytest.FixtureRequest) -> AsyncIterator[Cluster]:
+    """Held by a task of its own: the two halves of a fixture may run in different ones."""
+    import asyncio
+
+    from kubelet_lite.cluster import Cluster
+
+    began: asyncio.Future[Cluster] = asyncio.get_running_loop().create_future()
+    end = asyncio.Event()
+
+    async def hold() -> None:
+        async with Cluster(**cluster_options(request)) as cluster:
+            began.set_result(cluster)
+            await end.wait()
+
+    task = asyncio.get_running_loop().create_task(hold(), name="cluster of a test")
+    task.add_done_callback(lambda task: began.cancel())
+    try:
+        cluster = await began
+    except asyncio.CancelledError:
+        task.result()  # why there is none
+        raise
+    yield cluster
+    end.set()
+    await task
+
+
+
+@pytest.fixture(name=_CLUSTER_OF_ANYIO)
+async def _of_anyio(request: pytest.FixtureRequest, anyio_backend_name: str) -> AsyncIterator[Cluster]:
+    if anyio_backend_name != "asyncio":
+        pytest.fail(f"kubelet-lite runs on asyncio, not on {anyio_backend_name}: let the fixture `anyio_backend` say so", pytrace=False)
+    async for cluster in running_cluster(request):
+        yield cluster
+
+
+def cluster_options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Of all `cluster` markers, those nearest to the test first."""
+    found: dict[str, Any] = {}
+    for marker in request.node.iter_markers("cluster"):
+        if marker.args:
+            pytest.fail("the marker `cluster` takes the arguments of kubelet_lite.Cluster by name", pytrace=False)
+        found = {**marker.kwargs, **found}
+    return found
+
+
+# ---- kube_server
+
+
+@pytest.fixture(scope="session")
+def _kubelet_lite_servers() -> Iterator[ServerThread]:
+    from kubelet_lite.testing.server import ServerThread
+
+    with ServerThread() as thread:
+        yield thread
+
+
+@pytest.fixture
+def kube_server(
+    request: pytest.FixtureRequest, _kubelet_lite_servers: ServerThread, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[KubeServer]:
+    """A fresh cluster behind HTTPS, for synchronous and async tests. $KUBECONFIG names it meanwhile, so that no client meets another one."""
+    with _kubelet_lite_servers.serve(tmp_path_factory.mktemp("kube_server"), **cluster_options(request)) as server:
+        monkeypatch.setenv("KUBECONFIG", str(server.kubeconfig))
+        yield server

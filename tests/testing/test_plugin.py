@@ -1,0 +1,114 @@
+"""The fixtures `cluster` and `kube_server`, and the plugin under the ways in which async tests are run."""
+import asyncio
+import os
+import stat
+import subprocess
+
+import pytest
+
+from kubelet_lite.api.core_v1 import ConfigMap, Node
+from kubelet_lite.client.http import HttpClient
+from kubelet_lite.client.kubeconfig import load
+from kubelet_lite.testing import builders
+from tests.conformance.servers import KUBECTL
+
+pytest_plugins = ["pytester"]
+
+
+@pytest.fixture
+async def web(cluster):
+    """A user's own fixture on top of ours."""
+    await cluster.client.create(builders.deployment("web", 2))
+    return await cluster.wait("deployment/web", "condition=Available")
+
+
+@pytest.mark.cluster(nodes=2)
+async def test_a_cluster_runs_in_the_loop_of_the_test(cluster, web):
+    assert web.status.availableReplicas == 2
+    assert len((await cluster.client.list(Node)).items) == 2
+    assert "cluster of a test" in {task.get_name() for task in asyncio.all_tasks()}
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_cluster_runs_in_the_loop_that_a_test_shares_with_others(cluster):
+    await cluster.client.create(builders.pod("one"))
+    await cluster.wait("pod/one", "condition=Ready")
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_each_test_has_a_server_of_its_own(kube_server, turn):
+    (mine,) = kube_server.apply([builders.configmap("mine", {"turn": str(turn)})])
+    assert mine.data == {"turn": str(turn)}
+    assert len(kube_server.call(lambda cluster: cluster.client.list(ConfigMap, namespace="default")).items) <= 2  # the other: kube-root-ca.crt
+
+
+@pytest.mark.cluster(nodes=2)
+def test_a_synchronous_test_has_kubectl_see_its_server(kube_server):
+    kube_server.apply([builders.deployment("web", 2)])
+    kube_server.wait("deployment/web", "condition=Available")
+    assert os.environ["KUBECONFIG"] == str(kube_server.kubeconfig)
+    assert stat.S_IMODE(kube_server.kubeconfig.stat().st_mode) == 0o600
+    shown = subprocess.run([KUBECTL, "get", "pods,nodes", "-o", "name"], check=True, capture_output=True, text=True).stdout.split()
+    assert [line.partition("/")[0] for line in shown] == ["pod", "pod", "node", "node"]
+
+
+async def test_an_async_test_speaks_to_a_server_in_another_thread(kube_server):
+    async with HttpClient(load(kube_server.kubeconfig)) as client:
+        assert [node.metadata.name for node in (await client.list(Node)).items] == ["node-1"]
+
+
+INNER = """
+import pytest, pytest_asyncio
+from kubelet_lite.testing import builders
+
+@FIXTURE.fixture
+async def web(cluster):
+    await cluster.client.create(builders.deployment("web", 2))
+
+MARK
+@pytest.mark.cluster(nodes=1, components=("apiserver", "controllers"))
+@pytest.mark.cluster(nodes=3)
+async def test_a_cluster(cluster, web):
+    await cluster.wait("deployment/web", "jsonpath={.status.replicas}=2")
+    assert not cluster.kubelets
+
+MARK
+async def test_a_server(kube_server):
+    assert kube_server.url.startswith("https://")
+
+def test_a_wrong_one(cluster):
+    pass
+
+@pytest.mark.cluster(knots=3)
+def test_a_wrong_argument(kube_server):
+    pass
+"""
+
+
+ASYNCIO = ["-o", "asyncio_default_fixture_loop_scope=function", "-o"]
+
+
+@pytest.mark.parametrize(("mark", "arguments"), [
+    ("", [*ASYNCIO, "asyncio_mode=auto"]),
+    ("@pytest.mark.asyncio", [*ASYNCIO, "asyncio_mode=strict", "-n", "1"]),
+    ("@pytest.mark.anyio", ["-p", "no:asyncio"]),
+    ("@pytest.mark.anyio", [*ASYNCIO, "asyncio_mode=strict"]),
+], ids=["asyncio auto", "asyncio strict, xdist", "anyio alone", "anyio beside asyncio"])
+def test_the_fixtures_work_however_async_tests_are_run(pytester, mark, arguments):
+    pytester.makepyfile(INNER.replace("MARK", mark).replace("FIXTURE", "pytest_asyncio" if "asyncio" in mark else "pytest"))
+    pytester.makeconftest("import pytest\n@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'\n")
+    ran = pytester.runpytest_subprocess("-W", "error", "--strict-markers", *arguments)
+    ran.assert_outcomes(passed=2, errors=2)
+    ran.stdout.fnmatch_lines(["*a synchronous test takes `kube_server`*"])
+    ran.stdout.fnmatch_lines(["*unexpected keyword argument 'knots'*"])
+
+
+def test_the_plugin_loads_next_to_nothing(pytester):
+    pytester.makepyfile("""
+        import sys
+        def test_it():
+            ours = {name for name in sys.modules if name.startswith("kubelet_lite.")}
+            assert ours <= {"kubelet_lite.testing", "kubelet_lite.testing.plugin", "kubelet_lite.testing.asyncio_fixtures"}
+            assert "aiohttp" not in sys.modules
+    """)
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
