@@ -56,7 +56,14 @@ class Archive:
         """What the API answered (answers.py) and nobody has judged yet; None: nobody wants to."""
         self.began = 0.0
         """When the cluster became ready, in virtual Unix seconds; 0: never."""
+        self.ready = 0
+        """The last revision then: of what the cluster is made of before anybody asks for anything."""
         self._closed = False
+
+    def begin(self, time: float) -> None:
+        """The cluster is ready."""
+        self.began = time
+        self.ready = self.revisions[-1].event.revision if self.revisions else 0
 
     def close(self) -> None:
         """The run is over: what happens while it is taken down is no part of it."""

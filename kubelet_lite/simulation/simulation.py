@@ -247,7 +247,7 @@ async def opened(
     environment.loop.before_time_passes.append(watcher.end_instant)
     async with SimulatedCluster(setting, environment, archive, behaviour) as cluster:
         async with anyio.create_task_group() as tasks:
-            archive.began = environment.now()
+            archive.begin(environment.now())
             simulation = Simulation(environment, cluster, archive, watcher, tasks)
             yield simulation
         if setting.settle:
