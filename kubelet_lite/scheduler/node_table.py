@@ -89,6 +89,11 @@ class NodeTable:
         return len(self.row_of)
 
     @property
+    def placed_pods(self) -> int:
+        """How many count on a node."""
+        return len(self._placed)
+
+    @property
     def changes(self) -> int:
         """How often pods came or went."""
         return self._forgotten_changes + len(self._changed_rows)
