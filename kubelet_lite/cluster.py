@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from kubelet_lite.runtimes.base import Runtime
     from kubelet_lite.runtimes.fake import BehaviourOf
     from kubelet_lite.runtimes.network.base import Network
+    from kubelet_lite.scheduler.configuration import Source as SchedulerSource
+    from kubelet_lite.scheduler.framework import Plugin as SchedulerPlugin
     from kubelet_lite.wire.certificates import CertificateAuthority
 
 RuntimeName = Literal["fake", "subprocess"]
@@ -60,6 +62,7 @@ class Cluster:
     command that stands for it (see runtimes/images.py). `network`: auto or loopback. `isolation`: auto or host. `serve`: whether the
     API is offered over HTTPS (on a simulated network HTTP), on `port` (0: a free one) of 127.0.0.1. `components`: which parts to start.
     `service_cidr`: where Services get their addresses ("": the network's own range). `behaviour`: for the fake runtime.
+    `scheduler_config`: a KubeSchedulerConfiguration (a path, YAML text, plain values); `scheduler_plugins`: classes of scheduler plug-ins.
     Entering raises TimeoutError when the cluster does not become ready, ValueError for arguments that do not fit, OSError when
     `port` is taken.
     """
@@ -68,7 +71,7 @@ class Cluster:
         self, *, nodes: int = 1, runtime: RuntimeName = "fake", images: Mapping[str, str] | None = None, network: str = "auto",
         isolation: str = "auto", serve: bool = False, port: int = 0, components: Sequence[str] = COMPONENTS, service_cidr: str = "",
         behaviour: BehaviourOf | None = None, environment: Environment | None = None, on_ready: Callable[[str], None] = lambda part: None,
-        proxy_in_child: bool = False,
+        proxy_in_child: bool = False, scheduler_config: SchedulerSource | None = None, scheduler_plugins: Sequence[type[SchedulerPlugin]] = (),
     ) -> None:
         _check(nodes, runtime, network, isolation, components, service_cidr)
         self.environment = environment if environment is not None else Environment.real()
@@ -80,6 +83,8 @@ class Cluster:
         self._components = tuple(components)
         self._service_cidr = service_cidr
         self._behaviour = behaviour
+        self._scheduler_config = scheduler_config
+        self._scheduler_plugins = tuple(scheduler_plugins)
         self._on_ready = on_ready
         self._proxy_in_child = proxy_in_child
         self._stack = AsyncExitStack()
@@ -240,9 +245,12 @@ class Cluster:
         return "proxy", proxy.ready
 
     def _start_scheduler(self) -> tuple[str, anyio.Event]:
+        from kubelet_lite.scheduler.configuration import DEFAULT, load
         from kubelet_lite.scheduler.scheduler import Scheduler
 
-        scheduler = Scheduler(self.client.acting_as(identity.component("kube-scheduler")), self.environment.of("scheduler"))
+        configuration = load(self._scheduler_config) if self._scheduler_config is not None else DEFAULT
+        client = self.client.acting_as(identity.component("kube-scheduler"))
+        scheduler = Scheduler(client, self.environment.of("scheduler"), configuration, self._scheduler_plugins)
         self.supervisor.start(scheduler)
         return "scheduler", scheduler.ready
 

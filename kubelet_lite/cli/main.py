@@ -1,13 +1,14 @@
-"""The command line: `kubelet-lite up` and `kubelet-lite version`."""
+"""The command line: `kubelet-lite up`, `replay`, `compare` and `version`."""
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 DEFAULT_KUBECONFIG: Final = "~/.kube/kubelet-lite.config"
+REPLAY_KUBECONFIG: Final = "~/.kube/kubelet-lite-replay.config"
 PARTS: Final = ("apiserver", "controllers", "scheduler", "kubelet", "proxy")
 
 
@@ -19,6 +20,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(text())  # noqa: T201
         return 0
+    if options.command in ("replay", "compare"):
+        from kubelet_lite.cli import replay
+
+        return replay.replay(options) if options.command == "replay" else replay.compare(options)
     from kubelet_lite.cli.up import up
 
     return up(options)
@@ -38,11 +43,32 @@ def _parser() -> argparse.ArgumentParser:
         help="what stands for an image: its entrypoint, or nothing for this machine's own programs; may be given again",
     )
     up.add_argument("--components", type=_components, default=PARTS, metavar="PART,...", help=f"which parts to start, of {', '.join(PARTS)} (default: all)")
+    up.add_argument("--scheduler-config", type=Path, default=None, metavar="FILE", help="a KubeSchedulerConfiguration (default: the default profile)")
+    up.add_argument(
+        "--scheduler-plugin", action="append", default=[], type=_plugin, metavar="MODULE:CLASS",
+        help="a scheduler plug-in beside the default ones; may be given again",
+    )
     up.add_argument("--network", choices=("auto", "loopback"), default="auto", help="the pod network (default: %(default)s)")
     up.add_argument("--isolation", choices=("auto", "host"), default="auto", help="how processes are kept apart (default: %(default)s)")
     up.add_argument("--kubeconfig", type=Path, default=Path(DEFAULT_KUBECONFIG), metavar="PATH", help="where to write the kubeconfig (default: %(default)s)")
     up.add_argument("--token-file", type=Path, default=None, metavar="PATH", help="where to write the admin's bearer token (default: nowhere)")
+    _add_replay(commands.add_parser("replay", help="show what happened in a simulated run: a replay file or a recording"))
+    compare = commands.add_parser("compare", help="say where two simulated runs part; each a replay file or a recording")
+    compare.add_argument("first", type=Path, metavar="FIRST")
+    compare.add_argument("second", type=Path, metavar="SECOND")
     return parser
+
+
+def _add_replay(replay: argparse.ArgumentParser) -> None:
+    replay.add_argument("file", type=Path, metavar="FILE", help="a replay file, which is played again, or a recording")
+    replay.add_argument("--scenario", default="", metavar="MODULE:NAME", help="what to play, where the file's own scenario cannot be found again")
+    replay.add_argument("--at", default="", metavar="WHEN", help="a revision (120), a time since the cluster was ready (+12.5s) or of the clock, start, ready or end")
+    replay.add_argument("--step", action="store_true", help="step forwards and backwards by commands on standard input")
+    replay.add_argument("--html", type=Path, metavar="PATH", help="write the timeline as a page")
+    replay.add_argument("--export", type=Path, metavar="PATH", help="write the recording as JSON lines")
+    replay.add_argument("--serve", action="store_true", help="serve that moment to kubectl, to be read")
+    replay.add_argument("--port", type=_port, default=0, metavar="PORT", help="of the API server on 127.0.0.1 (default: a free one)")
+    replay.add_argument("--kubeconfig", type=Path, default=Path(REPLAY_KUBECONFIG), metavar="PATH", help="where to write the kubeconfig (default: %(default)s)")
 
 
 def _count(text: str) -> int:
@@ -68,6 +94,27 @@ def _image(text: str) -> tuple[str, str]:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return name, command
+
+
+def _plugin(text: str) -> Any:
+    """The class, found as Python finds modules, and in the current folder."""
+    import importlib
+
+    module, colon, name = text.partition(":")
+    if not colon:
+        raise argparse.ArgumentTypeError(f"{text!r}: say MODULE:CLASS")
+    sys.path.insert(0, "")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
+    finally:
+        sys.path.remove("")
+    from kubelet_lite.scheduler.framework import Plugin
+
+    if not (isinstance(found, type) and issubclass(found, Plugin)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no class of kubelet_lite.scheduler.framework.Plugin")
+    return found
 
 
 def _components(text: str) -> tuple[str, ...]:

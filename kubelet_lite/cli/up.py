@@ -47,13 +47,20 @@ async def _serve(options: argparse.Namespace) -> None:
     for wanted in (path, token_path):
         if wanted is not None:
             check_writable(wanted)
+    configuration = None
+    if options.scheduler_config is not None:
+        from kubelet_lite.scheduler.configuration import load, without_effect
+
+        configuration = load(options.scheduler_config.expanduser())
+        for note in without_effect(configuration):
+            say(f"{options.scheduler_config}: without effect here: {note}")
     with anyio.CancelScope() as starting:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, starting.cancel)
         cluster = Cluster(
             nodes=options.nodes, runtime=options.runtime, images=dict(options.image), network=options.network, isolation=options.isolation,
             serve=True, port=options.port, components=options.components, service_cidr=options.service_cidr, proxy_in_child=True,
-            on_ready=lambda part: say(f"{part} is ready"),
+            on_ready=lambda part: say(f"{part} is ready"), scheduler_config=configuration, scheduler_plugins=options.scheduler_plugin,
         )
         async with cluster:
             for number in (signal.SIGINT, signal.SIGTERM):

@@ -19,7 +19,7 @@ from kubelet_lite.api.errors import ApiError, Conflict, NotFound
 from kubelet_lite.client.base import Client
 from kubelet_lite.client.events import EventRecorder
 from kubelet_lite.scheduler.failures import Failures
-from kubelet_lite.scheduler.framework import Plugin, Wait, defines
+from kubelet_lite.scheduler.framework import Plugin, PluginError, Wait, defines
 from kubelet_lite.scheduler.node_table import NodeTable
 from kubelet_lite.scheduler.pod_info import pod_info
 from kubelet_lite.scheduler.profile import Profile
@@ -40,19 +40,25 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Bindings:
-    """All pods that are between their decision and their binding. `freed`: told when a pod left its node again."""
+    """All pods that are between their decision and their binding. `freed`: told when a pod left its node again; `bound`: when
+    one was bound."""
 
     def __init__(
         self, *, nodes: NodeTable, queue: SchedulingQueue, waiting: WaitingPods, environment: Environment, tasks: TaskGroup, client: Client,
         profiles: Mapping[str, Profile], recorders: Mapping[str, EventRecorder], failures: Mapping[str, Failures], freed: Callable[[Pod], None],
+        bound: Callable[[], None],
     ) -> None:
         self._nodes, self._queue, self._waiting, self._environment, self._tasks, self._client = nodes, queue, waiting, environment, tasks, client
-        self._profiles, self._recorders, self._failures, self._freed = profiles, recorders, failures, freed
+        self._profiles, self._recorders, self._failures, self._freed, self._bound = profiles, recorders, failures, freed, bound
         self._assumed: dict[Key, tuple[Waiting, str]] = {}
         """All and only pods that count on a node (their second part) before the watch says so."""
         self._batches: dict[str, list[tuple[Waiting, str]]] = {}
         """By profile, what is written next."""
-        self.bound = 0
+
+    @property
+    def assumed(self) -> int:
+        """How many pods count on a node that the watch does not speak of yet."""
+        return len(self._assumed)
 
     # What the watch says meanwhile
 
@@ -84,6 +90,12 @@ class Bindings:
 
     def begin(self, waiting: Waiting, node_name: str) -> None:
         """Lets the decision count, and takes the pod as far as it goes without waiting."""
+        try:
+            self._begin(waiting, node_name)
+        except PluginError as error:
+            self._tasks.start_soon(self._broke, waiting, node_name, str(error))
+
+    def _begin(self, waiting: Waiting, node_name: str) -> None:
         info, profile = waiting.info, self._profile(waiting)
         self._nodes.place(info, node_name)
         self._assumed[info.key] = waiting, node_name
@@ -104,14 +116,20 @@ class Bindings:
             pod = WaitingPod(info, node_name, waits)
             self._waiting.add(pod)
             self._queue.flies(waiting)
-            self._tasks.start_soon(self._after_permit, waiting, pod)
+            self._tasks.start_soon(self._on_its_own, waiting, node_name, self._after_permit(waiting, pod))
             return
         step = _next_step(waiting, node_name, profile.pre_bind)
         if step is not None or any(defines(plugin, "bind") for plugin in profile.bind):
             self._queue.flies(waiting)
-            self._tasks.start_soon(self._alone, waiting, node_name, step)
+            self._tasks.start_soon(self._on_its_own, waiting, node_name, self._alone(waiting, node_name, step))
         else:
             self._batches.setdefault(profile.name, []).append((waiting, node_name))
+
+    async def _on_its_own(self, waiting: Waiting, node_name: str, way: Awaitable[None]) -> None:
+        try:
+            await way
+        except PluginError as error:
+            await self._broke(waiting, node_name, str(error))
 
     async def _after_permit(self, waiting: Waiting, pod: WaitingPod) -> None:
         denied = await pod.settled(self._environment)
@@ -167,11 +185,14 @@ class Bindings:
 
     def _is_bound(self, waiting: Waiting, node_name: str) -> None:
         pod, profile = waiting.info.pod, self._profile(waiting)
-        self.bound += 1
+        self._bound()
         text = f"Successfully assigned {pod.metadata.namespace}/{pod.metadata.name} to {node_name}"
         self._recorders[profile.name].record(pod, "Normal", "Scheduled", text, action="Binding")
         for plugin in profile.post_bind:
-            plugin.post_bind(waiting.info, node_name)
+            try:
+                plugin.post_bind(waiting.info, node_name)
+            except PluginError as error:
+                _log.warning("plugin_failed", object="/".join(waiting.info.key), error=str(error))
 
     # What goes wrong
 
@@ -217,7 +238,10 @@ class Bindings:
 
     def _unreserve(self, waiting: Waiting, node_name: str) -> None:
         for plugin in reversed(self._profile(waiting).reserve):
-            plugin.unreserve(waiting.info, node_name)
+            try:
+                plugin.unreserve(waiting.info, node_name)
+            except PluginError as error:
+                _log.warning("plugin_failed", object="/".join(waiting.info.key), error=str(error))
 
     def _profile(self, waiting: Waiting) -> Profile:
         return self._profiles[waiting.info.pod.spec.schedulerName]

@@ -102,6 +102,14 @@ class Handle(msgspec.Struct, frozen=True):
         return cls(nodes if nodes is not None else NodeTable(), surroundings or Given(), Nominations(), WaitingPods())
 
 
+class PluginError(Exception):
+    """A plug-in raised what it should not: `error`, in its method `method`."""
+
+    def __init__(self, plugin: str, method: str, error: Exception) -> None:
+        super().__init__(f'running plugin "{plugin}": {method}: {type(error).__name__}: {error}')
+        self.plugin, self.method, self.error = plugin, method, error
+
+
 class NoArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The arguments of a plug-in that takes none."""
 
@@ -117,6 +125,8 @@ class Plugin:
     """As profiles name it; that of the class unless it says otherwise."""
     Args: ClassVar[type[msgspec.Struct]] = NoArgs
     """What `pluginConfig` may say of it; its fields have defaults."""
+    guarded = False
+    """Whether it is a user's own: what it raises spoils one attempt, and its scores are checked."""
 
     def __init_subclass__(cls) -> None:
         if "name" not in cls.__dict__:

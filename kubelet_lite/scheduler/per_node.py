@@ -3,7 +3,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from kubelet_lite.scheduler.framework import Plugin, Refusals, Rejection, Unresolvable, defines
+from kubelet_lite.scheduler.framework import (
+    MAX_NODE_SCORE,
+    Plugin,
+    PluginError,
+    Refusals,
+    Rejection,
+    Unresolvable,
+    defines,
+)
 from kubelet_lite.scheduler.node_info import NodeInfo
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
@@ -44,14 +52,21 @@ class Scoring:
         self._prepares = prepares
         by_node, adjusts = not defines(plugin, "column"), prepares or defines(plugin, "normalize")
         self.relative = not defines(plugin, "likeness") or adjusts or (not by_node and plugin.relative)
-        self.column = self._adjusted if adjusts or by_node else plugin.column
+        self.column = self._adjusted if adjusts or by_node or plugin.guarded else plugin.column
 
     def _adjusted(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column | None:
         plugin = self.plugin
         if self._prepares:
             plugin.pre_score(pod, nodes, rows)
+        scores: Column | None
         if defines(plugin, "column"):
-            column = plugin.column(pod, nodes, rows)
-            return None if column is None else plugin.normalize(pod, column)
-        scores = np.fromiter((plugin.score(pod, NodeInfo(nodes, row)) for row in rows.tolist()), np.int64, rows.size)
-        return plugin.normalize(pod, scores)
+            scores = plugin.column(pod, nodes, rows)
+            if scores is None:
+                return None
+        else:
+            scores = np.fromiter((plugin.score(pod, NodeInfo(nodes, row)) for row in rows.tolist()), np.int64, rows.size)
+        scores = plugin.normalize(pod, scores)
+        for extreme in (scores.min(initial=0), scores.max(initial=0)):
+            if not 0 <= extreme <= MAX_NODE_SCORE:
+                raise PluginError(self.name, "score", ValueError(f"{extreme} is not between 0 and {MAX_NODE_SCORE}"))
+        return scores

@@ -23,14 +23,15 @@ from kubelet_lite.api.requests import ListOptions, WatchEvent
 from kubelet_lite.client import cache
 from kubelet_lite.client.base import Client
 from kubelet_lite.client.events import EventRecorder
+from kubelet_lite.scheduler import profiles
 from kubelet_lite.scheduler.binding import Bindings
+from kubelet_lite.scheduler.configuration import DEFAULT, SchedulerConfiguration
 from kubelet_lite.scheduler.decision import Decisions, Placement, Unschedulable
 from kubelet_lite.scheduler.failures import KEEP, Failures
-from kubelet_lite.scheduler.framework import Change, Handle
+from kubelet_lite.scheduler.framework import Change, Handle, Plugin, PluginError
 from kubelet_lite.scheduler.informed import Informed
 from kubelet_lite.scheduler.node_table import NodeTable, same_for_scheduling
 from kubelet_lite.scheduler.nominations import Nominations
-from kubelet_lite.scheduler.plugins import default_profile
 from kubelet_lite.scheduler.pod_info import PodInfo, pod_info
 from kubelet_lite.scheduler.queue import Refuser, SchedulingQueue, Waiting
 from kubelet_lite.scheduler.waiting_pods import WaitingPods
@@ -44,11 +45,19 @@ _log = logs.get_logger()
 
 
 class Scheduler(Actor):
-    """Serves all profiles of a configuration; pods choose theirs by spec.schedulerName."""
+    """Serves all profiles of a configuration; pods choose theirs by spec.schedulerName. `plugins`: classes beside the default ones.
 
-    def __init__(self, client: Client, environment: Environment) -> None:
-        super().__init__("default-scheduler")
+    Raises ConfigurationError."""
+
+    def __init__(
+        self, client: Client, environment: Environment, configuration: SchedulerConfiguration = DEFAULT, plugins: Sequence[type[Plugin]] = (), *,
+        name: str = "default-scheduler",
+    ) -> None:
+        super().__init__(name)
+        profiles.check(configuration, plugins)
         self._client = client
+        self._configuration = configuration
+        self._plugins = tuple(plugins)
         self._environment = environment
         self._bound = 0
         self._attempts = 0
@@ -63,30 +72,43 @@ class Scheduler(Actor):
         self._nominations = Nominations()
         waiting = WaitingPods()
         handle = Handle(self._nodes, self._known, self._nominations, waiting, self._client, self._environment)
-        profiles = (default_profile(handle),)
-        self._decisions = {profile.name: Decisions(self._nodes, profile, self._nominations) for profile in profiles}
-        recorders = {profile.name: EventRecorder(self._client, self._environment, profile.name, modern=True) for profile in profiles}
+        made = profiles.build(self._configuration, handle, self._plugins)
+        self._decisions = {profile.name: Decisions(self._nodes, profile, self._nominations) for profile in made}
+        recorders = {profile.name: EventRecorder(self._client, self._environment, profile.name, modern=True) for profile in made}
         for recorder in recorders.values():
             recorder.write_in(tasks)
         self._failures = {name: Failures(self._client, self._environment, recorder) for name, recorder in recorders.items()}
-        sorting = profiles[0].queue_sort[0]
-        self._queue = SchedulingQueue(order=sorting.queue_key, door=self._door, hint=self._hint)
+        self._queue = SchedulingQueue(
+            order=made[0].queue_sort[0].queue_key, door=self._door, hint=self._hint,
+            first_backoff_seconds=self._configuration.podInitialBackoffSeconds, longest_backoff_seconds=self._configuration.podMaxBackoffSeconds,
+        )
         self._bindings = Bindings(
-            nodes=self._nodes, queue=self._queue, waiting=waiting, environment=self._environment, tasks=tasks, profiles={p.name: p for p in profiles},
-            recorders=recorders, failures=self._failures, client=self._client, freed=self._freed,
+            nodes=self._nodes, queue=self._queue, waiting=waiting, environment=self._environment, tasks=tasks, profiles={p.name: p for p in made},
+            recorders=recorders, failures=self._failures, client=self._client, freed=self._freed, bound=self._count_bound,
         )
 
     def _door(self, info: PodInfo) -> Refuser | None:
         name = info.pod.spec.schedulerName
-        found = self._decisions[name].profile.refused_at_the_door(info)
+        try:
+            found = self._decisions[name].profile.refused_at_the_door(info)
+        except PluginError as error:
+            _log.warning("plugin_failed", object="/".join(info.key), error=str(error))
+            return name, error.plugin
         return None if found is None else (name, found[0])
 
     def _hint(self, refuser: Refuser, change: Change) -> bool | Callable[[PodInfo], bool]:
-        return self._decisions[refuser[0]].profile.helped_by(refuser[1], change)
+        try:
+            return self._decisions[refuser[0]].profile.helped_by(refuser[1], change)
+        except PluginError as error:
+            _log.warning("plugin_failed", kind=change.kind.__name__, error=str(error))
+            return True
 
     def _tell(self, change: Change) -> int:
         """Wakes the pods that a change could help."""
         return self._queue.changed(change, self._environment.monotonic())
+
+    def _count_bound(self) -> None:
+        self._bound += 1
 
     def _freed(self, pod: Pod) -> None:
         """An assumption was taken back: its node is as it was, and others may have it."""
@@ -94,11 +116,11 @@ class Scheduler(Actor):
         self._changed.set()
 
     def statistics(self) -> Mapping[str, float]:
-        active, backing_off, unschedulable, gated = self._queue.sizes if self.ready.is_set() else (0, 0, 0, 0)
-        return {
-            "nodes": len(self._nodes), "active": active, "backing_off": backing_off, "unschedulable": unschedulable, "gated": gated,
-            "attempts": self._attempts, "bound": self._bound + self._bindings.bound if self.ready.is_set() else 0,
-        }
+        numbers: dict[str, float] = {"nodes": len(self._nodes), "placed": self._nodes.placed_pods, "attempts": self._attempts, "bound": self._bound}
+        if self.ready.is_set():
+            numbers |= dict(zip(("active", "backing_off", "unschedulable", "gated"), self._queue.sizes, strict=True))
+            numbers["assumed"] = self._bindings.assumed
+        return numbers
 
     async def run(self) -> None:
         async with anyio.create_task_group() as tasks:
@@ -217,6 +239,7 @@ class Scheduler(Actor):
     async def _schedule_batch(self) -> bool:
         """Decides for up to BATCH pods, then writes; whether there was any."""
         refused: list[tuple[Waiting, Unschedulable]] = []
+        broken: list[tuple[Waiting, PluginError]] = []
         lacking: Sequence[type[Any]] = ()
         tried = looked_at = 0
         while tried < BATCH and not lacking:
@@ -224,13 +247,18 @@ class Scheduler(Actor):
             if waiting is None:
                 break
             decisions = self._decisions[waiting.info.pod.spec.schedulerName]
-            needs = decisions.needs(waiting.info)
-            if needs and self._known.lacks(needs):
-                self._queue.put_back(waiting)
-                lacking = needs
+            try:
+                needs = decisions.needs(waiting.info)
+                if needs and self._known.lacks(needs):
+                    self._queue.put_back(waiting)
+                    lacking = needs
+                    continue
+                tried += 1
+                outcome = decisions.decide(waiting.info, self._environment.random)
+            except PluginError as error:
+                self._queue.retry(waiting, self._environment.monotonic())
+                broken.append((waiting, error))
                 continue
-            tried += 1
-            outcome = decisions.decide(waiting.info, self._environment.random)
             if isinstance(outcome, Placement):
                 self._nominations.remove(waiting.info.key)
                 self._bindings.begin(waiting, outcome.node_name)
@@ -245,6 +273,8 @@ class Scheduler(Actor):
         await self._bindings.write()
         for waiting, unschedulable in refused:
             await self._refuse(waiting, unschedulable)
+        for waiting, failure in broken:
+            await self._failures[waiting.info.pod.spec.schedulerName].report(waiting.info.pod, str(failure), reason="SchedulerError")
         if lacking:
             await self._known.learn(lacking)
         return bool(tried or lacking)
