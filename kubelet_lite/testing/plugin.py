@@ -5,13 +5,15 @@ pytest loads this file at its start wherever kubelet-lite is installed: what cos
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 if TYPE_CHECKING:
     from kubelet_lite.cluster import Cluster
+    from kubelet_lite.testing.running import SimulationRunner
     from kubelet_lite.testing.server import KubeServer, ServerThread
 
 _CLUSTER_OF_ANYIO: Final = "_kubelet_lite_cluster_of_anyio"
@@ -19,7 +21,20 @@ CLUSTER_IN_LOOP: Final = "_kubelet_lite_cluster_in_{}_loop"
 """Of pytest-asyncio."""
 MARKERS: Final = (
     "cluster(**options): what `cluster` and `kube_server` start, as arguments of kubelet_lite.Cluster: cluster(nodes=3)",
+    "simulation_seeds(*seeds): under which seeds `simulation` runs the test, once under each: a number of them, or a range, or several seeds",
+    "simulation_schedule(*steps, id=''): faults and calls that `simulation` plays; the test runs once for each of several such markers",
 )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("simulation", "simulated clusters (kubelet-lite)")
+    group.addoption(
+        "--simulation-seeds", metavar="SEEDS", type=_seeds, default=None,
+        help="seeds for every test that uses `simulation`, whatever its marker says: a number of them (1000), or from one up to another (1000:2000)",
+    )
+    group.addoption(
+        "--simulation-replay", metavar="FILE", type=Path, default=None, help="has tests that use `simulation` play what this file of a failure says",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -119,3 +134,54 @@ def kube_server(
     with _kubelet_lite_servers.serve(tmp_path_factory.mktemp("kube_server"), **cluster_options(request)) as server:
         monkeypatch.setenv("KUBECONFIG", str(server.kubeconfig))
         yield server
+
+
+# ---- simulation
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "simulation" not in metafunc.fixturenames:
+        return
+    if metafunc.config.getoption("simulation_replay") is not None:
+        return
+    schedules = [(marker.kwargs.get("id") or f"schedule{i}", marker.args) for i, marker in enumerate(metafunc.definition.iter_markers("simulation_schedule"))]
+    cases = [
+        pytest.param((seed, steps), id="-".join(part for part in (name, f"seed{seed}") if part))
+        for name, steps in schedules[::-1] or [("", ())] for seed in _seeds_of(metafunc)
+    ]
+    metafunc.parametrize("simulation", cases, indirect=True)
+
+
+@pytest.fixture
+def simulation(request: pytest.FixtureRequest) -> SimulationRunner:
+    """Runs a scenario as `run_simulation` does, under the test's seed and schedule: `simulation(scenario, steps=…, invariants=…)`."""
+    from kubelet_lite.testing.running import SimulationRunner
+
+    seed, steps = getattr(request, "param", (0, ()))
+    return SimulationRunner(seed, steps, request.config.getoption("simulation_replay"))
+
+
+def _seeds_of(metafunc: pytest.Metafunc) -> Sequence[int]:
+    given: Sequence[int] | None = metafunc.config.getoption("simulation_seeds")
+    if given is not None:
+        return given
+    marker = metafunc.definition.get_closest_marker("simulation_seeds")
+    if marker is None:
+        return (0,)
+    match marker.args:
+        case [int(count)] if count > 0:
+            return range(count)
+        case [range() as seeds] if seeds:
+            return seeds
+        case [_, _, *_] if all(isinstance(seed, int) for seed in marker.args):
+            return marker.args
+    raise pytest.UsageError(f"simulation_seeds{marker.args!r}: a number of seeds, or a range, or several seeds")
+
+
+def _seeds(text: str) -> range:
+    """For --simulation-seeds. Raises ValueError, which the parser of arguments turns into its own error."""
+    first, colon, end = text.rpartition(":")
+    seeds = range(int(first) if colon else 0, int(end))
+    if not seeds:
+        raise ValueError(text)
+    return seeds

@@ -6,9 +6,11 @@ import subprocess
 
 import pytest
 
-from kubelet_lite.api.core_v1 import ConfigMap, Node
+from kubelet_lite.api.core_v1 import ConfigMap, Node, Pod
 from kubelet_lite.client.http import HttpClient
 from kubelet_lite.client.kubeconfig import load
+from kubelet_lite.simulation.faults import CrashActor
+from kubelet_lite.simulation.simulation import Setting
 from kubelet_lite.testing import builders
 from tests.conformance.servers import KUBECTL
 
@@ -112,3 +114,45 @@ def test_the_plugin_loads_next_to_nothing(pytester):
             assert "aiohttp" not in sys.modules
     """)
     pytester.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+@pytest.mark.simulation_seeds(5, 7)
+@pytest.mark.simulation_schedule(CrashActor(at=1, part="default-scheduler"), id="scheduler")
+@pytest.mark.simulation_schedule(CrashActor(at=1, part="deployment-controller"), id="controller")
+def test_a_simulation_runs_under_each_seed_and_schedule(simulation, request):
+    run = simulation(two_pods, setting=Setting(nodes=2))
+    name = f"{run.steps[0].part.rpartition('-')[2] if 'scheduler' in run.steps[0].part else 'controller'}-seed{run.seed}"
+    assert request.node.name == f"test_a_simulation_runs_under_each_seed_and_schedule[{name}]"
+    assert run.fired == (1,)
+
+
+async def two_pods(simulation):
+    await simulation.client.create(builders.deployment("web", 2))
+    await simulation.until(lambda snapshot: len(snapshot.list(Pod)) == 2)
+
+
+INNER_SIMULATION = """
+import pytest
+from kubelet_lite.api.core_v1 import Pod
+from kubelet_lite.simulation.simulation import Setting
+from kubelet_lite.testing import builders
+
+async def scenario(simulation):
+    await simulation.client.create(builders.deployment("web", 2))
+    await simulation.until(lambda snapshot: len(snapshot.list(Pod)) == 2)
+    assert simulation.tape.seed % 2 == 0, "odd"
+
+@pytest.mark.simulation_seeds(1)
+def test_it(simulation):
+    simulation(scenario, setting=Setting(nodes=1), shrink_budget=5)
+"""
+
+
+def test_seeds_and_files_of_failures_are_given_on_the_command_line(pytester):
+    pytester.makepyfile(test_it=INNER_SIMULATION)
+    failed = pytester.runpytest_subprocess("--simulation-seeds", "10:12")
+    failed.assert_outcomes(passed=1, failed=1)
+    failed.stdout.fnmatch_lines(["*AssertionError: odd*", "*creates deployment default/web*", "*replay: kubelet-lite replay .simulations/scenario-11.json*"])
+    again = pytester.runpytest_subprocess("--simulation-replay", ".simulations/scenario-11.json")
+    again.assert_outcomes(failed=1)
+    again.stdout.fnmatch_lines(["*played from .simulations/scenario-11.json*"])
