@@ -102,7 +102,14 @@ class Compaction(msgspec.Struct, frozen=True, gc=False):
     live: Mapping[Place, Any]
 
 
-Answer = Got | Wrote | Listed | Opened | Batch | Ended | Compaction
+class Unheard(msgspec.Struct, frozen=True, gc=False):
+    """The answer of a write did not reach who asked: he may believe that it did not happen."""
+
+    at: int
+    part: str
+
+
+Answer = Got | Wrote | Listed | Opened | Batch | Ended | Compaction | Unheard
 Noted = list[Answer]
 
 

@@ -98,6 +98,8 @@ class Gate:
 
     def __init__(self) -> None:
         self.obstacles: dict[Obstacle, None] = {}
+        self.unheard: Callable[[Request], None] = lambda request: None
+        """Told of every request that took effect and whose asker did not get the answer."""
         self._watches: dict[GatedWatch, None] = {}
 
     @contextmanager
@@ -143,10 +145,13 @@ class Gate:
         """Lets a request pass all obstacles, there and back."""
         met = await self.before(request)
         answer = await serve()
-        for obstacle in reversed(met):
-            await obstacle.after(request)
+        try:
+            for obstacle in reversed(met):
+                await obstacle.after(request)
+        except BaseException:
+            self.unheard(request)
+            raise
         return answer
-
 
     def opened(self, watch: GatedWatch) -> None:
         self._watches[watch] = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -18,13 +19,14 @@ from kubelet_lite.client.base import Client
 from kubelet_lite.cluster import COMPONENTS, Cluster
 from kubelet_lite.registry.registry import Registry
 from kubelet_lite.simulation import settling
-from kubelet_lite.simulation.answers import NotingRegistry, NotingStore
+from kubelet_lite.simulation.answers import NotingRegistry, NotingStore, Unheard
 from kubelet_lite.simulation.archive import Archive
 from kubelet_lite.simulation.environment import SimulatedEnvironment
 from kubelet_lite.simulation.errors import FaultNotFired
-from kubelet_lite.simulation.gate import Gate, GatedRegistry
+from kubelet_lite.simulation.gate import Gate, GatedRegistry, Request
 from kubelet_lite.simulation.invariant import InvariantMaker
 from kubelet_lite.simulation.run import LIMIT_SECONDS, simulate
+from kubelet_lite.simulation.running import NotingRuntime
 from kubelet_lite.simulation.snapshot import Snapshot
 from kubelet_lite.simulation.step import Fault, Step
 from kubelet_lite.simulation.tape import Decisions, Tape
@@ -32,7 +34,10 @@ from kubelet_lite.simulation.trace import log_records_to
 from kubelet_lite.simulation.watcher import Watcher
 
 if TYPE_CHECKING:
+    from kubelet_lite.actors.environment import Environment
+    from kubelet_lite.runtimes.base import Runtime
     from kubelet_lite.runtimes.fake import BehaviourOf
+    from kubelet_lite.runtimes.network.base import Network
     from kubelet_lite.store import Store
 
 STEP_BEGAN: Final = "step_began"
@@ -63,7 +68,16 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SimulatedRegistry(GatedRegistry, NotingRegistry):
-    """Notes what it answers, behind the gate at which that may get lost."""
+    """Notes what it answers, behind the gate at which that may get lost: and that it did."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.gate.unheard = self._note_unheard
+
+    def _note_unheard(self, request: Request) -> None:
+        noted = self.store.archive.answers
+        if noted is not None and request.writes:
+            noted.append(Unheard(self.store.revision, request.parts[0]))
 
 
 class SimulatedCluster(Cluster):
@@ -80,6 +94,10 @@ class SimulatedCluster(Cluster):
 
     def new_registry(self, kind: type[Registry]) -> Registry:
         return super().new_registry(SimulatedRegistry)
+
+    def _new_runtime(self, environment: Environment, folder: Path, network: Network) -> Runtime:
+        assert isinstance(self.store, NotingStore)
+        return NotingRuntime(environment, network, self._behaviour, self.store)
 
 
 class Simulation:

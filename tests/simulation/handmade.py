@@ -37,6 +37,7 @@ from kubelet_lite.simulation.answers import Answer, Batch, Opened, Watching
 from kubelet_lite.simulation.archive import Archive, Revision
 from kubelet_lite.simulation.environment import EPOCH
 from kubelet_lite.simulation.invariants import BY_NAME
+from kubelet_lite.simulation.running import SandboxBegan, SandboxEnded
 from kubelet_lite.simulation.watcher import Watcher
 from kubelet_lite.store.event import Event
 from kubelet_lite.store.keys import Key
@@ -73,7 +74,7 @@ class Told:
         """Any revision, right or wrong."""
         self.archive.add(Revision(event, self.now, actor, expected))
 
-    def answer(self, answer: Answer) -> None:
+    def answer(self, answer: Answer | SandboxBegan | SandboxEnded) -> None:
         assert self.archive.answers is not None, "the invariant judges no answers"
         self.archive.answers.append(answer)
         self.watcher.catch_up()

@@ -24,9 +24,10 @@ from kubelet_lite.api.meta_v1 import LabelSelector, ObjectMeta
 from kubelet_lite.api.policy_v1 import PodDisruptionBudget, PodDisruptionBudgetSpec, PodDisruptionBudgetStatus
 from kubelet_lite.api.resources import resource_of
 from kubelet_lite.controllers.loop import InformersActor
-from kubelet_lite.simulation.answers import Compaction, Ended, Got, Listed, Wrote
+from kubelet_lite.simulation.answers import Compaction, Ended, Got, Listed, Unheard, Wrote
 from kubelet_lite.simulation.invariant import InvariantViolated
 from kubelet_lite.simulation.invariants import BY_NAME
+from kubelet_lite.simulation.running import SandboxBegan, SandboxEnded
 from kubelet_lite.store.event import Event
 from kubelet_lite.store.keys import Key
 from tests.simulation.handmade import (
@@ -49,6 +50,7 @@ Story = Callable[[Told], None]
 LEGAL: Final[list[tuple[str, Story]]] = []
 BROKEN: Final[list[tuple[str, Story]]] = []
 CONTROLLER = "deployment-controller"
+SET_CONTROLLER = "replicaset-controller"
 COLLECTOR = "garbage-collector-controller"
 
 
@@ -564,6 +566,85 @@ def step_by_step_before_the_new_ones_are_there(told: Told) -> None:
     told.sleep(60)
     resize(told, old, 2)
     told.sleep()
+
+
+@legal("NoSurplusPods")
+def a_set_has_its_pods_loses_one_and_shrinks(told: Told) -> None:
+    one = told.create(replica_set("one", 2, told.create(deployment())))
+    told.create(pod("a", owner=one), SET_CONTROLLER)
+    gone = told.create(pod("b", owner=one), SET_CONTROLLER)
+    told.create(pod("c", owner=one))
+    told.update(with_status(gone, phase="Failed"))
+    told.update(with_spec(one, replicas=1))
+    told.create(pod("d", owner=one), SET_CONTROLLER)
+    told.sleep()
+
+
+@legal("NoSurplusPods")
+def the_controller_never_heard_that_it_made_a_pod(told: Told) -> None:
+    one = told.create(replica_set("one", 1, told.create(deployment())))
+    told.create(pod("a", owner=one), SET_CONTROLLER)
+    told.answer(Unheard(told.revision, SET_CONTROLLER))
+    told.create(pod("b", owner=one), SET_CONTROLLER)
+    told.sleep()
+
+
+@broken("NoSurplusPods")
+def a_pod_is_made_twice(told: Told) -> None:
+    one = told.create(replica_set("one", 1, told.create(deployment())))
+    for name in ("a", "b"):
+        told.create(pod(name, owner=one), SET_CONTROLLER)
+    told.sleep()
+
+
+# Identity
+
+
+def began(told: Told, one: Pod, kubelet: str = "kubelet-node-1", id: str = "1") -> None:
+    told.answer(SandboxBegan(told.revision, kubelet, NAMESPACE, one.metadata.name, one.metadata.uid, id))
+
+
+@legal("AtMostOnePodPerIdentity")
+def a_pod_ends_and_another_one_takes_its_name(told: Told) -> None:
+    one = told.create(pod(node="node-1"))
+    began(told, one)
+    told.answer(SandboxEnded(told.revision, "1"))
+    began(told, one, id="2")
+    told.answer(SandboxEnded(told.revision, "2"))
+    told.delete(one, "kubelet-node-1")
+    began(told, told.create(pod(node="node-2")), "kubelet-node-2", "3")
+
+
+@legal("AtMostOnePodPerIdentity")
+def a_pod_that_was_deleted_by_force_still_runs(told: Told) -> None:
+    one = told.create(pod(node="node-1"))
+    began(told, one)
+    told.delete(one)
+    began(told, told.create(pod(node="node-2")), "kubelet-node-2", "2")
+
+
+@broken("AtMostOnePodPerIdentity")
+def a_pod_runs_again_after_its_end(told: Told) -> None:
+    one = told.create(pod(node="node-1"))
+    began(told, one)
+    told.answer(SandboxEnded(told.revision, "1"))
+    told.delete(one, "kubelet-node-1")
+    began(told, one, id="2")
+
+
+@broken("AtMostOnePodPerIdentity")
+def a_kubelet_reports_the_end_of_what_runs(told: Told) -> None:
+    one = told.create(pod(node="node-1"))
+    began(told, one)
+    told.delete(one, "kubelet-node-1")
+    began(told, told.create(pod(node="node-2")), "kubelet-node-2", "2")
+
+
+@broken("AtMostOnePodPerIdentity")
+def a_pod_runs_on_two_nodes(told: Told) -> None:
+    one = told.create(pod(node="node-1"))
+    began(told, one)
+    began(told, one, "kubelet-node-2", "2")
 
 
 # What users limit

@@ -9,6 +9,7 @@ from typing import Final
 
 from kubelet_lite.simulation.invariant import InvariantMaker
 from kubelet_lite.simulation.invariants import store, watches
+from kubelet_lite.simulation.invariants.identity import AtMostOnePodPerIdentity
 from kubelet_lite.simulation.invariants.liveness import CacheConverges, NoHotLoop, QueueDrains
 from kubelet_lite.simulation.invariants.nodes import NoPodOnDeletedNode
 from kubelet_lite.simulation.invariants.ownership import (
@@ -28,16 +29,18 @@ from kubelet_lite.simulation.invariants.services import (
     UniqueNodePort,
     UniquePodIP,
 )
-from kubelet_lite.simulation.invariants.workloads import MaxSurge, MaxUnavailable
+from kubelet_lite.simulation.invariants.workloads import MaxSurge, MaxUnavailable, NoSurplusPods
 
 STANDARD: Final[tuple[InvariantMaker, ...]] = (
     watches.WatchRules,
     store.StoreRules,
     store.NoWriteToCachedObject,
+    AtMostOnePodPerIdentity,
     BindOnce,
     NoOvercommit,
     MaxSurge,
     MaxUnavailable,
+    NoSurplusPods,
     PDBNeverExceeded,
     QuotaNeverExceeded,
     UniqueClusterIP,

@@ -9,12 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from kubelet_lite.api.apps_v1 import Deployment, ReplicaSet
+from kubelet_lite.simulation.answers import Unheard
 from kubelet_lite.simulation.archive import Revision
 from kubelet_lite.simulation.invariant import Invariant
-from kubelet_lite.simulation.invariants.facts import STALE_SECONDS, controller_uid
+from kubelet_lite.simulation.invariants.facts import STALE_SECONDS, controller_uid, is_active
 from kubelet_lite.simulation.snapshot import Snapshot
 
 CONTROLLER: Final = "deployment-controller"
+SET_CONTROLLER: Final = "replicaset-controller"
 DEPLOYMENTS: Final = "deployments.apps"
 REPLICA_SETS: Final = "replicasets.apps"
 DESIRED: Final = "deployment.kubernetes.io/desired-replicas"
@@ -160,3 +162,49 @@ class MaxUnavailable(_Rollouts):
 
 def _size(rs: ReplicaSet | None) -> int:
     return (rs.spec.replicas or 0) if rs is not None else 0
+
+
+class NoSurplusPods(Invariant):
+    """The controller of ReplicaSets makes no pod beyond what it knows to be wanted: the set's active pods are at most its size then, or any
+    size it had in the last STALE_SECONDS. It knows what it made itself: a slow cache is no excuse, an answer that it never got is.
+
+    kubernetes/kubernetes#129795
+    """
+
+    name = "NoSurplusPods"
+    resources = (REPLICA_SETS, "pods")
+
+    def __init__(self) -> None:
+        self._sizes: dict[str, _Timeline] = {}
+        """By the set's UID."""
+        self._pods: dict[str, dict[str, None]] = {}
+        """By the set's UID, the UIDs of the active pods that the controller made for it."""
+        self._unheard: list[float] = []
+        """When an answer to the controller was lost."""
+
+    def on_answer(self, answer: Any, snapshot: Snapshot) -> Iterable[str]:
+        if isinstance(answer, Unheard) and answer.part == SET_CONTROLLER:
+            self._unheard.append(snapshot.time)
+        return ()
+
+    def on_revision(self, revision: Revision, before: Snapshot) -> Iterable[str]:
+        event = revision.event
+        new, old = event.object, event.previous
+        if event.key.resource == REPLICA_SETS:
+            if new is not None and (old is None or _size(old) != _size(new)):
+                self._sizes.setdefault(new.metadata.uid, _Timeline()).note(revision.time, _size(new))
+            return ()
+        if old is not None:
+            pods = self._pods.get(controller_uid(old))
+            if pods is not None and (new is None or not is_active(new) or controller_uid(new) != controller_uid(old)):
+                pods.pop(old.metadata.uid, None)
+            return ()
+        uid = controller_uid(new) if new is not None else ""
+        if new is None or revision.actor != SET_CONTROLLER or uid not in self._sizes:
+            return ()
+        pods = self._pods.setdefault(uid, {})
+        pods[new.metadata.uid] = None
+        most = max(self._sizes[uid].believable(revision.time)) + sum(time >= revision.time - STALE_SECONDS for time in self._unheard)
+        if len(pods) > most:
+            return (f"{event.key} was made at revision {event.revision}: its ReplicaSet has {len(pods)} pods of at most {most}",)
+        return ()

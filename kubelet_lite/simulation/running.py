@@ -1,0 +1,56 @@
+"""What runs on the nodes, noted for invariants beside what the API answers: every sandbox of a pod that begins or ends."""
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from kubelet_lite.actors.actor import current_actor
+from kubelet_lite.actors.environment import Environment
+from kubelet_lite.runtimes.base import Sandbox, SandboxSpec
+from kubelet_lite.runtimes.fake import BehaviourOf, FakeRuntime
+from kubelet_lite.runtimes.network.base import Network
+from kubelet_lite.simulation.answers import NotingStore
+
+
+class SandboxBegan(msgspec.Struct, frozen=True, gc=False):
+    """`kubelet`: the name of the actor that began it; `at`: the store's revision."""
+
+    at: int
+    kubelet: str
+    namespace: str
+    name: str
+    uid: str
+    id: str
+
+
+class SandboxEnded(msgspec.Struct, frozen=True, gc=False):
+    at: int
+    id: str
+
+
+class NotingRuntime(FakeRuntime):
+    """One node's pretended containers, each sandbox noted. `store`: where the archive is found, and the revision."""
+
+    def __init__(self, environment: Environment, network: Network, behaviour: BehaviourOf | None, store: NotingStore) -> None:
+        super().__init__(environment, network, behaviour)
+        self._store = store
+
+    async def run_sandbox(self, spec: SandboxSpec) -> Sandbox:
+        sandbox = await super().run_sandbox(spec)
+        self._note(SandboxBegan(self._store.revision, current_actor(), spec.namespace, spec.name, spec.uid, sandbox.id))
+        return sandbox
+
+    async def stop_sandbox(self, sandbox_id: str) -> None:
+        await super().stop_sandbox(sandbox_id)
+        self._note(SandboxEnded(self._store.revision, sandbox_id))
+
+    def power_off(self) -> None:
+        for sandboxes in self._sandboxes.values():
+            for sandbox_id in sandboxes:
+                self._note(SandboxEnded(self._store.revision, sandbox_id))
+        super().power_off()
+
+    def _note(self, what: Any) -> None:
+        if self._store.archive.answers is not None:
+            self._store.archive.answers.append(what)
