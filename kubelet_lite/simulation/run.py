@@ -86,7 +86,7 @@ def _abandon_everything(loop: SimulatedLoop) -> None:
             break
         for task in tasks:
             task.cancel()
-        with suppress(SimulationFailed):
+        with suppress(SimulationFailed, asyncio.CancelledError):  # an operator that ends may cancel every task that it sees
             loop.run_until_complete(loop.create_task(asyncio.sleep(SETTLE_SECONDS), name="settle"))
     for task in _tasks(loop):
         task._log_destroy_pending = False  # type: ignore[attr-defined]

@@ -144,6 +144,7 @@ def _methods() -> Iterator[Patch]:
 
     yield Attribute(_visits, random.Random, "seed", seed)
     yield Attribute(_visits, AsyncIOBackend, "run_sync_in_worker_thread", _run_in_no_thread)
+    yield Attribute(_visits, threading.Condition, "wait", _wait)
     for owner, name, what, instead in REFUSED_METHODS:
         yield Attribute(_visits, owner, name, _refusing(what, instead))
     yield Libraries(_visits)
@@ -213,7 +214,6 @@ _FUNCTIONS: Final[dict[Callable[..., Any], Callable[..., Any]]] = {
 
 REFUSED_METHODS: Final[tuple[tuple[type, str, str, str], ...]] = (
     (threading.Thread, "start", "no thread can be started", IN_LOOP),
-    (threading.Condition, "wait", "nothing can wait for another thread", "use asyncio.Event, asyncio.Queue, or await the future"),
     (socket.socket, "connect", "no real socket can be connected", ASYNCHRONOUS),
     (socket.socket, "connect_ex", "no real socket can be connected", ASYNCHRONOUS),
     (socket.socket, "bind", "no real socket can be bound", "listen through the loop (asyncio.start_server, aiohttp.web), with port 0 for any"),
@@ -238,9 +238,20 @@ def _refused_functions() -> dict[Callable[..., Any], Callable[..., Any]]:
 
 def _refusing(what: str, instead: str) -> Callable[..., Any]:
     def refuse(world: World, *args: Any, **kwargs: Any) -> Any:
+        if args and isinstance(args[0], socket.socket):
+            args[0].close()  # whoever expects an OSError alone would not
         raise world.loop.refuse(what, instead)
 
     return refuse
+
+
+def _wait(world: World, condition: threading.Condition, timeout: float | None = None) -> bool:
+    if timeout is None or timeout > 0:
+        raise world.loop.refuse("nothing can wait for another thread", "use asyncio.Event, asyncio.Queue, or await the future")
+    return _real_wait(condition, timeout)
+
+
+_real_wait: Final = threading.Condition.wait
 
 
 def _sleep(world: World, seconds: float) -> None:

@@ -10,7 +10,7 @@ from kubelet_lite.simulation.environment import SimulatedEnvironment
 from kubelet_lite.simulation.run import simulate
 from kubelet_lite.simulation.trace import Trace
 
-SCENARIOS: Final = ("cluster", "network")
+SCENARIOS: Final = ("cluster", "network", "kopf", "kr8s")
 """Each is a module of this folder whose `run` takes the environment and a trace that is already listening."""
 
 
