@@ -40,7 +40,7 @@ class Recording(msgspec.Struct, kw_only=True):
     def until(self, failure: Failure) -> Recording:
         """What happened until a failure that this run went beyond, because nobody watched for it."""
         archive = Archive()
-        archive.began = self.archive.began
+        archive.began, archive.ready = self.archive.began, self.archive.ready
         archive.revisions = [
             r for r in self.archive.revisions if r.time <= failure.time and (not failure.revision or r.event.revision <= failure.revision)
         ]
@@ -54,6 +54,7 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int = 0
     seed: int = 0
     began: float = 0.0
+    ready: int = 0
     failure: Failure | None = None
 
 
@@ -96,7 +97,7 @@ def lines(recording: Recording) -> Iterator[bytes]:
     """The lines of its file."""
     encode = msgspec.json.Encoder(order="deterministic", enc_hook=repr).encode
     archive = recording.archive
-    yield encode(_Head(format=FORMAT, version=VERSION, seed=recording.seed, began=archive.began, failure=recording.failure))
+    yield encode(_Head(format=FORMAT, version=VERSION, seed=recording.seed, began=archive.began, ready=archive.ready, failure=recording.failure))
     records = iter(archive.records)
     record = next(records, None)
     for revision in archive.revisions:
@@ -126,13 +127,16 @@ def read(path: str | Path) -> Recording:
             raise RecordingError(f"{path} is no recording")
         if head.version > VERSION:
             raise RecordingError(f"{path}: version {head.version} of the format is newer than this program, which knows up to {VERSION}")
-        archive.began = head.began
+        archive.began, archive.ready = head.began, head.ready
         decode = msgspec.json.Decoder(_Line).decode
         live: dict[Key, Any] = {}
         for number, text in enumerate(file, 2):
             try:
                 line = decode(text)
                 if line.revision:
+                    expected = archive.revisions[-1].event.revision + 1 if archive.revisions else line.revision
+                    if line.revision != expected:
+                        raise ValueError(f"revision {line.revision} stands where {expected} is missing")
                     archive.revisions.append(_revision(line, live))
                 else:
                     archive.records.append(LogRecord(line.after, line.time, line.actor, line.level, line.fields))

@@ -24,8 +24,8 @@ class Relevance:
     cluster was ready is nearby."""
 
     def __init__(self, archive: Archive, failure: Failure | None) -> None:
-        self._family = _Family(archive)
-        self._began = archive.began
+        self._family = Family(archive)
+        self._ready = archive.ready
         named = dict.fromkeys(self._named(archive, failure)) if failure is not None else {}
         self._ranks: dict[Key, int] = dict.fromkeys(named, NAMED)
         self._all = not named
@@ -43,7 +43,7 @@ class Relevance:
         found = self._ranks.get(key)
         if found is not None:
             return found
-        return NEARBY if self._all and revision.time >= self._began and key.resource not in NEVER_SHOWN else None
+        return NEARBY if self._all and revision.event.revision > self._ready and key.resource not in NEVER_SHOWN else None
 
     def of_word(self, text: str) -> int | None:
         """How near what a text names is."""
@@ -76,7 +76,7 @@ class Relevance:
         return [node for key, rank in keys.items() if rank == NAMED for node in self._family.nodes.get(key, ())]
 
 
-class _Family:
+class Family:
     """Who owns whom, and which names there have been, over the whole recording. An Event belongs to what it is about."""
 
     def __init__(self, archive: Archive) -> None:
@@ -92,7 +92,7 @@ class _Family:
             key, obj = revision.event.key, revision.object
             by_uid[obj.metadata.uid] = key
             self._by_name.setdefault(key.name, {})[key] = None
-            if revision.time >= archive.began or key.resource == "nodes":
+            if revision.event.revision > archive.ready or key.resource == "nodes":
                 self._live[key] = None
             self._relate(key, obj, by_uid)
 
@@ -119,7 +119,7 @@ class _Family:
                 key for key in self._by_name.get(name, ())
                 if key.resource != "events" and (key.namespace == namespace if namespace else key in self._live)
             ]
-            wanted = _KINDS.get((kind or last).lower())
+            wanted = KINDS.get((kind or last).lower())
             yield from [key for key in found if key.resource == wanted] or found
             last = word
 
@@ -130,11 +130,11 @@ def _parts(word: str) -> tuple[str, str, str]:
     if len(parts) == 3:
         return parts[0], parts[1], parts[2]
     if len(parts) == 2:
-        return (parts[0], "", parts[1]) if parts[0].lower() in _KINDS else ("", parts[0], parts[1])
+        return (parts[0], "", parts[1]) if parts[0].lower() in KINDS else ("", parts[0], parts[1])
     return "", "", parts[-1]
 
 
-_KINDS: Final[Mapping[str, str]] = {
+KINDS: Final[Mapping[str, str]] = {
     word.lower(): resource.qualified for resource in reversed(RESOURCES)
     for word in (resource.qualified, resource.plural, resource.singular, resource.kind, *resource.short_names)
 }

@@ -226,7 +226,7 @@ def _candidates(recording: Recording, relevance: Relevance, began: float) -> Ite
     """(order, rank, line) of all that may be told, beside steps."""
     for revision in recording.archive.revisions:
         rank = relevance.of(revision)
-        if rank is not None and not (revision.time < began and rank != NAMED) and not is_noise(revision):
+        if rank is not None and (revision.event.revision > recording.archive.ready or rank == NAMED) and not is_noise(revision):
             yield _order(revision.event.revision, 0), rank, line_of(revision, began)
     last: tuple[int, int, Line] | None = None
     for position, record in enumerate(recording.archive.records):

@@ -8,7 +8,6 @@ from __future__ import annotations
 from asyncio import Future
 from bisect import bisect_right
 from collections.abc import Callable
-from itertools import islice
 from operator import attrgetter
 from typing import Any, Final
 
@@ -125,7 +124,7 @@ class EventLog:
         by_namespace, by_name = self._streams[NAMESPACE], self._streams[NAME]
         by_field = [(getter, self._streams[field]) for field, getter in self.getters.items() if self._streams[field]]
         touched: dict[Stream, None] = {}
-        for event in islice(self.all.events, start - self.all.base, None):
+        for event in self.all.events[start - self.all.base:]:
             if (stream := by_namespace.get(event.key.namespace)) is not None:
                 stream.events.append(event)
                 touched[stream] = None
@@ -161,6 +160,16 @@ class EventLog:
             for stream in streams.values():
                 if stream.events and stream.events[0].revision <= self.compacted:
                     stream.drop(stream.position_after(self.compacted) - stream.base)
+
+    def restart(self, revision: int) -> None:
+        """Forgets all events and begins again at a revision, be it an earlier one: whoever has the log open has lost its place."""
+        self.compacted = revision
+        for stream in (self.all, *(stream for streams in self._streams.values() for stream in streams.values())):
+            stream.drop(len(stream.events))
+            stream.base += 1
+            stream.since = revision
+            stream.wake()
+        self._distributed = self.all.end
 
     @property
     def newest(self) -> int:

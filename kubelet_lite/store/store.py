@@ -6,7 +6,7 @@ Objects are opaque immutable values, stamped by the writer with `metadata.resour
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
@@ -189,6 +189,19 @@ class Store:
             stream = table.log.all
             self._drop(table, stream.position_after(revision) - stream.base)
 
+    def restore(self, objects: Iterable[tuple[Key, Any]], revision: int) -> None:
+        """Holds these objects, each as it was stamped, and stands at a revision, be it an earlier one. Whoever watches gets Compacted."""
+        assert not self._head.depth
+        by_resource: dict[str, list[tuple[Key, Any]]] = {resource: [] for resource in self._tables}
+        for key, obj in objects:
+            by_resource.setdefault(key.resource, []).append((key, obj))
+        for resource, held in by_resource.items():
+            self._table(resource).restore(held, revision)
+            self._weights[resource] = Weights()
+        self._head.revision = revision
+        self._marks = Marks(self.limits.history_age_seconds)
+        self._look_at = revision + CHECKED_EVERY
+
     def enforce_limits(self) -> bool:
         """Forgets history that is too old, too long or too heavy, as much as may be done at once; returns whether there is more."""
         assert not self._head.depth
@@ -198,6 +211,8 @@ class Store:
         outlived = self._marks.outlived(now)
         left = DROPPED_AT_ONCE
         for table in self._tables.values():
+            if not table.log.all.events:
+                continue
             self._weights[table.resource].measure(table.log.all.events)
             left -= self._drop(table, min(left, surplus(table.log, outlived, self.limits)))
         while left and (excess := self.history_bytes - self.limits.history_bytes) > 0:

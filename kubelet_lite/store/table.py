@@ -13,7 +13,7 @@ Dropping 0 and 1 leaves `newest: 2`, and revision 3 can still be read; dropping 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, Final
 
@@ -144,6 +144,19 @@ class Table:
                     self._remove_if_empty(event.key.namespace, namespace)
             position += 1
         self.log.drop(count)
+
+    def restore(self, objects: Iterable[tuple[Key, Any]], revision: int) -> None:
+        """Holds these objects and no history, as of a revision."""
+        self._namespaces.clear()
+        self._order.clear()
+        self.indexes = {field: FieldIndex(index.getter) for field, index in self.indexes.items()}
+        self.log.restart(revision)
+        for key, obj in objects:
+            namespace = self._namespaces.get(key.namespace) or self._add_namespace(key.namespace)
+            namespace.objects[key.name] = obj
+            namespace.names.add(key.name)
+            for index in self.indexes.values():
+                index.changed(key.namespace, key.name, None, obj)
 
     def add_index(self, field: str, getter: Callable[[Any], str]) -> None:
         index = self.indexes[field] = FieldIndex(getter)

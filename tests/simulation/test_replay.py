@@ -186,7 +186,7 @@ def test_a_line_that_is_wrong_is_named(run: Run, tmp_path: Path) -> None:
     path = recording.write(Recording.of(run), tmp_path / "run.jsonl")
     lines = path.read_text().splitlines()
     for wrong, message in ((lines[1].replace('"create"', '"make"'), "line 2: verb: 'make'"), ("{", "line 2"),
-                           (lines[1].replace('"revision":2', '"revision":3'), "line 2: the object of revision 3")):
+                           (lines[1].replace('"revision":2', '"revision":3'), "line 2: the object of revision 3"), (lines[2], "line 3: revision 3 stands where 4 is missing")):
         path.write_text("\n".join([lines[0], wrong, *lines[2:]]))
         with pytest.raises(recording.RecordingError, match=message):
             recording.read(path)
