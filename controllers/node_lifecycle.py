@@ -60,7 +60,7 @@ class NodeLifecycle(Controller[View]):
 
     def __init__(self, informers: Informers) -> None:
         self.primary = informers.of(Node)
-        self._leases = informers.of(Lease, namespace=LEASE_NAMESPACE)
+        self._leases = informers.of(Lease)
         self._pods = informers.of(Pod, indexes={"node": by_node})
 
     def informers(self) -> Sequence[Any]:

@@ -6,6 +6,8 @@ https://pkg.go.dev/k8s.io/client-go/util/workqueue
 from __future__ import annotations
 
 import contextvars
+import asyncio
+import collections
 import heapq
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Final, Generic, TypeVar
@@ -39,7 +41,8 @@ class WorkQueue(Generic[K]):
         self._heap: list[tuple[float, int, K]] = []
         self._pushed = 0
         self._failures: dict[K, int] = {}
-        self._takers = anyio.Event()
+        self._takers: collections.deque[anyio.Event] = collections.deque()
+        """Of each who waits for a key; one is set for each that comes."""
         self._timers = anyio.Event()
         self._free = 0
         """Workers of `serve` that have begun, or are about to, to take a key."""
@@ -54,16 +57,23 @@ class WorkQueue(Generic[K]):
             self._again[key] = None
         elif key not in self._ready:
             self._ready[key] = None
-            self._takers.set()
+            self._wake_one()
             self._mind_the_rest()
 
     async def take(self) -> K:
         """The next key; it is busy until `done`. Always lets other tasks run first."""
         await anyio.lowlevel.checkpoint()
         while not self._ready:
-            if self._takers.is_set():
-                self._takers = anyio.Event()
-            await self._takers.wait()
+            called = anyio.Event()
+            self._takers.append(called)
+            try:
+                await called.wait()
+            except BaseException:
+                if called.is_set():
+                    self._wake_one()
+                else:
+                    self._takers.remove(called)
+                raise
         key = next(iter(self._ready))
         del self._ready[key]
         self._busy.add(key)
@@ -120,6 +130,10 @@ class WorkQueue(Generic[K]):
             finally:
                 self._add_worker = None
 
+    def _wake_one(self) -> None:
+        if self._takers:
+            self._takers.popleft().set()
+
     def _mind_the_rest(self) -> None:
         while len(self._ready) > self._free and self._add_worker is not None:
             self._add_worker()
@@ -134,11 +148,14 @@ class WorkQueue(Generic[K]):
                 if self._due.get(key) == due:
                     del self._due[key]
                     self.add(key)
-            if self._heap:
-                with anyio.move_on_after(self._heap[0][0] - now):
-                    await self._timers.wait()
-            else:
+            if not self._heap:
                 await self._timers.wait()
+                continue
+            alarm = asyncio.get_running_loop().call_later(self._heap[0][0] - now, self._timers.set)
+            try:
+                await self._timers.wait()
+            finally:
+                alarm.cancel()
 
     def statistics(self) -> Mapping[str, float]:
         return {"ready": len(self._ready), "busy": len(self._busy), "later": len(self._due), "failing": len(self._failures)}

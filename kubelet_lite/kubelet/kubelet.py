@@ -7,6 +7,7 @@ rebuilt from the API and the runtime. https://kubernetes.io/docs/concepts/archit
 """
 from __future__ import annotations
 
+import asyncio
 import heapq
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -56,7 +57,8 @@ class Kubelet(Actor):
         self.folder = folder
         self.recorder = EventRecorder(self.client, environment, "kubelet", host=node_name)
         self.ready = anyio.Event()
-        self._machine = machine
+        self.machine = machine
+        """What it says of its machine when it registers."""
         self._labels = dict(labels or {})
         self.node = Node()
         self._workers: dict[str, PodWorker] = {}
@@ -138,8 +140,11 @@ class Kubelet(Actor):
         if not times:
             await self._changed.wait()
             return
-        with anyio.move_on_after(max(min(times) - now, 0)):
+        alarm = asyncio.get_running_loop().call_later(max(min(times) - now, 0), self._changed.set)
+        try:
             await self._changed.wait()
+        finally:
+            alarm.cancel()
 
     # ---- pods
 
@@ -219,15 +224,20 @@ class Kubelet(Actor):
         while True:
             now = self.environment.now()
             node = node_status.new_node(
-                self.node_name, self.node_address, self._machine, f"{self.runtime.name}://{self.runtime.version}", self._labels, now,
+                self.node_name, self.node_address, self.machine, f"{self.runtime.name}://{self.runtime.version}", self._labels, now,
             )
             try:
                 try:
                     self.node = await self.client.create(node)
                 except AlreadyExists:
                     self.node = await self.client.get(Node, self.node_name)
-                if self.node.status.allocatable != node.status.allocatable or self.node.status.addresses != node.status.addresses:
-                    await self._write_status(self.node.status.conditions)
+                before, after = self.node.status, node.status
+                if (before.allocatable, before.addresses, before.nodeInfo) != (after.allocatable, after.addresses, after.nodeInfo):
+                    await self._write_status(before.conditions)
+                    if before.nodeInfo.bootID not in ("", self.machine.boot_id):
+                        self.recorder.record(
+                            self.node, "Warning", "Rebooted", f"Node {self.node_name} has been rebooted, boot id: {self.machine.boot_id}",
+                        )
                 await self._renew_lease(create=True)
                 return
             except ApiError as error:
@@ -271,7 +281,7 @@ class Kubelet(Actor):
 
     async def _write_status(self, known: Sequence[Any]) -> None:
         status = node_status.node_status(
-            self.node_name, self.node_address, self._machine, f"{self.runtime.name}://{self.runtime.version}", await self.runtime.images(),
+            self.node_name, self.node_address, self.machine, f"{self.runtime.name}://{self.runtime.version}", await self.runtime.images(),
             known, self.environment.now(),
         )
         self.node = await self.client.patch(

@@ -43,7 +43,8 @@ def lessons(probe, changes, looks, until):
                 learned.append((now, facts))
         change = min((c for c in changes if c > now), default=math.inf)
         state = look_ahead(probe, state, until(now, success, change), now)
-        now = min((t for t in (state.due_at, *looks) if t > now), default=math.inf)
+        if state.due_at > now:  # else the answer has turned at the very moment of a tick
+            now = min(state.due_at, *(t for t in looks if t > now), math.inf)
         if now > LONG:
             return learned, ran
 
