@@ -65,6 +65,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of virtual time: a run that takes longer fails."""
     settle: bool = False
     """Whether a run ends only when its cluster, left alone after the scenario and all steps, has settled."""
+    quiet_seconds: float = QUIET_SECONDS
+    """For how long nothing but routine may be written then."""
 
 
 class SimulatedRegistry(GatedRegistry, NotingRegistry):
@@ -269,7 +271,7 @@ async def opened(
             simulation = Simulation(environment, cluster, archive, watcher, tasks)
             yield simulation
         if setting.settle:
-            await simulation.settle()
+            await simulation.settle(quiet=setting.quiet_seconds)
         await simulation.sleep(LAST_INSTANT_SECONDS)
         watcher.end()
         archive.close()
