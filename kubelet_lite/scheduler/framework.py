@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import msgspec
 import numpy as np
 
+from kubelet_lite.scheduler.node_info import NodeInfo
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
 from kubelet_lite.scheduler.nominations import Nominations, Promised
 from kubelet_lite.scheduler.pod_info import PodInfo
@@ -22,10 +23,14 @@ from kubelet_lite.scheduler.waiting_pods import WaitingPods
 if TYPE_CHECKING:
     from kubelet_lite.actors.environment import Environment
     from kubelet_lite.client.base import Client
-    from kubelet_lite.scheduler.node_info import NodeInfo
     from kubelet_lite.scheduler.profile import Profile
     from kubelet_lite.scheduler.victims import Nomination
 
+__all__ = [
+    "MAX_NODE_SCORE", "NOT_TRIED", "Attempt", "Change", "Column", "Handle", "Lasting", "Mask", "NoArgs", "NodeInfo", "NodeTable", "Plugin",
+    "PluginError", "PodInfo", "Refusals", "Rejection", "Rows", "Unplaced", "Unresolvable", "Wait", "WaitingPods", "defines", "normalised",
+]
+"""What a plug-in may want to import; a user's, from here."""
 MAX_NODE_SCORE: Final = 100
 
 
@@ -134,7 +139,7 @@ class Plugin:
 
     def __init__(self, handle: Handle, args: Any = None) -> None:
         self.handle = handle
-        self.args = args if args is not None else self.Args()
+        self.args: Any = args if args is not None else self.Args()
 
     # What it asks of the scheduler
 

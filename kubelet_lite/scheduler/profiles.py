@@ -64,10 +64,9 @@ class Selection:
 
     def _at(self, point: str, here: PluginSet, many: Mapping[str, int]) -> Mapping[str, int]:
         chosen = {choice.name: choice.weight for choice in here.enabled}
-        from_many = {name: weight for name, weight in _left(many, here).items() if takes_part(self.registry[name], point)} if many else {}
-        overriding = {name: weight for name, weight in chosen.items() if name in many}
-        rest = {name: weight for name, weight in chosen.items() if name not in many}
-        found = {**overriding, **{name: weight for name, weight in from_many.items() if name not in overriding}, **rest}
+        from_many = _left(many, here)
+        overriding = {name: weight for name, weight in chosen.items() if name in from_many}
+        found = {**overriding, **{name: weight for name, weight in from_many.items() if name not in overriding}, **chosen}
         return {name: weight or 1 for name, weight in found.items() if takes_part(self.registry[name], point)}
 
 

@@ -24,7 +24,7 @@ def test_the_help_names_defaults_as_a_user_would_say_them(capsys):
         main(["up", "--help"])
     text = " ".join(capsys.readouterr().out.split())
     defaults = re.findall(r"\(default: (.*?)\)", text)
-    assert defaults == ["1", "subprocess", "6443", "the network's own range", "all", "auto", "auto", "~/.kube/kubelet-lite.config", "nowhere"]
+    assert defaults == ["1", "subprocess", "6443", "the network's own range", "all", "the default profile", "auto", "auto", "~/.kube/kubelet-lite.config", "nowhere"]
 
 
 def test_a_port_that_is_taken_is_said_at_once(tmp_path):
