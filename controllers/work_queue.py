@@ -5,9 +5,9 @@ https://pkg.go.dev/k8s.io/client-go/util/workqueue
 """
 from __future__ import annotations
 
-import contextvars
 import asyncio
 import collections
+import contextvars
 import heapq
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Final, Generic, TypeVar
