@@ -38,7 +38,7 @@ def lessons(probe, changes, looks, until):
         if now >= state.due_at:
             ran += 1
             before = facts
-            state, facts = learn(probe, state, Outcome(success, "" if success else f"at {now}"), facts, now)
+            state, facts = learn(probe, state, Outcome(success, "" if success else f"at {float(now)}"), facts, now)
             if not success or facts != before:
                 learned.append((now, facts))
         change = min((c for c in changes if c > now), default=math.inf)
