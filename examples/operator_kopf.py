@@ -28,28 +28,29 @@ def login(**arguments: Any) -> kopf.ConnectionInfo | None:
 
 
 @kopf.on.startup()
-async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+async def configure(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> None:
     settings.posting.enabled = False
+    memo.api = await kr8s.asyncio.api()
 
 
 @kopf.on.create(GROUP, "websites")
 @kopf.on.resume(GROUP, "websites")
 @kopf.on.update(GROUP, "websites", field="spec")
-async def make_children(name: str, namespace: str, spec: kopf.Spec, patch: kopf.Patch, **_: Any) -> None:
+async def make_children(name: str, namespace: str, spec: kopf.Spec, patch: kopf.Patch, memo: kopf.Memo, **_: Any) -> None:
     """The children as they should be. Garbage collection deletes them after their Website."""
     digest = hashlib.sha256(spec["page"].encode()).hexdigest()[:16]
     for child in (page(name, namespace, spec), deployment(name, namespace, spec, digest)):
         kopf.adopt(child)
-        await apply(child)
+        await apply(child, memo.api)
     patch.status["page"] = digest
 
 
 @kopf.on.event("apps", "v1", "deployments", labels={OWNER_LABEL: kopf.PRESENT})
-async def report(labels: kopf.Labels, namespace: str, status: kopf.Status, type: str | None, **_: Any) -> None:
+async def report(labels: kopf.Labels, namespace: str, status: kopf.Status, type: str | None, memo: kopf.Memo, **_: Any) -> None:
     """How many replicas are ready, into the status of the Website."""
     if type == "DELETED":
         return  # and the Website as well
-    website = await Website({"metadata": {"name": labels[OWNER_LABEL], "namespace": namespace}}, api=await kr8s.asyncio.api())
+    website = await Website({"metadata": {"name": labels[OWNER_LABEL], "namespace": namespace}}, api=memo.api)
     try:
         await website.patch({"status": {"readyReplicas": status.get("readyReplicas", 0)}}, subresource="status")
     except kr8s.NotFoundError:
@@ -76,10 +77,10 @@ def deployment(name: str, namespace: str, spec: kopf.Spec, digest: str) -> dict[
     }
 
 
-async def apply(wanted: dict[str, Any]) -> None:
+async def apply(wanted: dict[str, Any], api: Any) -> None:
     """Creates the child, or changes what is not as wanted."""
     kind = {"ConfigMap": ConfigMap, "Deployment": Deployment}[wanted["kind"]]
-    child = await kind(wanted, api=await kr8s.asyncio.api())
+    child = await kind(wanted, api=api)
     if await child.exists():
         await child.patch({field: wanted[field] for field in ("data", "spec") if field in wanted})
     else:

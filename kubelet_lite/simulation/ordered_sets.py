@@ -22,7 +22,8 @@ class OrderedSet(dict[Any, None]):
     """What those modules use of a set."""
 
     def __init__(self, items: Iterable[Any] = ()) -> None:
-        super().__init__(dict.fromkeys(items))
+        for item in items:
+            self[item] = None
 
     def __sub__(self, other: Iterable[Any]) -> OrderedSet:
         return OrderedSet(item for item in self if item not in other)

@@ -110,7 +110,12 @@ class Names(Patch, Generic[World]):
         """By the address of either."""
         self._slots: list[tuple[dict[str, Any], str, Any, Any]] = []
         """Namespace, name, function and stand-in: all and only those of the modules seen."""
-        self._seen: dict[str, ModuleType] = {}
+        self._modules: list[ModuleType] = []
+        """All that there were the last time."""
+        self._looked_at: dict[str, ModuleType] = {}
+        """By name: those of them that had no more to come."""
+        self._growing: list[ModuleType] = []
+        """The others."""
 
     def install(self) -> None:
         self._look_at_new_modules()
@@ -125,11 +130,16 @@ class Names(Patch, Generic[World]):
                 namespace[name] = original
 
     def _look_at_new_modules(self) -> None:
-        for name, module in list(sys.modules.items()):
-            if self._seen.get(name) is module or not isinstance(module, ModuleType) or name.startswith(ENGINE):
-                continue
-            if name != "__main__" and not getattr(module.__spec__, "_initializing", False):
-                self._seen[name] = module  # others still grow: they are looked at again
+        modules = list(sys.modules.values())
+        if modules != self._modules:  # most often they are the same ones, and comparing takes 10 µs
+            self._modules = modules
+            new = {name: module for name, module in list(sys.modules.items()) if self._looked_at.get(name) is not module}
+            mine = {name: module for name, module in new.items() if isinstance(module, ModuleType) and not name.startswith(ENGINE)}
+            self._growing = [module for name, module in mine.items() if _grows(name, module)]
+            self._looked_at.update((name, module) for name, module in mine.items() if not _grows(name, module))
+            for module in mine.values():
+                self._look_at(module.__dict__)
+        for module in self._growing:
             self._look_at(module.__dict__)
 
     def _look_at(self, namespace: dict[str, Any]) -> None:
@@ -137,6 +147,11 @@ class Names(Patch, Generic[World]):
         found = [(name, pairs[id(value)]) for name, value in list(namespace.items()) if id(value) in pairs]
         self._slots = [slot for slot in self._slots if slot[0] is not namespace] if found else self._slots
         self._slots += [(namespace, name, *pair) for name, pair in found]
+
+
+def _grows(name: str, module: ModuleType) -> bool:
+    """A program's main module may run right now, as may one that is being imported."""
+    return name == "__main__" or bool(getattr(module.__spec__, "_initializing", False))
 
 
 class Attribute(Patch, Generic[World]):

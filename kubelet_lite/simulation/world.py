@@ -145,6 +145,8 @@ def _methods() -> Iterator[Patch]:
     yield Attribute(_visits, random.Random, "seed", seed)
     yield Attribute(_visits, AsyncIOBackend, "run_sync_in_worker_thread", _run_in_no_thread)
     yield Attribute(_visits, threading.Condition, "wait", _wait)
+    yield Attribute(_visits, ssl.SSLContext, "load_verify_locations", _load_no_certificates)
+    yield Attribute(_visits, ssl.SSLContext, "set_default_verify_paths", lambda world, context: None)
     for owner, name, what, instead in REFUSED_METHODS:
         yield Attribute(_visits, owner, name, _refusing(what, instead))
     yield Libraries(_visits)
@@ -243,6 +245,13 @@ def _refusing(what: str, instead: str) -> Callable[..., Any]:
         raise world.loop.refuse(what, instead)
 
     return refuse
+
+
+def _load_no_certificates(world: World, context: ssl.SSLContext, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
+    """There is no TLS, but clients make ready for it: reading all authorities of a system takes longer than many a run."""
+    for path in (cafile, capath):
+        if path is not None:
+            os.stat(path)
 
 
 def _wait(world: World, condition: threading.Condition, timeout: float | None = None) -> bool:
