@@ -65,6 +65,8 @@ def decode_body(
     _check_names(kind, api_version, name, any_version)
     try:
         decoded = from_value(kind, value)
+    except RecursionError:
+        raise _unfit(kind, api_version, name, "exceeded max depth") from None
     except DecodingError as error:
         raise _unfit(kind, api_version, name, str(error)) from None
     problems = (*yaml_problems, *decoded.problems)
@@ -82,6 +84,8 @@ def decode_unstructured(data: bytes, content_type: str = "application/json", *, 
     version = api_version.rpartition("/")[2]
     try:
         decoded = unstructured(value)
+    except RecursionError:
+        raise BadRequest(f'{kind} in version "{version}" cannot be handled as a {kind}: exceeded max depth') from None
     except DecodingError as error:
         raise BadRequest(f'{kind} in version "{version}" cannot be handled as a {kind}: {error}') from None
     obj = decoded.object

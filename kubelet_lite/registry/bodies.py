@@ -103,7 +103,10 @@ def patch_of(body: Any, content_type: str) -> Patch:
         parsed = reading.parse(body.data)
     except DecodingError as error:
         raise BadRequest(f"error decoding patch: {error}") from error
-    value, problems = reading.plain(parsed), [*reading.duplicates(parsed)]
+    try:
+        value, problems = reading.plain(parsed), [*reading.duplicates(parsed)]
+    except RecursionError:
+        raise BadRequest("error decoding patch: exceeded max depth") from None
     if content_type == JSON_PATCH:
         problems = [f"json patch {problem}" for problem in (*problems, *unknown_fields(value))]
     return Patch(content_type=content_type, value=value, problems=tuple(problems))

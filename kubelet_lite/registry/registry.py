@@ -30,7 +30,15 @@ from kubelet_lite.api.identity import Identity
 from kubelet_lite.api.meta_v1 import DeleteOptions, Status
 from kubelet_lite.api.meta_v1 import Preconditions as DeletePreconditions
 from kubelet_lite.api.policy_v1 import Eviction
-from kubelet_lite.api.requests import APPLY_PATCH, Body, ListOptions, ListResult, RequestContext, WatchEvent
+from kubelet_lite.api.requests import (
+    APPLY_PATCH,
+    STRATEGIC_MERGE_PATCH,
+    Body,
+    ListOptions,
+    ListResult,
+    RequestContext,
+    WatchEvent,
+)
 from kubelet_lite.api.resources import Resource
 from kubelet_lite.registry import bodies, component_statuses
 from kubelet_lite.registry.admission.plugin import Review
@@ -195,6 +203,8 @@ class Registry:
     ) -> tuple[Any, bool]:
         self._begin(ctx, "patch", resource, namespace, name, subresource)
         target = self._target(resource)
+        if content_type == STRATEGIC_MERGE_PATCH and not resource.module:
+            raise bodies.unknown_format(bodies.CUSTOM_PATCHES)
         parsed = bodies.patch_of(patch, content_type)
         if content_type == APPLY_PATCH:
             return self._apply(ctx, target, namespace, name, parsed, subresource)

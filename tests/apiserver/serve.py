@@ -27,6 +27,7 @@ from kubelet_lite.registry.admission.chain import Admission
 from kubelet_lite.registry.admission.plugin import World
 from kubelet_lite.registry.authorization.authorizer import ClusterAuthorizer
 from kubelet_lite.registry.bootstrap import bootstrap
+from kubelet_lite.registry.custom.actor import Definitions
 from kubelet_lite.registry.registry import Registry
 from kubelet_lite.store import Store
 from kubelet_lite.store.actor import StoreActor
@@ -64,6 +65,7 @@ async def serving(port: int = 0) -> AsyncIterator[Served]:
             statistics=supervisor.statistics,
         )
         supervisor.start(StoreActor(store, environment))
+        supervisor.start(Definitions(registry))
         supervisor.start(server)
         await server.ready.wait()
         yield Served(server.url, token, authority, registry, server)

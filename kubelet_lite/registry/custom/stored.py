@@ -33,12 +33,13 @@ from kubelet_lite.api.errors import (
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.quantities import QuantityError
 from kubelet_lite.api.reading import DecodingError
-from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH, Body, RequestContext
+from kubelet_lite.api.requests import Body, RequestContext
 from kubelet_lite.api.timestamps import TimeError
 from kubelet_lite.api.unstructured import Unstructured
 from kubelet_lite.registry import bodies
 from kubelet_lite.registry.custom import embedded, list_types
 from kubelet_lite.registry.custom.defaulting import default
+from kubelet_lite.registry.custom.nesting import TOO_DEEP, is_too_deep
 from kubelet_lite.registry.custom.pruning import prune
 from kubelet_lite.registry.custom.rows import cell
 from kubelet_lite.registry.custom.scale import ScalePaths
@@ -197,19 +198,19 @@ class CustomStored(Stored):
             )
         try:
             value = msgspec.json.decode(encoding.encode_value(dict(obj.fields)))
+            if is_too_deep(value):
+                raise TypeError(TOO_DEEP)
             fields = unstructured({"kind": obj.kind or self.served.kind, "apiVersion": self.served.api_version, **value}).object.fields
             return Decoded(Unstructured(
                 kind=obj.kind or self.served.kind, apiVersion=self.served.api_version, metadata=canonicalise(obj.metadata), fields=fields,
             ))
-        except (TypeError, msgspec.MsgspecError, DecodingError, TimeError, QuantityError) as error:
+        except (TypeError, msgspec.MsgspecError, DecodingError, TimeError, QuantityError, RecursionError) as error:
             raise BadRequest(f'{self.served.kind} in version "{self.served.version}" cannot be handled as a {self.served.kind}: {error}') from error
 
     def canonical(self, sent: Unstructured, live: Any | None) -> Unstructured:
         return sent
 
     def patched(self, ctx: RequestContext, live: Unstructured, patch: bodies.Patch) -> Unstructured:
-        if patch.content_type == STRATEGIC_MERGE_PATCH:
-            raise bodies.unknown_format(bodies.CUSTOM_PATCHES)
         return self.merged(ctx, bodies.applied(encoding.to_json(live), patch, Unstructured), patch)
 
     def merged(self, ctx: RequestContext, value: Any, patch: bodies.Patch) -> Unstructured:
@@ -222,7 +223,9 @@ class CustomStored(Stored):
         return obj
 
     def _coerced(self, obj: Unstructured) -> tuple[Unstructured, list[str]]:
-        """Without fields that the schema does not know, and what is to be said of them."""
+        """Without fields that the schema does not know, and what is to be said of them. Raises BadRequest."""
+        if is_too_deep(obj.fields):
+            raise BadRequest(f'{self.served.kind} in version "{self.served.version}" cannot be handled as a {self.served.kind}: {TOO_DEEP}')
         fields, gone = prune(self._schema, obj.fields)
         fields = embedded.coerce(self._schema, fields)
         unknown = [f'unknown field "{path}"' for path in gone]
@@ -255,21 +258,24 @@ class CustomStored(Stored):
 
     def _errors(self, obj: Unstructured) -> Sequence[FieldError]:
         schema, fields = self._schema, obj.fields
-        return [
-            *self._names(obj), *wrong("", schema, _whole(schema, obj)), *self._scale_errors(fields), *embedded.errors(schema, fields),
+        return self._names(obj) or [
+            *wrong("", schema, _whole(schema, obj)), *self._scale_errors(fields), *embedded.errors(schema, fields),
             *list_types.duplicates(schema, fields),
         ]
 
     def _update_errors(self, new: Unstructured, live: Unstructured) -> Sequence[FieldError]:
         """What was wrong before and has not changed is let be."""
         schema, fields, before = self._schema, new.fields, self.view(live)
-        found = [*self._names(new), *wrong("", schema, _whole(schema, new), "", _whole(schema, before)), *self._scale_errors(fields)]
-        found += embedded.errors(schema, fields)
-        return [*found, *self._new_duplicates(fields, before.fields)]
+        return self._names(new) or [
+            *wrong("", schema, _whole(schema, new), "", _whole(schema, before)), *self._scale_errors(fields), *embedded.errors(schema, fields),
+            *self._new_duplicates(fields, before.fields),
+        ]
 
     def _status_errors(self, new: Unstructured, live: Unstructured) -> Sequence[FieldError]:
         schema, before = self._schema.properties.get("status"), self.view(live).fields
-        found: list[FieldError] = []
+        found = self._names(new)
+        if found:
+            return found
         if schema is not None and "status" in new.fields:
             found += wrong("status", schema, new.fields["status"], "", before.get("status", NOTHING))
         if self._scaling is not None:
@@ -280,10 +286,10 @@ class CustomStored(Stored):
         if next(list_types.duplicates(self._schema, before), None) is None:
             yield from list_types.duplicates(self._schema, fields)
 
-    def _names(self, obj: Unstructured) -> Iterator[FieldError]:
-        for name, value, expected in (("kind", obj.kind, self.served.kind), ("apiVersion", obj.apiVersion, self.served.api_version)):
-            if value != expected:
-                yield invalid(name, value, f"must be {expected}")
+    def _names(self, obj: Unstructured) -> list[FieldError]:
+        """Nothing else is said of an object that calls itself something else."""
+        said = (("kind", obj.kind, self.served.kind), ("apiVersion", obj.apiVersion, self.served.api_version))
+        return [invalid(name, value, f"must be {expected}") for name, value, expected in said if value != expected]
 
     def _scale_errors(self, fields: Mapping[str, Any]) -> Iterator[FieldError]:
         if self._scaling is not None:

@@ -64,6 +64,8 @@ def _compare(old: Any, new: Any, node: Node) -> tuple[int, Comparison]:
     if shape == "list" or shape == "set":
         if not old and not new:
             return _leaf(old, new), _NONE
+        if not all(isinstance(value, (list, tuple)) for value in (old, new) if value):
+            raise MergeError("expected list")
         return _presence(old, new), _collect(_list_items(old or (), new or (), node))
     if shape == "any" and not (isinstance(old or new, Mapping) and isinstance(new or old, Mapping)):
         return _leaf(old, new), _NONE
@@ -229,4 +231,8 @@ def members_of(value: Any) -> Mapping[str, Any]:
             if v is not layout.defaults[i] and (v := present(i, v)) is not ABSENT:
                 found[layout.names[i]] = v
         return found
-    return value or {}
+    if not value:
+        return {}
+    if not isinstance(value, Mapping):  # a custom resource that is still to be validated
+        raise MergeError("expected map")
+    return value

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from kubelet_lite.api.apiextensions_v1 import CustomResourceValidation, JSONSchemaProps, ValidationRule
 from kubelet_lite.api.errors import FieldError, forbidden, invalid, not_supported, required
+from kubelet_lite.registry.custom.nesting import TOO_DEEP, is_schema_too_deep
 from kubelet_lite.registry.kinds.customresourcedefinitions.defaults import default_errors
 from kubelet_lite.registry.kinds.customresourcedefinitions.field_paths import follow
 from kubelet_lite.registry.kinds.customresourcedefinitions.structural import (
@@ -47,6 +48,9 @@ def validation_errors(path: str, validation: CustomResourceValidation | None, *,
     if schema is None:
         return
     where = f"{path}.openAPIV3Schema"
+    if is_schema_too_deep(schema):
+        yield invalid(where, "", TOO_DEEP)
+        return
     found = list(_root(where, schema)) if has_status else []
     if schema.nullable:
         found.append(forbidden(f"{where}.nullable", "nullable cannot be true at the root"))
