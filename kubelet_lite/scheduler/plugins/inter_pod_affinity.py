@@ -47,7 +47,7 @@ class InterPodAffinity(Plugin):
 
     def hint(self, change: Change) -> bool | Callable[[PodInfo], bool]:
         if change.kind is Node:
-            return change.new is not None and (change.old is None or change.old.metadata.labels != change.new.metadata.labels)
+            return change.old is None or change.new is None or change.old.metadata.labels != change.new.metadata.labels
         if change.kind is Pod:
             return self._pod_hint(change)
         return change.kind is Namespace

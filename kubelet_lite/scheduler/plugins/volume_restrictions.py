@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kubelet_lite.api.core_v1 import PersistentVolumeClaim, Pod, Volume
+from kubelet_lite.api.core_v1 import Node, PersistentVolumeClaim, Pod, Volume
 from kubelet_lite.scheduler import claims
 from kubelet_lite.scheduler.framework import Change, Plugin, Refusals, Rejection
 from kubelet_lite.scheduler.node_table import Mask, NodeTable, Rows
@@ -16,7 +16,7 @@ IN_USE = "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod
 
 class VolumeRestrictions(Plugin):
     def hint(self, change: Change) -> bool | Callable[[PodInfo], bool]:
-        if change.kind is PersistentVolumeClaim:
+        if change.kind in (PersistentVolumeClaim, Node):
             return change.old is None
         if change.kind is not Pod or change.new is not None:
             return False
