@@ -20,7 +20,7 @@ from kubelet_lite.registry.patch.comparison import Comparison, MergeError, compa
 from kubelet_lite.registry.patch.field_set import EMPTY, FieldSet, fields, of, parse
 from kubelet_lite.registry.patch.reset_fields import ignored
 from kubelet_lite.registry.patch.schema import node_of, root_node
-from kubelet_lite.registry.patch.shape import change_of, shape_of
+from kubelet_lite.registry.patch.shape import change_of, fields_of, shape_of
 from kubelet_lite.registry.sharing import Recurring
 
 MAX_UPDATE_MANAGERS: Final = 10
@@ -130,20 +130,28 @@ def _remembered_steps(live: Any, new: Any, mine: ManagerKey, stored: Entries, re
     """The steps by the shape of the change and the present sets; None where they are to be worked out each time."""
     if type(live) is not type(new) or isinstance(new, Unstructured):
         return None
-    sets = []
-    for e in stored:
-        if e.apiVersion != resource.api_version:
-            return None
-        sets.append((e.manager, e.operation, e.subresource, bytes(e.fieldsV1)))
-    change = change_of(live, new, _without(resource, mine.subresource), IDENTITY)
+    if any(e.apiVersion != resource.api_version for e in stored):
+        return None
+    without = _without(resource, mine.subresource)
+    change = change_of(live, new, without, IDENTITY)
     if not change:
         return tuple(Step(i, None, False) for i in range(len(stored)))
-    key = (resource, mine, change, *sets)
+    changed = [b'"f:%b"' % name.encode() for name in fields_of(change, type(new), without, IDENTITY)]
+    key = (resource, mine, change, *(_concerned(e, mine, changed) for e in stored))
     known = _STEPS.get(key)
     if known is None:
         known = _steps(live, new, mine, stored, resource, None)
         _STEPS.add(key, known)
     return known
+
+
+def _concerned(entry: ManagedFieldsEntry, mine: ManagerKey, changed: Sequence[bytes]) -> tuple[str, str, str, bytes | None]:
+    """What of an entry its step can depend on. Another manager's set that has none of the changed fields stays, whatever is in it: who owns
+    the metadata and spec of a pod, its owner's UID included, does not matter to a change of its status."""
+    data: bytes | None = bytes(entry.fieldsV1)
+    if data != b"{}" and _key(entry) != mine and not any(field in data for field in changed):  # type: ignore[operator]
+        data = None
+    return entry.manager, entry.operation, entry.subresource, data
 
 
 @cache

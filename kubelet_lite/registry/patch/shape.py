@@ -5,7 +5,7 @@ sets of fields, so that what was once worked out for a shape is looked up by it.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import compress
 from operator import attrgetter, is_not, truth
@@ -32,6 +32,12 @@ def change_of(old: Any, new: Any, without: frozenset[str] = frozenset(), metadat
     """What differs between two objects of one type; empty: nothing."""
     kind: Any = type(new)
     return _root(kind, without, metadata_without).change(old, new)
+
+
+def fields_of(change: Any, kind: Any, without: frozenset[str] = frozenset(), metadata_without: frozenset[str] = frozenset()) -> Sequence[str]:
+    """The fields of the whole object in which a change found by `change_of` with the same arguments is."""
+    names = _root(kind, without, metadata_without).names
+    return [names[position] for position, _ in change]
 
 
 class Remembered:
@@ -69,6 +75,7 @@ class Shaper:
 class _Struct(Shaper):
     def __init__(self, kind: Any, without: frozenset[str], shapers: Mapping[str, Shaper]) -> None:
         fields = [f for f in msgspec.structs.fields(kind) if f.encode_name not in without]
+        self.names = tuple(f.encode_name for f in fields)
         node, zero = node_of(kind), kind()
         found = {f.name: shapers.get(f.encode_name) or _shaper(node.fields[f.encode_name]) for f in fields}
         leaves = [f.name for f in fields if found[f.name] is None]

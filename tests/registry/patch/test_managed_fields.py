@@ -17,13 +17,14 @@ from kubelet_lite.api.core_v1 import (
     Node,
     Pod,
     PodCondition,
+    PodIP,
     PodSecurityContext,
     PodSpec,
     PodStatus,
     ResourceRequirements,
     Toleration,
 )
-from kubelet_lite.api.meta_v1 import LabelSelector, ManagedFieldsEntry, ObjectMeta
+from kubelet_lite.api.meta_v1 import LabelSelector, ManagedFieldsEntry, ObjectMeta, OwnerReference
 from kubelet_lite.api.resources import find, resource_of
 from kubelet_lite.api.unstructured import Unstructured
 from kubelet_lite.registry.patch import managed_fields
@@ -292,3 +293,24 @@ def test_what_is_remembered_by_shape_is_what_would_be_worked_out(live, new, mana
         known.clear()
     assert write(None, change(live, managedFields=())).metadata.managedFields == live.metadata.managedFields
     assert updated(live, new, manager=manager, now=T1, resource=resource_of(Pod), subresource=subresource) == remembered
+
+
+def test_what_is_remembered_of_a_status_write_serves_pods_of_other_owners_and_leaves_their_sets():
+    def written(uid, phase, ip):
+        owner = OwnerReference(apiVersion="apps/v1", kind="ReplicaSet", name="r", uid=uid)
+        pod = write(None, msgspec.structs.replace(POD, metadata=msgspec.structs.replace(POD.metadata, ownerReferences=(owner,))))
+        before = pod.metadata.managedFields[0]
+        status = PodStatus(phase=phase, podIP=ip, podIPs=(PodIP(ip=ip),))
+        pod = write(pod, msgspec.structs.replace(pod, status=status), manager="kubelet", now=T1, subresource="status")
+        assert next(e for e in pod.metadata.managedFields if e.manager == "m") is before
+        return owned(pod)
+
+    managed_fields._STEPS.clear()
+    first, second = written("a", "Running", "10.0.0.1"), written("b", "Failed", "10.0.0.1")
+    steps = len(managed_fields._STEPS._values)
+    third = written("c", "Pending", "10.0.0.1")
+    assert (steps, len(managed_fields._STEPS._values)) == (1, 1)
+    assert first["kubelet/status"] == second["kubelet/status"] == third["kubelet/status"]
+    assert list(third["m"]["f:metadata"]["f:ownerReferences"]) == [".", 'k:{"uid":"c"}']
+    other = written("c", "Pending", "10.0.0.2")
+    assert 'k:{"ip":"10.0.0.2"}' in other["kubelet/status"]["f:status"]["f:podIPs"]
