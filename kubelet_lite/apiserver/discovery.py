@@ -110,7 +110,7 @@ class Discovery:
         head = {"kind": "APIResourceList", "groupVersion": f"{group}/{version}" if group else version}
         if group:
             head = {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": f"{group}/{version}"}
-        return _document({**head, "resources": sorted(rows, key=lambda row: row["name"])})
+        return _document({**head, "resources": sorted(rows, key=lambda row: row["name"]) if is_built_in(group) else rows})
 
     # ---- all at once
 

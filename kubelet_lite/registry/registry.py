@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Final, Protocol
-from weakref import WeakKeyDictionary
 
 from msgspec.structs import replace
 
@@ -112,8 +111,6 @@ class Registry:
         self._resources = StoredResources(rules, self.custom.stored)
         self._pipeline = Pipeline(store, environment, self.view, lambda: self.admission)
         self._reader = Reader(store, environment, lambda resource: tuple(_INDEXED.get(resource, ())))
-        self._parts: WeakKeyDictionary[Stored, dict[str, Part]] = WeakKeyDictionary()
-        """By subresource."""
         self._served: tuple[tuple[Resource, ...], tuple[Resource, ...]] = ((), resources.RESOURCES)
         """Custom resources, and all together."""
         for resource, fields in _INDEXED.items():
@@ -406,12 +403,9 @@ class Registry:
         return target
 
     def _part(self, target: Stored, subresource: str) -> Part:
-        parts = self._parts.get(target)
-        if parts is None:
-            parts = self._parts[target] = {}
-        part = parts.get(subresource)
+        part: Part | None = target.parts.get(subresource)
         if part is None:
-            part = parts[subresource] = self._new_part(target, subresource)
+            part = target.parts[subresource] = self._new_part(target, subresource)
         return part
 
     @staticmethod

@@ -41,6 +41,8 @@ class Stored:
         self.resource = conversion.stored if conversion is not None else served
         self.to_stored: Callable[[Any], Any] | None = conversion.to_stored if conversion is not None else None
         self.to_served: Callable[[Any], Any] | None = conversion.to_served if conversion is not None else None
+        self.parts: dict[str, Any] = {}
+        """The ways to update it that were asked for (part.py), by subresource."""
         self._conversion = conversion
         self._table = rules
 

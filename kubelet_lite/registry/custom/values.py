@@ -31,6 +31,7 @@ def wrong(root: str, schema: JSONSchemaProps, value: Any, at: str = "", old: Any
     if value is None and schema.nullable:
         return
     yield from _type(path, at, schema, value)
+    yield from _combined(root, at, schema, value, old)
     if isinstance(value, str):
         yield from _text(path, at, schema, value)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -41,7 +42,6 @@ def wrong(root: str, schema: JSONSchemaProps, value: Any, at: str = "", old: Any
         yield not_supported(path, value, [allowed if isinstance(allowed, str) else json.dumps(allowed) for allowed in schema.enum])
     if isinstance(value, Mapping):
         yield from _object(path, at, schema, value, root, old)
-    yield from _combined(root, path, at, schema, value, old)
 
 
 def _is_among(value: Any, allowed: Sequence[Any]) -> bool:
@@ -149,16 +149,31 @@ def _object(path: str, at: str, schema: JSONSchemaProps, value: Mapping[str, Any
             yield from wrong(root, inner, item, f"{at}.{name}" if at else name, before.get(name, NOTHING))
 
 
-def _combined(root: str, path: str, at: str, schema: JSONSchemaProps, value: Any, old: Any) -> Iterator[FieldError]:
-    def fits(inner: JSONSchemaProps) -> bool:
-        return next(wrong(root, inner, value, at, old), None) is None
+def _combined(root: str, at: str, schema: JSONSchemaProps, value: Any, old: Any) -> Iterator[FieldError]:
+    """Errors about alternatives are about the whole, as Kubernetes says them; what is wrong with the first alternative follows."""
+    where = root or "<nil>"
 
-    if schema.anyOf and not any(map(fits, schema.anyOf)):
-        yield invalid(path, "", f'"{at}" must validate at least one schema (anyOf)')
-    if schema.oneOf and (count := sum(map(fits, schema.oneOf))) != 1:
-        found = "Found none valid" if not count else f"Found {count} valid alternatives"
-        yield invalid(path, "", f'"{at}" must validate one and only one schema (oneOf). {found}')
-    if schema.allOf and not all(map(fits, schema.allOf)):
-        yield invalid(path, "", f'"{at}" must validate all the schemas (allOf)')
-    if schema.not_ is not None and fits(schema.not_):
-        yield invalid(path, "", f'"{at}" must not validate the schema (not)')
+    def errors(inner: JSONSchemaProps) -> list[FieldError]:
+        return list(wrong(root, inner, value, at, old))
+
+    if schema.anyOf:
+        found = [errors(inner) for inner in schema.anyOf]
+        if all(found):
+            yield invalid(where, "", f'"{at}" must validate at least one schema (anyOf)')
+            yield from found[0]
+    if schema.oneOf:
+        found = [errors(inner) for inner in schema.oneOf]
+        fitting = found.count([])
+        if fitting != 1:
+            how = f"Found {fitting} valid alternatives" if fitting else "Found none valid"
+            yield invalid(where, "", f'"{at}" must validate one and only one schema (oneOf). {how}')
+            yield from () if fitting else found[0]
+    if schema.allOf:
+        found = [errors(inner) for inner in schema.allOf]
+        for one in found:
+            yield from one
+        if any(found):
+            none = ". None validated" if all(found) else ""
+            yield invalid(where, "", f'"{at}" must validate all the schemas (allOf){none}')
+    if schema.not_ is not None and not errors(schema.not_):
+        yield invalid(where, "", f'"{at}" must not validate the schema (not)')

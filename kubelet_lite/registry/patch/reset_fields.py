@@ -53,6 +53,8 @@ def ignored(resource: Resource, subresource: str) -> Ignored:
         return Ignored(EMPTY, _ONLY[named])
     if named in _RESET:
         return Ignored(of(_RESET[named]), None)
+    if subresource == "status" and not resource.module:
+        return Ignored(of([_METADATA, _SPEC]), None)
     if subresource:
         return Ignored(of([_SPEC]) if subresource in ("status", "approval") else EMPTY, None)
     return Ignored(of([_STATUS]) if resource.subresource("status") else EMPTY, None)

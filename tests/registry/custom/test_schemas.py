@@ -110,6 +110,10 @@ def test_a_changed_item_of_a_keyed_list_is_compared_with_the_one_of_the_same_key
     ({"type": "integer", "enum": [1, 2]}, True, 'v: Unsupported value: true: supported values: "1", "2"'),
     ({"type": "object", "required": ["x"]}, {}, "v.x: Required value"),
     ({"type": "array", "items": {"type": "string"}, "maxItems": 1}, ["a", "b"], "v: Too many: 2: must have at most 1 items"),
+    ({"type": "integer", "anyOf": [{"minimum": 5}, {"maximum": 1}]}, 3, '<nil>: Invalid value: "": "v" must validate at least one schema (anyOf)'),
+    ({"type": "integer", "oneOf": [{"minimum": 1}, {"minimum": 2}]}, 3, '<nil>: Invalid value: "": "v" must validate one and only one schema (oneOf). Found 2 valid alternatives'),
+    ({"type": "integer", "allOf": [{"minimum": 5}]}, 3, '<nil>: Invalid value: "": "v" must validate all the schemas (allOf). None validated'),
+    ({"type": "integer", "not": {"minimum": 1}}, 3, '<nil>: Invalid value: "": "v" must not validate the schema (not)'),
     ({"x-kubernetes-int-or-string": True}, [], 'v: Invalid value: "array": v in body must be of type integer,string: "array"'),
 ])
 def test_what_is_wrong_with_a_value(rules: Any, value: Any, message: str) -> None:
