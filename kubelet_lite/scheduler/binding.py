@@ -18,6 +18,7 @@ from kubelet_lite.api.core_v1 import Pod
 from kubelet_lite.api.errors import ApiError, Conflict, NotFound
 from kubelet_lite.client.base import Client
 from kubelet_lite.client.events import EventRecorder
+from kubelet_lite.scheduler.extenders import Extender, Extenders
 from kubelet_lite.scheduler.failures import Failures
 from kubelet_lite.scheduler.framework import Plugin, PluginError, Wait, defines
 from kubelet_lite.scheduler.node_table import NodeTable
@@ -46,9 +47,10 @@ class Bindings:
     def __init__(
         self, *, nodes: NodeTable, queue: SchedulingQueue, waiting: WaitingPods, environment: Environment, tasks: TaskGroup, client: Client,
         profiles: Mapping[str, Profile], recorders: Mapping[str, EventRecorder], failures: Mapping[str, Failures], freed: Callable[[Pod], None],
-        bound: Callable[[], None],
+        bound: Callable[[], None], extenders: Extenders | None,
     ) -> None:
         self._nodes, self._queue, self._waiting, self._environment, self._tasks, self._client = nodes, queue, waiting, environment, tasks, client
+        self._extenders = extenders
         self._profiles, self._recorders, self._failures, self._freed, self._bound = profiles, recorders, failures, freed, bound
         self._assumed: dict[Key, tuple[Waiting, str]] = {}
         """All and only pods that count on a node (their second part) before the watch says so."""
@@ -119,7 +121,7 @@ class Bindings:
             self._tasks.start_soon(self._on_its_own, waiting, node_name, self._after_permit(waiting, pod))
             return
         step = _next_step(waiting, node_name, profile.pre_bind)
-        if step is not None or any(defines(plugin, "bind") for plugin in profile.bind):
+        if step is not None or self._extender(waiting) is not None or any(defines(plugin, "bind") for plugin in profile.bind):
             self._queue.flies(waiting)
             self._tasks.start_soon(self._on_its_own, waiting, node_name, self._alone(waiting, node_name, step))
         else:
@@ -146,6 +148,14 @@ class Bindings:
                 await self._broke(waiting, node_name, f'running PreBind plugin "{step.plugin.name}": {failure}')
                 return
             step = _next_step(waiting, node_name, step.rest)
+        extender = self._extender(waiting)
+        if extender is not None:
+            failure = await extender.bind(waiting.info, node_name)
+            if failure is None:
+                self._is_bound(waiting, node_name)
+            else:
+                await self._broke(waiting, node_name, f"binding rejected: {failure}")
+            return
         for plugin in self._profile(waiting).bind:
             if defines(plugin, "bind_all"):
                 await self._bind_all(plugin, [(waiting, node_name)])
@@ -242,6 +252,10 @@ class Bindings:
                 plugin.unreserve(waiting.info, node_name)
             except PluginError as error:
                 _log.warning("plugin_failed", object="/".join(waiting.info.key), error=str(error))
+
+    def _extender(self, waiting: Waiting) -> Extender | None:
+        """Who binds the pod instead of plug-ins."""
+        return self._extenders.binder(waiting.info) if self._extenders is not None else None
 
     def _profile(self, waiting: Waiting) -> Profile:
         return self._profiles[waiting.info.pod.spec.schedulerName]

@@ -20,7 +20,7 @@ from kubelet_lite.scheduler.filtering import (
     weighted_scores,
     widely_feasible,
 )
-from kubelet_lite.scheduler.framework import NOT_TRIED, Attempt, Rejection, Unplaced
+from kubelet_lite.scheduler.framework import NOT_TRIED, Attempt, Refusals, Rejection, Unplaced
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
 from kubelet_lite.scheduler.nominations import NOBODY, Nominations, Promised
 from kubelet_lite.scheduler.pod_info import PodInfo
@@ -68,6 +68,15 @@ class Unschedulable(msgspec.Struct, frozen=True):
         return f"{head}: {reasons}. {self.attempt.words}"
 
 
+class Feasible(msgspec.Struct, frozen=True):
+    """Where a pod could go."""
+
+    rows: Rows
+    points: Column | None
+    """By row, the sum of all scores that are not relative; None: not known yet."""
+    promised: Promised
+
+
 class Judged(msgspec.Struct):
     """What is known of the nodes for one likeness of pods, as of `generation` and `changes` of the table."""
 
@@ -94,6 +103,15 @@ class Decisions:
 
     def decide(self, pod: PodInfo, rng: random.Random) -> Placement | Unschedulable:
         """`rng` breaks ties."""
+        found = self.feasible(pod)
+        if isinstance(found, Unschedulable):
+            return found
+        if found.rows.size == 0:
+            return self.unplaced(pod, found.promised, rng)
+        return self.pick(pod, found, rng)
+
+    def feasible(self, pod: PodInfo) -> Feasible | Unschedulable:
+        """The nodes that every filter passes; Unschedulable where a PreFilter plug-in wants none."""
         nodes, profile = self._nodes, self.profile
         worth = candidates(nodes, pod, profile)
         if worth.refusal is not None:
@@ -106,13 +124,18 @@ class Decisions:
         else:
             lasting = lastingly_feasible(nodes, pod, profile, worth.rows)
         rows = self._preferred(pod, widely_feasible(nodes, pod, profile, lasting, promised))
-        if rows.size == 0:
-            return self._unschedulable(pod, promised, rng)
+        return Feasible(rows, judged.points if judged is not None else None, promised)
+
+    def pick(self, pod: PodInfo, found: Feasible, rng: random.Random, extra: Column | None = None) -> Placement:
+        """The best of `found.rows`; `extra`: points that others give them."""
+        nodes, rows = self._nodes, found.rows
         if rows.size == 1:
             return Placement(nodes.name(int(rows[0])), 1)
-        total = judged.points[rows] if judged is not None else self._points(pod, rows)
-        for _, column in weighted_scores(nodes, pod, profile.relative_scores, rows):
+        total = found.points[rows] if found.points is not None else self._points(pod, rows)
+        for _, column in weighted_scores(nodes, pod, self.profile.relative_scores, rows):
             total += column
+        if extra is not None:
+            total += extra
         best = rows[total == total.max()]
         row = int(best[0]) if best.size == 1 else int(best[rng.randrange(best.size)])
         return Placement(nodes.name(row), int(rows.size))
@@ -125,8 +148,9 @@ class Decisions:
         promised = rows[rows == self._nodes.row_of.get(name, -1)]
         return promised if promised.size else rows
 
-    def _unschedulable(self, pod: PodInfo, promised: Promised, rng: random.Random) -> Unschedulable:
-        found = rejected(self._nodes, pod, self.profile, promised)
+    def unplaced(self, pod: PodInfo, promised: Promised, rng: random.Random, refused: Refusals = ()) -> Unschedulable:
+        """What is said of a pod that fits nowhere, once its PostFilter plug-ins were asked; `refused`: nodes that others refused."""
+        found = [*rejected(self._nodes, pod, self.profile, promised), *refused]
         unplaced = Unplaced(pod, found, promised, self.profile, rng)
         attempts: list[Attempt] = []
         for plugin in self.profile.post_filter:
@@ -134,8 +158,9 @@ class Decisions:
             if attempts[-1].nomination is not None:
                 break
         words = ", ".join(attempt.words for attempt in attempts if attempt.words)
-        nomination = attempts[-1].nomination if attempts else None
-        attempt = Attempt(words, nomination, hopeless=nomination is None and any(attempt.hopeless for attempt in attempts))
+        last = attempts[-1] if attempts else NOT_TRIED
+        hopeless = last.nomination is None and any(attempt.hopeless for attempt in attempts)
+        attempt = Attempt(words, last.nomination, hopeless=hopeless, candidates=last.candidates)
         return Unschedulable(tuple((rejection, int(rows.size)) for rejection, rows in found), len(self._nodes), attempt)
 
     def _points(self, pod: PodInfo, rows: Rows) -> Column:

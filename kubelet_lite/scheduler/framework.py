@@ -73,6 +73,8 @@ class Attempt(msgspec.Struct, frozen=True):
     nomination: Nomination | None = None
     hopeless: bool = False
     """Whether a promise made earlier is void."""
+    candidates: Sequence[Nomination] = ()
+    """What the nomination was chosen from."""
 
 
 NOT_TRIED: Final = Attempt()

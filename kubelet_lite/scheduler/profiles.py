@@ -9,6 +9,8 @@ import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from kubelet_lite.api.errors import FieldError, duplicate, invalid, not_found
 from kubelet_lite.scheduler import configuration_rules
 from kubelet_lite.scheduler.configuration import (
@@ -21,6 +23,7 @@ from kubelet_lite.scheduler.configuration import (
 )
 from kubelet_lite.scheduler.framework import Handle, Plugin, PluginError, defines
 from kubelet_lite.scheduler.plugins import DEFAULTS
+from kubelet_lite.scheduler.plugins.node_resources_fit import NodeResourcesFit, NodeResourcesFitArgs
 from kubelet_lite.scheduler.profile import POINTS, Profile, takes_part
 
 EVERYTHING: Final = "*"
@@ -80,12 +83,22 @@ def build(configuration: SchedulerConfiguration, handle: Handle, own: Sequence[t
     """The profiles, each with plug-ins of its own. Raises ConfigurationError."""
     selection = Selection(own)
     arguments = _checked(configuration, selection)
-    return [_profile(profile, selection, arguments[i], handle) for i, profile in enumerate(configuration.profiles)]
+    others = tuple(resource.name for extender in configuration.extenders for resource in extender.managedResources if resource.ignoredByScheduler)
+    return [
+        _profile(profile, selection, _ignoring(others, arguments[i]) if others else arguments[i], handle)
+        for i, profile in enumerate(configuration.profiles)
+    ]
 
 
 def check(configuration: SchedulerConfiguration, own: Sequence[type[Plugin]] = ()) -> None:
     """Raises ConfigurationError."""
     build(configuration, Handle.alone(), own)
+
+
+def _ignoring(resources: tuple[str, ...], arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Extenders look after these resources."""
+    args = arguments.get(NodeResourcesFit.name, NodeResourcesFitArgs())
+    return {**arguments, NodeResourcesFit.name: msgspec.structs.replace(args, ignoredResources=(*args.ignoredResources, *resources))}
 
 
 def _profile(said: ProfileConfiguration, selection: Selection, arguments: Mapping[str, Any], handle: Handle) -> Profile:

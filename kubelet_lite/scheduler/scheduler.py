@@ -23,7 +23,7 @@ from kubelet_lite.api.requests import ListOptions, WatchEvent
 from kubelet_lite.client import cache
 from kubelet_lite.client.base import Client
 from kubelet_lite.client.events import EventRecorder
-from kubelet_lite.scheduler import profiles
+from kubelet_lite.scheduler import extenders, profiles
 from kubelet_lite.scheduler.binding import Bindings
 from kubelet_lite.scheduler.configuration import DEFAULT, SchedulerConfiguration
 from kubelet_lite.scheduler.decision import Decisions, Placement, Unschedulable
@@ -66,7 +66,7 @@ class Scheduler(Actor):
 
     def _start_anew(self, tasks: TaskGroup) -> None:
         """Forgets all: what a run knows comes from its own list and watch. Plug-ins are made anew too."""
-        self._nodes = NodeTable()
+        self._asked_about: Waiting | None = None
         self._changed = anyio.Event()
         self._known = Informed(self._client, self._environment, tasks, self._object_changed)
         self._nominations = Nominations()
@@ -85,6 +85,7 @@ class Scheduler(Actor):
         self._bindings = Bindings(
             nodes=self._nodes, queue=self._queue, waiting=waiting, environment=self._environment, tasks=tasks, profiles={p.name: p for p in made},
             recorders=recorders, failures=self._failures, client=self._client, freed=self._freed, bound=self._count_bound,
+            extenders=self._extenders,
         )
 
     def _door(self, info: PodInfo) -> Refuser | None:
@@ -123,7 +124,8 @@ class Scheduler(Actor):
         return numbers
 
     async def run(self) -> None:
-        async with anyio.create_task_group() as tasks:
+        self._nodes = NodeTable()
+        async with extenders.opened(self._configuration.extenders, self._nodes) as self._extenders, anyio.create_task_group() as tasks:
             self._start_anew(tasks)
             nodes = await self._client.list(Node)
             for node in nodes.items:
@@ -180,10 +182,10 @@ class Scheduler(Actor):
         if pod.spec.nodeName:
             self._pod_has_node(key, pod)
             return
-        if pod.spec.schedulerName not in self._decisions or self._bindings.refresh(key, pod):
+        if pod.spec.schedulerName not in self._decisions or self._bindings.refresh(key, pod) or self._refresh_asked_about(key, pod):
             return
         if pod.metadata.deletionTimestamp is not None:
-            self._queue.remove(key)
+            self._drop(key)
             self._nominations.remove(key)
             return
         known = self._queue.get(key)
@@ -198,9 +200,17 @@ class Scheduler(Actor):
         elif known is not None and known.info.pod.status.nominatedNodeName:
             self._nominations.remove(key)
 
+    def _refresh_asked_about(self, key: tuple[str, str], pod: Pod) -> bool:
+        """News of the pod that extenders are being asked about; whether it is that one."""
+        waiting = self._asked_about
+        if waiting is None or waiting.info.key != key or waiting.info.pod.metadata.uid != pod.metadata.uid or pod.metadata.deletionTimestamp is not None:
+            return False
+        waiting.info = pod_info(pod)
+        return True
+
     def _pod_has_node(self, key: tuple[str, str], pod: Pod) -> None:
         was_assumed = self._bindings.seen_bound(key)
-        self._queue.remove(key)
+        self._drop(key)
         self._nominations.remove(key)
         placed = self._nodes.placed(key)
         before = placed.info.pod if placed is not None else None
@@ -212,13 +222,19 @@ class Scheduler(Actor):
             self._nodes.place(pod_info(pod), pod.spec.nodeName)
         self._tell(Change(Pod, old=None if was_assumed else before, new=pod))
 
+    def _drop(self, key: tuple[str, str]) -> None:
+        """The pod waits for no node any more."""
+        self._queue.remove(key)
+        if self._asked_about is not None and self._asked_about.info.key == key:
+            self._asked_about = None
+
     def _object_changed(self, change: cache.Change[Any]) -> None:
         if self._tell(Change(type(change.object), change.old, change.new)):
             self._changed.set()
 
     def _pod_gone(self, pod: Pod) -> None:
         key = pod.metadata.namespace, pod.metadata.name
-        self._queue.remove(key)
+        self._drop(key)
         self._bindings.gone(key)
         self._nominations.remove(key)
         if self._nodes.remove(key):
@@ -239,7 +255,7 @@ class Scheduler(Actor):
     async def _schedule_batch(self) -> bool:
         """Decides for up to BATCH pods, then writes; whether there was any."""
         refused: list[tuple[Waiting, Unschedulable]] = []
-        broken: list[tuple[Waiting, PluginError]] = []
+        broken: list[tuple[Waiting, Exception]] = []
         lacking: Sequence[type[Any]] = ()
         tried = looked_at = 0
         while tried < BATCH and not lacking:
@@ -254,8 +270,14 @@ class Scheduler(Actor):
                     lacking = needs
                     continue
                 tried += 1
-                outcome = decisions.decide(waiting.info, self._environment.random)
-            except PluginError as error:
+                if self._extenders is not None and self._extenders.interested(waiting.info):
+                    found = await self._ask_extenders(self._extenders, decisions, waiting)
+                    if found is None:
+                        continue
+                    outcome = found
+                else:
+                    outcome = decisions.decide(waiting.info, self._environment.random)
+            except (PluginError, extenders.ExtenderError) as error:
                 self._queue.retry(waiting, self._environment.monotonic())
                 broken.append((waiting, error))
                 continue
@@ -278,6 +300,25 @@ class Scheduler(Actor):
         if lacking:
             await self._known.learn(lacking)
         return bool(tried or lacking)
+
+    async def _ask_extenders(self, asked: extenders.Extenders, decisions: Decisions, waiting: Waiting) -> Placement | Unschedulable | None:
+        """None: meanwhile the pod vanished, or somebody else gave it a node. What was decided before is written first: this takes time."""
+        await self._bindings.write()
+        self._asked_about = waiting
+        self._queue.flies(waiting)
+        try:
+            outcome = await asked.decide(decisions, waiting.info, self._environment.random)
+        except (PluginError, extenders.ExtenderError):
+            if self._asked_about is not waiting:
+                return None
+            self._asked_about = None
+            raise
+        if self._asked_about is not waiting:
+            return None
+        self._asked_about = None
+        if isinstance(outcome, Placement):
+            self._queue.landed(waiting)
+        return outcome
 
     def _fail(self, waiting: Waiting, outcome: Unschedulable) -> None:
         """The pod waits; a promise counts at once: the next pod leaves room."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import functools
 import math
+import random
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -37,6 +38,13 @@ class Nomination(msgspec.Struct, frozen=True):
     """How many of them a disruption budget protects."""
     harm: Harm
     """The less, the better."""
+
+
+def best(candidates: Sequence[Nomination], rng: random.Random) -> Nomination:
+    """Whose victims matter least."""
+    least = min(candidate.harm for candidate in candidates)
+    found = [candidate for candidate in candidates if candidate.harm == least]
+    return found[0] if len(found) == 1 else found[rng.randrange(len(found))]
 
 
 def victims_on(
@@ -102,11 +110,15 @@ def _nomination(nodes: NodeTable, row: int, victims: Sequence[PodInfo], violatin
     if not victims:
         return (f'expected at least one victim pod on node "{nodes.name(row)}"',)
     violations = sum(victim in violating for victim in victims)
+    return nomination(nodes.name(row), victims, violations)
+
+
+def nomination(node_name: str, victims: Sequence[PodInfo], violations: int) -> Nomination:
+    """`violations`: of budgets, by the victims."""
     ordered = tuple(sorted(victims, key=_importance))
     priorities = [victim.priority for victim in ordered]
-    oldest = _started(ordered[0])
-    harm = violations, priorities[0], sum(priorities) + 2 ** 31 * len(priorities), len(priorities), -oldest
-    return Nomination(nodes.name(row), ordered, violations, harm)
+    harm = violations, priorities[0], sum(priorities) + 2 ** 31 * len(priorities), len(priorities), -_started(ordered[0])
+    return Nomination(node_name, ordered, violations, harm)
 
 
 def _importance(pod: PodInfo) -> tuple[int, float]:

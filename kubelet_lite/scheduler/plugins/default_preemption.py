@@ -19,7 +19,7 @@ from kubelet_lite.scheduler.filtering import counted, rejected
 from kubelet_lite.scheduler.framework import Attempt, Handle, Plugin, Refusals, Rejection, Unplaced
 from kubelet_lite.scheduler.node_table import NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
-from kubelet_lite.scheduler.victims import NO_VICTIMS, Nomination, victims_for_resources, victims_on
+from kubelet_lite.scheduler.victims import NO_VICTIMS, Nomination, best, victims_for_resources, victims_on
 
 NOT_HELPFUL: Final = "Preemption is not helpful for scheduling"
 RESOURCES: Final = "NodeResourcesFit"
@@ -71,7 +71,7 @@ class DefaultPreemption(Plugin):
         rows = np.sort(np.concatenate(hopeful)) if hopeful else np.zeros(0, np.intp)
         candidates, outcomes = self._candidates(nodes, unplaced, rows)
         if candidates:
-            return Attempt(nomination=_best(candidates, unplaced))
+            return Attempt(nomination=best(candidates, unplaced.random), candidates=tuple(candidates))
         head = f"0/{len(nodes)} nodes are available"
         words = counted((*outcomes, (NOT_HELPFUL, len(nodes) - int(rows.size))))
         return Attempt(f"preemption: {head}: {words}.", hopeless=True)
@@ -172,10 +172,3 @@ def _leaving(pod: Pod) -> bool:
         return False
     condition = next((c for c in pod.status.conditions if c.type == "DisruptionTarget"), None)
     return condition is not None and condition.status == "True" and condition.reason == "PreemptionByScheduler"
-
-
-def _best(candidates: Sequence[Nomination], unplaced: Unplaced) -> Nomination:
-    """Whose victims matter least."""
-    least = min(candidate.harm for candidate in candidates)
-    best = [candidate for candidate in candidates if candidate.harm == least]
-    return best[0] if len(best) == 1 else best[unplaced.random.randrange(len(best))]
