@@ -18,6 +18,7 @@ from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api import timestamps
 from kubelet_lite.api.core_v1 import Container, Pod
 from kubelet_lite.runtimes.base import (
+    SIGKILL_EXIT_CODE,
     ContainerSpec,
     ContainerState,
     ContainerStatus,
@@ -38,6 +39,8 @@ from kubelet_lite.runtimes.network.base import Network
 
 ANNOTATION: Final = "kubelet-lite.dev/behaviour"
 SCHEME: Final = "fake://"
+LOST_EXIT_CODE: Final = 255
+"""Of a container of which nobody saw how it ended, as CRI runtimes report it."""
 
 
 class Behaviour(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -72,7 +75,9 @@ STEADY: Final = Behaviour()
 class _Container:
     """A container and how it behaves."""
 
-    __slots__ = ("behaviour", "created_at", "exit_code", "finished_at", "id", "ready", "sandbox", "spec", "started_at", "state")
+    __slots__ = (
+        "behaviour", "created_at", "exit_code", "finished_at", "hangs", "id", "late_seconds", "ready", "reason", "sandbox", "spec", "started_at", "state",
+    )
 
     def __init__(self, id: str, sandbox: Sandbox, spec: ContainerSpec, behaviour: Behaviour, created_at: float) -> None:
         self.id = id
@@ -83,13 +88,17 @@ class _Container:
         self.started_at = self.finished_at = 0.0
         self.state: ContainerState = "created"
         self.exit_code = 0
+        self.reason = ""
         self.ready: bool | None = None
+        self.hangs = False
+        self.late_seconds = 0.0
+        """How much later than its behaviour says it gets ready."""
 
     def status(self) -> ContainerStatus:
         return ContainerStatus(
             id=self.id, name=self.spec.name, sandbox_id=self.sandbox.id, attempt=self.spec.attempt, state=self.state, image=self.spec.image,
             image_id=self.spec.image_id, created_at=self.created_at, started_at=self.started_at, finished_at=self.finished_at,
-            exit_code=self.exit_code, reason="StartError" if self.exit_code == 128 and not self.started_at else "",
+            exit_code=self.exit_code, reason="StartError" if self.exit_code == 128 and not self.started_at else self.reason,
         )
 
 
@@ -112,6 +121,8 @@ class FakeRuntime(Runtime):
         self._exits: list[tuple[float, int, str, int]] = []
         self._made = 0
         self._listeners: list[Listener] = []
+        self.start_delays: list[Callable[[], float]] = []
+        """Asked at each start of a container by how many seconds later it gets ready."""
 
     async def close(self) -> None:
         for sandboxes in self._sandboxes.values():
@@ -126,15 +137,38 @@ class FakeRuntime(Runtime):
 
     # ---- what tests and simulations do to a pod
 
-    def crash(self, uid: str, container: str, exit_code: int = 1) -> None:
-        """The running instance of a container exits now."""
-        found = self._running(uid, container)
-        self._exit(found, exit_code)
+    def running(self, uid: str) -> Sequence[str]:
+        """The names of a pod's containers that run, in the order of their start."""
+        return [c.spec.name for c in self._containers.get(uid, {}).values() if c.state == "running"]
 
-    def set_ready(self, uid: str, container: str, ready: bool) -> None:
-        """What startup and readiness probes of the running instance answer from now on."""
+    def crash(self, uid: str, container: str, exit_code: int = 1, reason: str = "") -> None:
+        """The running instance of a container exits now."""
+        self._exit(self._running(uid, container), exit_code, reason=reason)
+
+    def run_out_of_memory(self, uid: str, container: str) -> None:
+        """The running instance of a container is killed for what it uses."""
+        self.crash(uid, container, SIGKILL_EXIT_CODE, "OOMKilled")
+
+    def set_ready(self, uid: str, container: str, ready: bool | None) -> None:
+        """What startup and readiness probes of the running instance answer from now on; None: what its behaviour says."""
         self._running(uid, container).ready = ready
         self._tell(uid)
+
+    def set_hanging(self, uid: str, container: str, hangs: bool) -> None:
+        """Whether the running instance does nothing any more: it answers no probe, and does not end when it is asked to."""
+        self._running(uid, container).hangs = hangs
+        self._tell(uid)
+
+    def power_off(self) -> None:
+        """The machine loses its power: what ran is found dead, what was written stays. To be called when its kubelet is gone."""
+        for uid, sandboxes in self._sandboxes.items():
+            for container in self._containers.get(uid, {}).values():
+                if container.state == "running":
+                    self._exit(container, LOST_EXIT_CODE, reason="Unknown")
+            for sandbox_id, sandbox in sandboxes.items():
+                if sandbox.ready:
+                    self._network.detach(sandbox_id)
+                    sandboxes[sandbox_id] = msgspec.structs.replace(sandbox, ready=False)
 
     def _running(self, uid: str, name: str) -> _Container:
         for container in self._containers.get(uid, {}).values():
@@ -154,8 +188,8 @@ class FakeRuntime(Runtime):
             if container is not None and container.state == "running":
                 self._exit(container, exit_code, time)
 
-    def _exit(self, container: _Container, exit_code: int, time: float | None = None) -> None:
-        container.state, container.exit_code = "exited", exit_code
+    def _exit(self, container: _Container, exit_code: int, time: float | None = None, reason: str = "") -> None:
+        container.state, container.exit_code, container.reason = "exited", exit_code, reason
         container.finished_at = self._environment.now() if time is None else time
         self._tell(container.sandbox.uid)
 
@@ -191,7 +225,7 @@ class FakeRuntime(Runtime):
             return
         for container in self._containers.get(uid, {}).values():
             if container.sandbox.id == sandbox_id and container.state == "running":
-                self._exit(container, 137)
+                self._exit(container, SIGKILL_EXIT_CODE)
         sandbox = self._sandboxes[uid][sandbox_id]
         if sandbox.ready:
             self._network.detach(sandbox_id)
@@ -247,6 +281,7 @@ class FakeRuntime(Runtime):
             container.state, container.exit_code, container.finished_at = "exited", 128, now
             raise RuntimeFailure("RunContainerError", behaviour.start_error)
         container.state, container.started_at = "running", now
+        container.late_seconds = sum(delay() for delay in self.start_delays)
         if behaviour.run_seconds is not None and (behaviour.runs is None or container.spec.attempt < behaviour.runs):
             self._exit_at(container_id, now + behaviour.run_seconds, behaviour.exit_code)
         self._tell(container.sandbox.uid)
@@ -260,14 +295,14 @@ class FakeRuntime(Runtime):
         container = self._find(container_id, missing_is_fine=True)
         if container is None or container.state != "running":
             return
-        needs = container.behaviour.stop_seconds
+        needs = math.inf if container.hangs else container.behaviour.stop_seconds
         if needs <= 0:
             self._exit(container, 0)
         elif grace_seconds <= 0:
-            self._exit(container, 137)
+            self._exit(container, SIGKILL_EXIT_CODE)
         else:
             in_time = needs <= grace_seconds
-            self._exit_at(container_id, self._environment.now() + min(needs, grace_seconds), 0 if in_time else 137)
+            self._exit_at(container_id, self._environment.now() + min(needs, grace_seconds), 0 if in_time else SIGKILL_EXIT_CODE)
 
     async def remove_container(self, container_id: str) -> None:
         uid = self._owners.pop(container_id, None)
@@ -295,6 +330,8 @@ class FakeRuntime(Runtime):
         container = self._find(container_id, missing_is_fine=True)
         if container is None or container.state != "running":
             return ProbeAnswer(False, "the container does not run")
+        if container.hangs:
+            return ProbeAnswer(False, "no answer in time")
         success = self._foresee(container, kind).success
         return ProbeAnswer(success, "" if success else "not alive any more" if kind == "Liveness" else "not ready")
 
@@ -304,10 +341,12 @@ class FakeRuntime(Runtime):
 
     def _foresee(self, container: _Container, kind: str) -> Foresight:
         """Of one that runs."""
+        if container.hangs:
+            return Foresight(False, math.inf)
         if kind != "Liveness" and container.ready is not None:
             return Foresight(container.ready, math.inf)
         behaviour = container.behaviour
-        changes_after = behaviour.alive_seconds if kind == "Liveness" else behaviour.ready_after_seconds
+        changes_after = behaviour.alive_seconds if kind == "Liveness" else behaviour.ready_after_seconds + container.late_seconds
         if changes_after is None:
             return Foresight(True, math.inf)
         before = self._environment.now() - container.started_at < changes_after

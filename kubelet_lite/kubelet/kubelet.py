@@ -100,6 +100,10 @@ class Kubelet(Actor):
             self._marked[uid] = None
             self._changed.set()
 
+    def unmark(self, uid: str) -> None:
+        """A pass begins: it will see whatever marked the pod so far."""
+        self._marked.pop(uid, None)
+
     def wake_at(self, uid: str, time: float) -> None:
         """Asks for a pass over a pod at a time (Unix seconds)."""
         heapq.heappush(self._due, (time, uid))
@@ -232,7 +236,8 @@ class Kubelet(Actor):
                 except AlreadyExists:
                     self.node = await self.client.get(Node, self.node_name)
                 before, after = self.node.status, node.status
-                if (before.allocatable, before.addresses, before.nodeInfo) != (after.allocatable, after.addresses, after.nodeInfo):
+                known = (before.allocatable, before.addresses, before.nodeInfo, _ready(self.node))
+                if known != (after.allocatable, after.addresses, after.nodeInfo, "True"):
                     await self._write_status(before.conditions)
                     if before.nodeInfo.bootID not in ("", self.machine.boot_id):
                         self.recorder.record(
@@ -256,8 +261,7 @@ class Kubelet(Actor):
                 present = await self.runtime.images()
                 now = self.environment.now()
                 node = await self.client.get(Node, self.node_name)
-                ready = next((c.status for c in node.status.conditions if c.type == "Ready"), "")
-                if ready != "True" or present != images or now - written_at >= node_status.STATUS_SECONDS:
+                if _ready(node) != "True" or present != images or now - written_at >= node_status.STATUS_SECONDS:
                     await self._write_status(node.status.conditions)
                     written_at, images = now, present
             except NotFound:
@@ -316,6 +320,9 @@ class Kubelet(Actor):
         reason = waiting.reason if waiting is not None else "ContainerCreating"
         return IMAGE_TROUBLES.get(reason, reason)
 
+
+def _ready(node: Node) -> str:
+    return next((c.status for c in node.status.conditions if c.type == "Ready"), "")
 
 
 IMAGE_TROUBLES: Final = {"ErrImagePull": "image can't be pulled", "ImagePullBackOff": "trying and failing to pull image"}

@@ -24,7 +24,7 @@ from kubelet_lite.kubelet.memory import PodMemory, ProbeFacts, Reason
 from kubelet_lite.kubelet.object_source import ObjectSource
 from kubelet_lite.kubelet.prober import Prober
 from kubelet_lite.kubelet.restart import next_back_off
-from kubelet_lite.kubelet.status import TERMINAL, phase_of, pod_status
+from kubelet_lite.kubelet.status import OWN_CONDITIONS, TERMINAL, phase_of, pod_status
 from kubelet_lite.runtimes.base import ContainerSpec, PodState, Runtime, RuntimeFailure, SandboxSpec
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ MAX_PASSES: Final = 20
 VOLUME_RETRY_SECONDS: Final = 2.0
 VOLUME_REFRESH_SECONDS: Final = 60.0
 """How often the files of ConfigMaps and Secrets follow their objects."""
+CONTRADICT_SECONDS: Final = 10.0
+"""What somebody else writes into a pod's status is put right once in so long: two writers of whom each knows better would never rest."""
 REMARK_SECONDS: Final = 3.0
 """After a container's start its runtime is asked for remarks: time enough for a server to begin to listen."""
 MAX_HOSTNAME: Final = 63
@@ -56,6 +58,7 @@ class NodeAgent(Protocol):
     folder: Path
 
     def mark(self, uid: str) -> None: ...
+    def unmark(self, uid: str) -> None: ...
     def wake_at(self, uid: str, time: float) -> None: ...
     def spawn(self, function: Any, *arguments: Any) -> None: ...
     def forget(self, uid: str) -> None: ...
@@ -74,6 +77,10 @@ class PodWorker:
         self._admitted = False
         self._ephemeral = len(pod.spec.ephemeralContainers)
         self._refused: frozenset[str] = frozenset()
+        self._said: PodStatus | None = None
+        """The status as it was right after it was written here."""
+        self._may_contradict_at = 0.0
+        """In monotonic seconds."""
         self._busy = False
         self._again = False
         self._finished = False
@@ -107,6 +114,7 @@ class PodWorker:
     async def pass_over(self) -> None:
         """For an immediate runtime: passes until nothing is left to do, and one status for all of them."""
         for _ in range(MAX_PASSES):
+            self._kubelet.unmark(self.uid)
             if not await self._pass(write_first=False):
                 return
         _log.error("pod_not_settled", object=self._name, passes=MAX_PASSES)
@@ -181,6 +189,10 @@ class PodWorker:
     async def _write(self, status: PodStatus) -> None:
         if self.gone or status == self.pod.status:
             return
+        contradicts, now = self._contradicts(status), self._kubelet.environment.monotonic()
+        if contradicts and now < self._may_contradict_at:
+            self._kubelet.wake_at(self.uid, self._kubelet.environment.now() + self._may_contradict_at - now)
+            return
         change = _difference(self.pod.status, status)
         if not change:
             return
@@ -190,12 +202,19 @@ class PodWorker:
             self._take(await self._kubelet.client.patch(
                 Pod, meta.name, patch, content_type=STRATEGIC_MERGE_PATCH, namespace=meta.namespace, subresource="status",
             ))
+            self._said = self.pod.status
+            if contradicts:
+                self._may_contradict_at = now + CONTRADICT_SECONDS
         except (NotFound, Conflict):
             self.gone = True
             self._kubelet.mark(self.uid)
         except ApiError as error:
             _log.warning("status_not_written", object=self._name, error=error.message)
             self._kubelet.wake_at(self.uid, self._kubelet.environment.now() + actions.RETRY_SECONDS)
+
+    def _contradicts(self, status: PodStatus) -> bool:
+        """Whether a status says nothing new: somebody else has changed what was written last."""
+        return self._said is not None and self.pod.status != self._said and _own_part(status) == _own_part(self._said)
 
     def _take(self, pod: Pod) -> None:
         """The newest object of this pod: an answer may be older than what the watch has brought meanwhile."""
@@ -500,7 +519,7 @@ class PodWorker:
 
 
 def _difference(old: PodStatus, new: PodStatus) -> dict[str, Any]:
-    """The strategic merge patch of a status: changed fields, null for what is gone, only the conditions that changed."""
+    """The strategic merge patch of a status: changed fields, null for what is gone, only the conditions that changed, addresses one by one."""
     before, after = to_json(old), to_json(new)
     change = {name: after.get(name) for name in {**before, **after} if before.get(name) != after.get(name)}
     if "conditions" in change:
@@ -508,7 +527,19 @@ def _difference(old: PodStatus, new: PodStatus) -> dict[str, Any]:
         change["conditions"] = [
             {**dict.fromkeys(known.get(c["type"], ())), **c} for c in after.get("conditions", ()) if known.get(c["type"]) != c
         ]
+    for name in ("hostIPs", "podIPs"):
+        if name in change:
+            stay = after.get(name, ())
+            change[name] = [*stay, *({"$patch": "delete", **address} for address in before.get(name, ()) if address not in stay)]
     return change
+
+
+def _own_part(status: PodStatus) -> PodStatus:
+    """What of a status is the kubelet's own word: not others' conditions, nor since when its own stand."""
+    conditions = tuple(
+        msgspec.structs.replace(c, lastTransitionTime=None, lastProbeTime=None) for c in status.conditions if c.type in OWN_CONDITIONS
+    )
+    return msgspec.structs.replace(status, conditions=conditions)
 
 
 def hostname_of(pod: Pod, node_name: str) -> str:

@@ -3,8 +3,9 @@ from __future__ import annotations
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
-from kubelet_lite.api.core_v1 import ConfigMap, Container, Pod, PodSpec
+from kubelet_lite.api.core_v1 import ConfigMap, Container, HTTPGetAction, Pod, PodSpec, Probe
 from kubelet_lite.api.errors import (
     ApiError,
     Conflict,
@@ -24,13 +25,21 @@ from kubelet_lite.simulation.faults import (
     Compaction,
     CrashActor,
     CrashAfterWrite,
+    CrashContainer,
     DelayedWatches,
     EndedWatches,
+    FlappingReadiness,
+    Hang,
     Latency,
     LostAnswers,
     LostRequests,
+    NodeDeath,
+    OutOfMemory,
     Partition,
+    Reboot,
+    SlowStart,
     StaleCache,
+    StopActor,
     UnobservedStates,
 )
 from kubelet_lite.simulation.simulation import Setting, play
@@ -356,3 +365,132 @@ def test_the_same_seed_makes_the_same_run():
     assert [(r.event.key, r.time, r.actor) for r in one.archive.revisions] == [(r.event.key, r.time, r.actor) for r in two.archive.revisions]
     assert one.decisions == two.decisions
     assert one.fired == two.fired
+
+
+def probed_pod(name, *, restart="Always", grace=30):
+    probe = Probe(httpGet=HTTPGetAction(port=80), periodSeconds=1)
+    container = Container(name="c", image="i", readinessProbe=probe, livenessProbe=Probe(httpGet=HTTPGetAction(port=80), periodSeconds=10, failureThreshold=3))
+    spec = PodSpec(containers=(container,), restartPolicy=restart, terminationGracePeriodSeconds=grace)
+    return Pod(metadata=ObjectMeta(name=name, namespace="default"), spec=spec)
+
+
+def changes_of(done, name, show):
+    """(second, what is shown of a pod) at each of its changes of that."""
+    shown = []
+    for revision in done.archive.revisions:
+        if revision.event.key.name == name and revision.event.key.resource == "pods" and revision.event.object is not None:
+            now = show(revision.event.object)
+            if not shown or shown[-1][1] != now:
+                shown.append((round(revision.time - done.archive.began), now))
+    return shown
+
+
+def is_ready(pod):
+    return any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions)
+
+
+def restarts(pod):
+    return sum(status.restartCount for status in pod.status.containerStatuses)
+
+
+def last_exit(pod):
+    (status,) = pod.status.containerStatuses
+    ended = status.lastState.terminated or status.state.terminated
+    return (ended.exitCode, ended.reason)
+
+
+async def two_pods(simulation):
+    await simulation.client.create(probed_pod("one"))
+    await simulation.client.create(probed_pod("two"))
+    await simulation.sleep(100)
+
+
+def final(done, name):
+    return [r.event.object for r in done.archive.revisions if r.event.key.resource == "pods" and r.event.key.name == name][-1]
+
+
+def test_a_container_crashes_and_no_other():
+    done = run(two_pods, CrashContainer(at=30, pod="default/two", exit_code=3), setting=CLUSTER)
+    assert (restarts(final(done, "one")), restarts(final(done, "two"))) == (0, 1)
+    assert last_exit(final(done, "two")) == (3, "Error")
+
+
+def test_a_container_that_runs_out_of_memory_shows_as_kubernetes_shows_it():
+    done = run(two_pods, OutOfMemory(at=30, nth=3), setting=CLUSTER)
+    assert (restarts(final(done, "one")), restarts(final(done, "two"))) == (0, 1)
+    assert last_exit(final(done, "two")) == (137, "OOMKilled")
+
+
+def test_a_container_that_hangs_is_not_ready_is_restarted_and_its_end_takes_all_its_grace():
+    done = run(two_pods, Hang(at=30, seconds=60, pod="default/one"), setting=CLUSTER)
+    unready = changes_of(done, "one", is_ready)[2]
+    assert unready[1] is False
+    assert 30 <= unready[0] <= 35
+    (_, (restarted, _)) = changes_of(done, "one", restarts)
+    assert 30 + 20 + 30 <= restarted <= 30 + 30 + 31
+    assert last_exit(final(done, "one")) == (137, "Error")
+    assert len(changes_of(done, "two", is_ready)) == 2
+
+
+def test_a_container_that_hangs_for_a_moment_goes_on():
+    done = run(two_pods, Hang(at=30, seconds=8, pod="default/one"), setting=CLUSTER)
+    assert [ready for _, ready in changes_of(done, "one", is_ready)] == [False, True, False, True]
+    assert restarts(final(done, "one")) == 0
+
+
+def test_readiness_flaps_for_its_time():
+    done = run(two_pods, FlappingReadiness(at=30, seconds=30, every_seconds=5, pod="default/one"), setting=CLUSTER)
+    assert [ready for _, ready in changes_of(done, "one", is_ready)] == [False, True] * 4
+    assert len(changes_of(done, "two", is_ready)) == 2
+
+
+def test_what_starts_slowly_is_ready_late():
+    done = run(two_pods, SlowStart(seconds=10, delay_seconds=40), setting=CLUSTER)
+    assert done.fired == (2,)
+    assert [40 <= at <= 45 for at, ready in changes_of(done, "one", is_ready) if ready] == [True]
+
+
+def node_ready(done, name):
+    shown = []
+    for revision in done.archive.revisions:
+        if revision.event.key.name == name and revision.event.key.resource == "nodes":
+            status = next((c.status for c in revision.event.object.status.conditions if c.type == "Ready"), "")
+            if not shown or shown[-1][1] != status:
+                shown.append((round(revision.time - done.archive.began), status))
+    return shown
+
+
+async def a_pod_on_each_node(simulation):
+    for node in ("node-1", "node-2"):
+        pod = probed_pod(node)
+        await simulation.client.create(replace(pod, spec=replace(pod.spec, nodeName=node)))
+    await simulation.sleep(200)
+
+
+def test_a_dead_node_is_found_dead_and_comes_back_with_its_pods():
+    done = run(a_pod_on_each_node, NodeDeath(at=30, seconds=120, part="kubelet-node-1"), setting=CLUSTER)
+    (_, (unknown_at, unknown), (again_at, again)) = node_ready(done, "node-1")
+    assert (unknown, again) == ("Unknown", "True")
+    assert 30 + 40 <= unknown_at <= 30 + 60
+    assert 150 <= again_at <= 165
+    assert len(node_ready(done, "node-2")) == 1
+    assert last_exit(final(done, "node-1")) == (255, "Unknown")
+    assert (restarts(final(done, "node-1")), restarts(final(done, "node-2"))) == (1, 0)
+    assert is_ready(final(done, "node-1"))
+
+
+def test_a_node_that_boots_anew_says_so():
+    done = run(a_pod_on_each_node, Reboot(at=30, part="kubelet-node-1"), Reboot(at=100, part="kubelet-node-1"), setting=CLUSTER)
+    boots = [r.event.object.status.nodeInfo.bootID for r in done.archive.revisions if r.event.key.resource == "nodes" and r.event.key.name == "node-1"]
+    assert len(dict.fromkeys(boots)) == 3
+    assert [status for _, status in node_ready(done, "node-1")] == ["True"]
+    events = [r.event.object for r in done.archive.revisions if r.event.key.resource == "events" and r.event.object is not None]
+    assert [e.message for e in events if e.reason == "Rebooted"] == [f"Node node-1 has been rebooted, boot id: {boots[-1]}"]
+    assert restarts(final(done, "node-1")) == 2
+
+
+def test_a_kubelet_that_is_stopped_leaves_its_containers_alone():
+    done = run(a_pod_on_each_node, StopActor(at=30, seconds=120, part="kubelet-node-1"), setting=CLUSTER)
+    assert [status for _, status in node_ready(done, "node-1")] == ["True", "Unknown", "True"]
+    assert restarts(final(done, "node-1")) == 0
+    assert not crashes(done)

@@ -1,0 +1,42 @@
+"""One pod of a node: what its kubelet writes, and how often."""
+from __future__ import annotations
+
+from kubelet_lite.api.core_v1 import Container, Pod, PodIP, PodSpec, PodStatus
+from kubelet_lite.api.meta_v1 import ObjectMeta
+from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH
+from kubelet_lite.cluster import Cluster
+from kubelet_lite.kubelet.pod_worker import _difference
+from kubelet_lite.registry.patch import apply_strategic
+from kubelet_lite.simulation.environment import SimulatedEnvironment
+from kubelet_lite.simulation.run import simulate
+
+POD = Pod(metadata=ObjectMeta(name="pod", namespace="default"), spec=PodSpec(containers=(Container(name="c", image="i"),)))
+
+
+def test_the_patch_of_a_status_takes_addresses_away_that_the_pod_has_no_more() -> None:
+    old = PodStatus(podIP="10.0.0.1", podIPs=(PodIP(ip="10.0.0.1"),))
+    new = PodStatus(podIP="10.0.0.2", podIPs=(PodIP(ip="10.0.0.2"),))
+    patched = apply_strategic({"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}]}, _difference(old, new), PodStatus)
+    assert patched == {"podIP": "10.0.0.2", "podIPs": [{"ip": "10.0.0.2"}]}
+
+
+def test_two_who_contradict_each_other_about_a_pod_do_not_chase_each_other() -> None:
+    async def main(environment: SimulatedEnvironment) -> None:
+        async with Cluster(nodes=1, environment=environment) as cluster:
+            await cluster.client.create(POD)
+            await cluster.wait("pod/pod", "condition=Ready")
+            before = cluster.store.revision
+            for _ in range(100):
+                contrary = {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}
+                await cluster.client.patch(Pod, "pod", contrary, namespace="default", content_type=STRATEGIC_MERGE_PATCH, subresource="status")
+                await environment.sleep(0.5)
+            own = [e for e in cluster.store.events(after=before) if e.key.resource == "pods" and _is_ready(e.object)]
+            assert 4 <= len(own) <= 6
+            await environment.sleep(15)
+            assert _is_ready(await cluster.client.get(Pod, "pod", namespace="default"))
+
+    simulate(1, main)
+
+
+def _is_ready(pod: Pod | None) -> bool:
+    return pod is not None and any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions)
