@@ -79,6 +79,8 @@ class NodeTable:
         self.generation = 0
         self._labels: dict[str, LabelColumn] = {}
         self._labels_as_of = 0
+        self._everywhere: dict[str, bool] = {}
+        self._everywhere_as_of = 0
         self.lowest_priority = 0
         """Of all pods that ever were placed."""
         self._changed_rows: list[int] = []
@@ -112,6 +114,16 @@ class NodeTable:
 
     def allocatable(self, resource: str) -> Column:
         return self._known(self._allocatable, resource)
+
+    def everywhere(self, resource: str) -> bool:
+        """Whether every node has some of the resource."""
+        if self._everywhere_as_of != self.generation:
+            self._everywhere.clear()
+            self._everywhere_as_of = self.generation
+        found = self._everywhere.get(resource)
+        if found is None:
+            found = self._everywhere[resource] = bool((self.allocatable(resource)[self.alive] > 0).all())
+        return found
 
     def requested(self, resource: str) -> Column:
         return self._known(self._requested, resource)

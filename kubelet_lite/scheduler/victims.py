@@ -16,7 +16,6 @@ from kubelet_lite.api.policy_v1 import PodDisruptionBudget
 from kubelet_lite.scheduler.filtering import fits, rejected
 from kubelet_lite.scheduler.node_table import NodeTable
 from kubelet_lite.scheduler.nominations import Promised
-from kubelet_lite.scheduler.plugins.node_resources_fit import NodeResourcesFit
 from kubelet_lite.scheduler.pod_info import PodInfo
 from kubelet_lite.scheduler.priorities import PODS
 from kubelet_lite.scheduler.profile import Profile
@@ -77,13 +76,11 @@ def victims_on(
 
 
 def victims_for_resources(
-    nodes: NodeTable, pod: PodInfo, profile: Profile, row: int, budgets: Sequence[PodDisruptionBudget],
+    nodes: NodeTable, pod: PodInfo, asked: Mapping[str, int], row: int, budgets: Sequence[PodDisruptionBudget],
 ) -> Nomination | Sequence[str]:
-    """The same where nothing but resources keeps the pod off, and would not were all the less important ones gone."""
+    """The same where nothing but resources (`asked`) keeps the pod off, and would not were all the less important ones gone."""
     lower = sorted((other for other in nodes.placed_on(row) if other.priority < pod.priority), key=_importance)
-    fit = profile.plugins["NodeResourcesFit"]
-    assert isinstance(fit, NodeResourcesFit)
-    left = fit.slack(pod, nodes, row)
+    left = _slack(asked, nodes, row)
     for other in lower:
         _give_back(left, other.requests)
     violating, others = _protected(lower, budgets)
@@ -94,6 +91,13 @@ def victims_for_resources(
         else:
             _take(left, other.requests)
     return _nomination(nodes, row, victims, violating)
+
+
+def _slack(asked: Mapping[str, int], nodes: NodeTable, row: int) -> dict[str, int]:
+    """What a node would have left of all that the pod wants, were it there: nothing negative where it fits."""
+    left = {r: int(nodes.allocatable(r)[row]) - int(nodes.requested(r)[row]) - amount for r, amount in asked.items() if amount}
+    left[PODS] = int(nodes.pod_limit[row]) - int(nodes.pod_count[row]) - 1
+    return left
 
 
 def _give_back(left: dict[str, int], requests: Mapping[str, int]) -> None:

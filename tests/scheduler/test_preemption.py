@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -168,9 +168,9 @@ def test_the_search_ends_when_there_are_candidates_enough(monkeypatch: Any) -> N
         nodes.place(pod_info(pod_of(f"old{i}", "1", 0)), f"n{i}")
     tried: list[int] = []
 
-    def counting(nodes: NodeTable, pod: PodInfo, profile: Profile, row: int, budgets: Sequence[PodDisruptionBudget]) -> Nomination | Sequence[str]:
+    def counting(nodes: NodeTable, pod: PodInfo, asked: Mapping[str, int], row: int, budgets: Sequence[PodDisruptionBudget]) -> Nomination | Sequence[str]:
         tried.append(row)
-        return victims_for_resources(nodes, pod, profile, row, budgets)
+        return victims_for_resources(nodes, pod, asked, row, budgets)
 
     monkeypatch.setattr("kubelet_lite.scheduler.plugins.default_preemption.victims_for_resources", counting)
     handle = Handle.alone(nodes=nodes)

@@ -18,6 +18,7 @@ from kubelet_lite.api.policy_v1 import PodDisruptionBudget
 from kubelet_lite.scheduler.filtering import counted, rejected
 from kubelet_lite.scheduler.framework import Attempt, Handle, Plugin, Refusals, Rejection, Unplaced
 from kubelet_lite.scheduler.node_table import NodeTable, Rows
+from kubelet_lite.scheduler.plugins.node_resources_fit import NodeResourcesFit
 from kubelet_lite.scheduler.pod_info import PodInfo
 from kubelet_lite.scheduler.victims import NO_VICTIMS, Nomination, best, victims_for_resources, victims_on
 
@@ -84,7 +85,8 @@ class DefaultPreemption(Plugin):
         budgets = self.handle.surroundings.list(PodDisruptionBudget) if rows.size else ()
         simple = _kept_off_by_resources(nodes, unplaced)
         outcomes, rows = _without_the_hopeless(nodes, unplaced, np.roll(rows, -start), simple)
-        known = self._search(nodes, pod)
+        known, fit = self._search(nodes, pod), profile.plugins.get(RESOURCES)
+        asked = fit.asked(pod) if isinstance(fit, NodeResourcesFit) else {}
         easy = np.zeros(nodes.width, np.bool_)
         easy[simple] = True
         found: list[Nomination] = []
@@ -95,7 +97,7 @@ class DefaultPreemption(Plugin):
             elif row in known:
                 candidate = known[row]
             else:
-                candidate = known[row] = victims_for_resources(nodes, pod, profile, row, budgets)
+                candidate = known[row] = victims_for_resources(nodes, pod, asked, row, budgets)
             if isinstance(candidate, Nomination):
                 found.append(candidate)
                 if len(found) >= enough and any(not c.violations for c in found):

@@ -36,19 +36,23 @@ class NodeResourcesBalancedAllocation(Lasting):
             return None
         whole = [nodes.allocatable(r)[rows] for r in resources]
         used = [nodes.requested(r)[rows] for r in resources]
-        with_pod = _balance(whole, [u + pod.requests.get(r, 0) for u, r in zip(used, resources, strict=True)])
-        column: Column = (3 * MAX_NODE_SCORE // 2 + with_pod - _balance(whole, used)) // 2
+        present = None if all(map(nodes.everywhere, resources)) else np.array([w > 0 for w in whole])
+        with_pod = _balance(whole, [u + pod.requests.get(r, 0) for u, r in zip(used, resources, strict=True)], present)
+        column: Column = (3 * MAX_NODE_SCORE // 2 + with_pod - _balance(whole, used, present)) // 2
         return column
 
 
-def _balance(whole: Sequence[Column], used: Sequence[Column]) -> Column:
-    """100 where all are used to the same share; with two, 50 where one is full and the other empty. What a node has none of is left out."""
-    shares = [np.minimum(u / np.maximum(w, 1), 1.0) for u, w in zip(used, whole, strict=True)]
-    present = [w > 0 for w in whole]
+def _balance(whole: Sequence[Column], used: Sequence[Column], present: NDArray[np.bool_] | None) -> Column:
+    """100 where all are used to the same share; with two, 50 where one is full and the other empty. What a node has none of is left out:
+    `present` says what it has; None: everything."""
+    shares = [np.minimum(u / (w if present is None else np.maximum(w, 1)), 1.0) for u, w in zip(used, whole, strict=True)]
+    apart: NDArray[np.float64]
     if len(shares) == 2:
-        apart: NDArray[np.float64] = np.where(present[0] & present[1], np.abs(shares[0] - shares[1]) / 2, 0.0)
+        apart = np.abs(shares[0] - shares[1]) / 2
+        if present is not None:
+            apart = np.where(present.all(axis=0), apart, 0.0)
     else:
-        apart = _deviation(np.array(shares), np.array(present))
+        apart = _deviation(np.array(shares), present if present is not None else np.ones((len(shares), shares[0].size), np.bool_))
     balance: Column = ((1 - apart) * MAX_NODE_SCORE).astype(np.int64)
     return balance
 

@@ -15,7 +15,6 @@ from kubelet_lite.api.core_v1 import Node, Pod
 from kubelet_lite.scheduler.framework import MAX_NODE_SCORE, Change, Handle, Lasting, Refusals, Rejection
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
-from kubelet_lite.scheduler.priorities import PODS
 from kubelet_lite.scheduler.scoring_resources import (
     CPU_AND_MEMORY,
     ResourceSpec,
@@ -111,27 +110,23 @@ class NodeResourcesFit(Lasting):
             found.append((Rejection(self.name, texts, resolvable=not reasons & 1), rows[reasons_of == reasons]))
         return found
 
-    def slack(self, pod: PodInfo, nodes: NodeTable, row: int) -> dict[str, int]:
-        """What a node would have left of all that the pod wants, were it there: nothing negative where it fits."""
-        left = {r: int(nodes.allocatable(r)[row]) - int(nodes.requested(r)[row]) - amount for r, amount in self.asked(pod).items() if amount}
-        left[PODS] = int(nodes.pod_limit[row]) - int(nodes.pod_count[row]) - 1
-        return left
-
     # Score
 
     def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column:
-        total, weights = np.zeros(rows.size, np.int64), np.zeros(rows.size, np.int64)
+        total: Column = np.zeros(rows.size, np.int64)
+        weights: int | Column = 0
         for resource, weight in self._weights:
             if is_scalar(resource) and not pod.requests.get(resource):
                 continue
             whole, used = whole_and_used(pod, nodes, rows, resource)
             points = self._points(whole, used)
-            total += points * weight
-            counts = whole > 0 if not self._shape else (whole > 0) & (points > 0)
-            weights += np.where(counts, weight, 0)
-        if self._shape:
-            return _rounded(total, weights)
-        column: Column = total // np.maximum(weights, 1)
+            total += points if weight == 1 else points * weight
+            if self._shape:
+                weights = weights + np.where(points > 0, weight, 0)  # what gives no points has no weight either
+            else:
+                weights = weights + (weight if nodes.everywhere(resource) else np.where(whole > 0, weight, 0))
+        weights = max(weights, 1) if isinstance(weights, int) else np.maximum(weights, 1)
+        column: Column = (2 * total + weights) // (2 * weights) if self._shape else total // weights  # by shape: to the nearest, halves up
         return column
 
     def _by_shape(self, whole: Column, used: Column) -> Column:
@@ -151,13 +146,6 @@ def _most_allocated(whole: Column, used: Column) -> Column:
     """The share in use, in points."""
     points: Column = np.minimum(used, whole) * MAX_NODE_SCORE // np.maximum(whole, 1)
     return points
-
-
-def _rounded(total: Column, weights: Column) -> Column:
-    """To the nearest, halves up."""
-    weights = np.maximum(weights, 1)
-    column: Column = (2 * total + weights) // (2 * weights)
-    return column
 
 
 def _base_units(resource: str, amount: str) -> int:
