@@ -15,7 +15,7 @@ import msgspec
 from kubelet_lite.actors import logs
 from kubelet_lite.actors.actor import Actor
 from kubelet_lite.actors.environment import Environment
-from kubelet_lite.api.errors import ApiError, Expired
+from kubelet_lite.api.errors import ApiError, Expired, NotFound
 from kubelet_lite.api.requests import ListOptions, WatchEvent
 from kubelet_lite.api.resources import Resource, resource_of
 from kubelet_lite.client.base import Client
@@ -171,7 +171,8 @@ class Informer(Actor, Generic[T]):
             except Expired:
                 self._list_wanted = self._lists + 1
             except ApiError as error:
-                _log.warning("watch_failed", informer=self.name, error=error.message)
+                log = _log.info if isinstance(error, NotFound) else _log.warning  # a custom resource goes with its definition
+                log("watch_failed", informer=self.name, error=error.message)
                 await self._environment.sleep(backoff * (1 + self._environment.random.random()))
                 backoff = min(2 * backoff, LONGEST_BACKOFF_SECONDS)
 

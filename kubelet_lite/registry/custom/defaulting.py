@@ -12,7 +12,7 @@ from kubelet_lite.api.apiextensions_v1 import JSONSchemaProps
 
 def default(schema: JSONSchemaProps, value: Any) -> Any:
     """The value with its defaults; the same one when it lacks none. Defaults are shared with the schema: nobody changes values."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return _object(schema, value)
     if isinstance(value, list) and isinstance(schema.items, JSONSchemaProps):
         items = schema.items

@@ -23,7 +23,7 @@ _NO_NAME = "fakename"
 
 def coerce(schema: JSONSchemaProps, value: Any, path: str = "") -> Any:
     """The value with the metadata of embedded objects as ObjectMeta has it: unknown fields go. Raises BadRequest for what is none."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         changed = {name: new for name, item, inner, where in _inner(schema, value, path) if (new := coerce(inner, item, where)) is not item}
         if schema.x_kubernetes_embedded_resource and value.get("metadata") is not None:
             known = _coerced_metadata(value["metadata"], f"{path}.metadata")
@@ -48,7 +48,7 @@ def _coerced_metadata(value: Any, path: str) -> Any:
 
 def errors(schema: JSONSchemaProps, value: Any, path: str = "") -> Iterator[FieldError]:
     """What is wrong with embedded objects as objects."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         if schema.x_kubernetes_embedded_resource:
             yield from _resource(value, path)
         for _, item, inner, where in _inner(schema, value, path):

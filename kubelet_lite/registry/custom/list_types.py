@@ -17,12 +17,12 @@ _code = msgspec.json.Encoder(order="sorted").encode
 
 def duplicates(schema: JSONSchemaProps, value: Any, path: str = "") -> Iterator[FieldError]:
     """Every item that stands twice in a list that is a set or a map, anywhere in a value."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         for name, item in value.items():
             inner = schema.properties.get(name, schema.additionalProperties)
             if isinstance(inner, JSONSchemaProps):
                 yield from duplicates(inner, item, _below(schema, path, name))
-    elif isinstance(value, Sequence) and not isinstance(value, str):
+    elif isinstance(value, list):
         kind = schema.x_kubernetes_list_type
         if kind in ("set", "map"):
             yield from _repeated(schema, value, path)
@@ -49,7 +49,7 @@ def _repeated(schema: JSONSchemaProps, items: Sequence[Any], path: str) -> Itera
 
 def _identity(schema: JSONSchemaProps, item: Any) -> Any:
     """What an item is known by."""
-    if schema.x_kubernetes_list_type == "set" or not isinstance(item, Mapping):
+    if schema.x_kubernetes_list_type == "set" or not isinstance(item, dict):
         return item
     return {key: item[key] for key in schema.x_kubernetes_list_map_keys if key in item}
 

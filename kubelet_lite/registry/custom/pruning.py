@@ -23,7 +23,7 @@ def prune(schema: JSONSchemaProps, fields: Mapping[str, Any]) -> tuple[Mapping[s
 
 def _value(schema: JSONSchemaProps | None, value: Any, path: str, gone: list[str], keeps: bool) -> Any:
     """`keeps`: whether a schema on the way to here, in lists only, keeps what is unknown."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         keeps = keeps or (schema is not None and bool(schema.x_kubernetes_preserve_unknown_fields))
         return _object(schema, value, path, gone, keeps)
     if isinstance(value, list):

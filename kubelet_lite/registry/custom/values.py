@@ -36,11 +36,11 @@ def wrong(root: str, schema: JSONSchemaProps, value: Any, at: str = "", old: Any
         yield from _text(path, at, schema, value)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         yield from _number(path, at, schema, value)
-    elif isinstance(value, Sequence):
+    elif isinstance(value, list):
         yield from _list(path, at, schema, value, root, old)
     if schema.enum and not _is_among(value, schema.enum):
         yield not_supported(path, value, [allowed if isinstance(allowed, str) else json.dumps(allowed) for allowed in schema.enum])
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         yield from _object(path, at, schema, value, root, old)
 
 
@@ -125,7 +125,7 @@ def _shown(value: float) -> str:
 
 def _list(path: str, at: str, schema: JSONSchemaProps, value: Sequence[Any], root: str, old: Any) -> Iterator[FieldError]:
     if isinstance(schema.items, JSONSchemaProps):
-        before = counterparts(schema, value, old) if isinstance(old, Sequence) else {}
+        before = counterparts(schema, value, old) if isinstance(old, list) else {}
         for i, item in enumerate(value):
             yield from wrong(root, schema.items, item, f"{at}[{i}]", before.get(i, NOTHING))
     if schema.minItems is not None and len(value) < schema.minItems:
@@ -142,7 +142,7 @@ def _object(path: str, at: str, schema: JSONSchemaProps, value: Mapping[str, Any
     for name in schema.required:
         if name not in value:
             yield required(f"{path}.{name}" if path else name)
-    before = old if isinstance(old, Mapping) and schema.x_kubernetes_map_type != "atomic" else {}
+    before = old if isinstance(old, dict) and schema.x_kubernetes_map_type != "atomic" else {}
     for name, item in value.items():
         inner = schema.properties.get(name, schema.additionalProperties)
         if isinstance(inner, JSONSchemaProps):
