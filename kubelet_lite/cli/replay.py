@@ -86,9 +86,8 @@ def _opened(path: Path, scenario: str) -> tuple[Recording, bool]:
     if replayed.repeated:
         return recording, True
     failure = replayed.failure
-    if replayed.run.error is None and failure is not None and replayed.unwatched:
-        for reference in replayed.unwatched:
-            say(f"{reference.about} is defined inside a function: it is not watched, and the run is shown until it was violated")
+    if failure is not None and failure.invariant in [reference.about for reference in replayed.unwatched]:
+        say(f"{failure.invariant} is defined inside a function: it is not watched, and the run is shown until it was violated")
         return recording.until(failure), True
     say(_how_it_differs(replayed))
     return recording, False
@@ -140,25 +139,31 @@ async def _commands(greeting: str) -> AsyncIterator[str]:
             await asyncio.sleep(0)
             yield line
         return
-    arrived = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_reader(descriptor, arrived.set)
-    loop.add_signal_handler(signal.SIGINT, loop.remove_signal_handler, signal.SIGINT)
+    lines: asyncio.Queue[str | None] = asyncio.Queue()
     rest = b""
+
+    def read() -> None:
+        nonlocal rest
+        data = os.read(descriptor, 65536)
+        *whole, rest = (rest + data).split(b"\n")
+        if not data:
+            loop.remove_reader(descriptor)
+            whole, rest = [rest] if rest else [], b""
+        for line in whole:
+            lines.put_nowait(line.decode(errors="replace"))
+        if not data:
+            lines.put_nowait(None)
+
+    loop = asyncio.get_running_loop()
+    loop.add_reader(descriptor, read)
+    loop.add_signal_handler(signal.SIGINT, lines.put_nowait, None)
     try:
         while True:
             if interactive:
                 print(PROMPT, end="", flush=True)  # noqa: T201
-            while b"\n" not in rest:
-                arrived.clear()
-                await arrived.wait()
-                data = os.read(descriptor, 65536)
-                if not data:
-                    if rest:
-                        yield rest.decode(errors="replace")
-                    return
-                rest += data
-            line, _, rest = rest.partition(b"\n")
-            yield line.decode(errors="replace")
+            line = await lines.get()
+            if line is None:
+                return
+            yield line
     finally:
         loop.remove_reader(descriptor)

@@ -158,8 +158,8 @@ def _simpler_value(trial: _Trial, position: int, name: str) -> None:
 
 def _simpler(value: Any, default: Any) -> Iterator[Any]:
     """Values of the same type that are simpler, the simplest first."""
-    if default is not msgspec.NODEFAULT and type(default) is type(value) and value != default:
-        yield default
+    if default is not msgspec.NODEFAULT and type(default) is type(value) and value != default and not (isinstance(default, str) and default):
+        yield default  # but "*" for a part that is named would say less
     if isinstance(value, bool | str) or not isinstance(value, int | float):
         return
     kind = type(value)

@@ -38,6 +38,7 @@ class Idle(Fault, frozen=True, kw_only=True):
     """A fault that changes nothing: shrinking takes it away."""
 
     async def play(self, simulation: Simulation) -> None:
+        simulation.struck(self)
         await simulation.sleep(self.seconds)
 
     def __str__(self) -> str:
