@@ -27,8 +27,10 @@ from kubelet_lite.apiserver.exchange import Exchange
 from kubelet_lite.apiserver.http_connection import MAX_BODY_BYTES
 from kubelet_lite.apiserver.negotiation import (
     JSON,
+    OFFERED,
     PLAIN,
     PROTOBUF,
+    YAML,
     Representation,
     accepts,
     body_type,
@@ -147,7 +149,7 @@ class Handlers:
         assert info.route is not None
         path, resource = info.route.path, info.route.resource
         representation = self._representation(exchange)
-        body = _body(exchange)
+        body = _body(exchange, resource)
         context = self._writing(exchange, "CreateOptions")
         obj = await self._registry.create(context, resource, path.namespace, body, name=path.name, subresource=path.subresource)
         self._answer(exchange, 201, obj, resource, representation, context, stored=not path.subresource and not context.dry_run)
@@ -156,7 +158,7 @@ class Handlers:
         assert info.route is not None
         path, resource = info.route.path, info.route.resource
         representation = self._representation(exchange)
-        body = _body(exchange)
+        body = _body(exchange, resource)
         context = self._writing(exchange, "UpdateOptions")
         obj, created = await self._registry.update(
             context, resource, path.namespace, path.name, body, subresource=path.subresource,
@@ -286,9 +288,13 @@ def _media_type(exchange: Exchange) -> str:
     return exchange.request.header(b"content-type").partition(";")[0].strip()
 
 
-def _body(exchange: Exchange) -> Body:
+def _body(exchange: Exchange, resource: Resource | None = None) -> Body:
+    """The body; of a custom resource JSON or YAML, since nobody knows its Protobuf."""
     content_type = exchange.request.headers.get(b"content-type")
-    media_type = JSON if content_type is None or content_type == b"application/json" else body_type(content_type.decode("latin-1"))
+    if content_type is None or content_type == b"application/json":
+        media_type = JSON
+    else:
+        media_type = body_type(content_type.decode("latin-1"), OFFERED if resource is None or resource.module else (JSON, YAML))
     data = exchange.request.body
     if media_type == PROTOBUF:
         from kubelet_lite.apiserver import protobuf

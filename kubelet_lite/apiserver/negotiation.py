@@ -109,14 +109,14 @@ _BODY_TYPES: Final = {JSON: JSON, YAML: YAML, PROTOBUF: PROTOBUF}
 
 
 @lru_cache(maxsize=256)
-def body_type(content_type: str) -> str:
-    """The media type of a request's body: JSON where none is said; UnsupportedMediaType for anything else."""
+def body_type(content_type: str, offered: tuple[str, ...] = OFFERED) -> str:
+    """The media type of a request's body: JSON where none is said; UnsupportedMediaType for anything that is not offered."""
     media = content_type.split(";")[0].strip().lower()
     if not media:
         return JSON
     known = _BODY_TYPES.get(media)
-    if known is None:
-        raise UnsupportedMediaType(f"the body of the request was in an unknown format - accepted media types include: {', '.join(OFFERED)}")
+    if known is None or known not in offered:
+        raise UnsupportedMediaType(f"the body of the request was in an unknown format - accepted media types include: {', '.join(offered)}")
     return known
 
 

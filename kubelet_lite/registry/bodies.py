@@ -114,7 +114,7 @@ def patch_of(body: Any, content_type: str) -> Patch:
 
 def unknown_format(accepted: Sequence[str]) -> UnsupportedMediaType:
     """What is said of a body that custom resources do not take."""
-    return UnsupportedMediaType(f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}", details={})
+    return UnsupportedMediaType(f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}")
 
 
 def patched(ctx: RequestContext, kind: type[Any], live: Any, patch: Patch) -> Any:

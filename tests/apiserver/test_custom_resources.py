@@ -115,7 +115,13 @@ async def test_bodies_that_are_no_such_object(things):
     )
     assert (await things.post(THINGS, {**thing(), "kind": "Other"})).message == f'Thing.{GROUP} "t" is invalid: kind: Invalid value: "Other": must be Thing'
     answer = await things("PATCH", f"{THINGS}/t", {}, Content_Type="application/strategic-merge-patch+json")
-    assert answer.status == 415
+    assert answer.json == {
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": "UnsupportedMediaType", "code": 415,
+        "message": "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, "
+        "application/merge-patch+json, application/apply-patch+yaml",
+    }
+    answer = await things.post(THINGS, b"k8s\x00", Content_Type="application/vnd.kubernetes.protobuf")
+    assert (answer.status, answer.message.rpartition(": ")[2]) == (415, "application/json, application/yaml")
 
 
 async def test_a_body_nested_beyond_the_limit_is_refused_in_words(things):
