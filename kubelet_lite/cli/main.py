@@ -24,6 +24,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from kubelet_lite.cli import replay
 
         return replay.replay(options) if options.command == "replay" else replay.compare(options)
+    if options.command == "explain-scheduling":
+        from kubelet_lite.cli.explain_scheduling import explain_scheduling
+
+        return explain_scheduling(options)
     from kubelet_lite.cli.up import up
 
     return up(options)
@@ -44,15 +48,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     up.add_argument("--components", type=_components, default=PARTS, metavar="PART,...", help=f"which parts to start, of {', '.join(PARTS)} (default: all)")
     up.add_argument("--scheduler-config", type=Path, default=None, metavar="FILE", help="a KubeSchedulerConfiguration (default: the default profile)")
-    up.add_argument(
-        "--scheduler-plugin", action="append", default=[], type=_plugin, metavar="MODULE:CLASS",
-        help="a scheduler plug-in beside the default ones; may be given again",
-    )
+    _add_plugins(up)
     up.add_argument("--network", choices=("auto", "loopback"), default="auto", help="the pod network (default: %(default)s)")
     up.add_argument("--isolation", choices=("auto", "host"), default="auto", help="how processes are kept apart (default: %(default)s)")
     up.add_argument("--kubeconfig", type=Path, default=Path(DEFAULT_KUBECONFIG), metavar="PATH", help="where to write the kubeconfig (default: %(default)s)")
     up.add_argument("--token-file", type=Path, default=None, metavar="PATH", help="where to write the admin's bearer token (default: nowhere)")
     _add_replay(commands.add_parser("replay", help="show what happened in a simulated run: a replay file or a recording"))
+    _add_explain(commands.add_parser("explain-scheduling", help="say which nodes a pod could go to, why not to the others, and how these score"))
     compare = commands.add_parser("compare", help="say where two simulated runs part; each a replay file or a recording")
     compare.add_argument("first", type=Path, metavar="FIRST")
     compare.add_argument("second", type=Path, metavar="SECOND")
@@ -94,6 +96,26 @@ def _image(text: str) -> tuple[str, str]:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return name, command
+
+
+def _add_plugins(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scheduler-plugin", action="append", default=[], type=_plugin, metavar="MODULE:CLASS",
+        help="a scheduler plug-in beside the default ones; may be given again",
+    )
+
+
+def _add_explain(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("pod", nargs="?", default="", metavar="POD", help="the name of a pod, whether it has a node or not")
+    which.add_argument("-f", "--filename", type=Path, default=None, metavar="MANIFEST", help="a pod that is not there, or a workload; -: from the input")
+    parser.add_argument("-n", "--namespace", default="", metavar="NAME", help="the pod's namespace (default: the context's)")
+    parser.add_argument("--kubeconfig", type=Path, default=None, metavar="PATH", help="which cluster (default: $KUBECONFIG, or ~/.kube/config)")
+    parser.add_argument("--context", default="", metavar="NAME", help="of the kubeconfig (default: its current one)")
+    parser.add_argument("--scheduler-config", type=Path, default=None, metavar="FILE", help="that of the cluster's scheduler (default: the default profile)")
+    _add_plugins(parser)
+    parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="how to print (default: %(default)s)")
+    parser.add_argument("--all", action="store_true", help="every node, however many")
 
 
 def _plugin(text: str) -> Any:

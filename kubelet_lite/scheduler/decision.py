@@ -92,14 +92,14 @@ class Decisions:
     the rows that changed in between."""
 
     def __init__(self, nodes: NodeTable, profile: Profile, nominations: Nominations) -> None:
+        self.nodes = nodes
         self.profile = profile
         self.nominations = nominations
-        self._nodes = nodes
         self._judged: collections.OrderedDict[Hashable, Judged] = collections.OrderedDict()
 
     def needs(self, pod: PodInfo) -> Sequence[type[Any]]:
         """The kinds of objects that must be known to decide for the pod."""
-        return self.profile.needs(pod, self._nodes)
+        return self.profile.needs(pod, self.nodes)
 
     def decide(self, pod: PodInfo, rng: random.Random) -> Placement | Unschedulable:
         """`rng` breaks ties."""
@@ -112,7 +112,7 @@ class Decisions:
 
     def feasible(self, pod: PodInfo) -> Feasible | Unschedulable:
         """The nodes that every filter passes; Unschedulable where a PreFilter plug-in wants none."""
-        nodes, profile = self._nodes, self.profile
+        nodes, profile = self.nodes, self.profile
         worth = candidates(nodes, pod, profile)
         if worth.refusal is not None:
             return Unschedulable((), len(nodes), NOT_TRIED, worth.refusal)
@@ -128,7 +128,7 @@ class Decisions:
 
     def pick(self, pod: PodInfo, found: Feasible, rng: random.Random, extra: Column | None = None) -> Placement:
         """The best of `found.rows`; `extra`: points that others give them."""
-        nodes, rows = self._nodes, found.rows
+        nodes, rows = self.nodes, found.rows
         if rows.size == 1:
             return Placement(nodes.name(int(rows[0])), 1)
         total = found.points[rows] if found.points is not None else self._points(pod, rows)
@@ -145,33 +145,33 @@ class Decisions:
         name = pod.pod.status.nominatedNodeName
         if not name:
             return rows
-        promised = rows[rows == self._nodes.row_of.get(name, -1)]
+        promised = rows[rows == self.nodes.row_of.get(name, -1)]
         return promised if promised.size else rows
 
     def unplaced(self, pod: PodInfo, promised: Promised, rng: random.Random, refused: Refusals = ()) -> Unschedulable:
         """What is said of a pod that fits nowhere, once its PostFilter plug-ins were asked; `refused`: nodes that others refused."""
-        found = [*rejected(self._nodes, pod, self.profile, promised), *refused]
+        found = [*rejected(self.nodes, pod, self.profile, promised), *refused]
         unplaced = Unplaced(pod, found, promised, self.profile, rng)
         attempts: list[Attempt] = []
         for plugin in self.profile.post_filter:
-            attempts.append(plugin.post_filter(self._nodes, unplaced))
+            attempts.append(plugin.post_filter(self.nodes, unplaced))
             if attempts[-1].nomination is not None:
                 break
         words = ", ".join(attempt.words for attempt in attempts if attempt.words)
         last = attempts[-1] if attempts else NOT_TRIED
         hopeless = last.nomination is None and any(attempt.hopeless for attempt in attempts)
         attempt = Attempt(words, last.nomination, hopeless=hopeless, candidates=last.candidates)
-        return Unschedulable(tuple((rejection, int(rows.size)) for rejection, rows in found), len(self._nodes), attempt)
+        return Unschedulable(tuple((rejection, int(rows.size)) for rejection, rows in found), len(self.nodes), attempt)
 
     def _points(self, pod: PodInfo, rows: Rows) -> Column:
         """The sum of all scores that are not relative."""
         points = np.zeros(rows.size, np.int64)
-        for _, column in weighted_scores(self._nodes, pod, self.profile.lasting_scores, rows):
+        for _, column in weighted_scores(self.nodes, pod, self.profile.lasting_scores, rows):
             points += column
         return points
 
     def _judge(self, pod: PodInfo) -> Judged:
-        nodes, likeness = self._nodes, self.profile.likeness(pod)
+        nodes, likeness = self.nodes, self.profile.likeness(pod)
         judged = self._judged.get(likeness)
         rows = nodes.changed_since(judged.changes) if judged is not None and judged.generation == nodes.generation else None
         if judged is None or rows is None:

@@ -6,7 +6,6 @@ their case. https://kubernetes.io/docs/reference/config-api/kube-scheduler-confi
 from __future__ import annotations
 
 import random
-import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -25,6 +24,8 @@ from kubelet_lite.scheduler.pod_info import PodInfo
 from kubelet_lite.scheduler.victims import Nomination, best, nomination
 
 if TYPE_CHECKING:
+    import ssl
+
     import aiohttp
 
 T = TypeVar("T")
@@ -210,6 +211,7 @@ def _lowered(value: Any, depth: int = 4) -> Any:
 
 def _tls(said: ExtenderTLS) -> ssl.SSLContext:
     import base64
+    import ssl
     import tempfile
     from pathlib import Path
 

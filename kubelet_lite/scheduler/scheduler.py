@@ -7,7 +7,7 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/kube-scheduler/
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import anyio.lowlevel
@@ -25,7 +25,7 @@ from kubelet_lite.client.base import Client
 from kubelet_lite.client.events import EventRecorder
 from kubelet_lite.scheduler import extenders, profiles
 from kubelet_lite.scheduler.binding import Bindings
-from kubelet_lite.scheduler.configuration import DEFAULT, SchedulerConfiguration
+from kubelet_lite.scheduler.configuration import DEFAULT, SchedulerConfiguration, Source, load
 from kubelet_lite.scheduler.decision import Decisions, Placement, Unschedulable
 from kubelet_lite.scheduler.failures import KEEP, Failures
 from kubelet_lite.scheduler.framework import Change, Handle, Plugin, PluginError
@@ -35,6 +35,11 @@ from kubelet_lite.scheduler.nominations import Nominations
 from kubelet_lite.scheduler.pod_info import PodInfo, pod_info
 from kubelet_lite.scheduler.queue import Refuser, SchedulingQueue, Waiting
 from kubelet_lite.scheduler.waiting_pods import WaitingPods
+
+if TYPE_CHECKING:
+    from kubelet_lite.client.manifests import Source as Manifests
+    from kubelet_lite.scheduler.planning import Plan
+    from kubelet_lite.scheduler.snapshot import Source as Snapshot
 
 BATCH: Final = 100
 """Decisions that are written together."""
@@ -63,6 +68,16 @@ class Scheduler(Actor):
         self._attempts = 0
         self.ready = anyio.Event()
         self._nodes = NodeTable()
+
+    @staticmethod
+    def simulate(
+        source: Snapshot, pods: Manifests, *, configuration: Source = DEFAULT, plugins: Sequence[type[Plugin]] = (), seed: int = 0,
+    ) -> Plan:
+        """Where pods would go, without a cluster: `source` is a snapshot of one, as `kubectl get nodes,pods -A -o json` prints it, or
+        objects; `pods` are pods or workloads. See planning.py and snapshot.py."""
+        from kubelet_lite.scheduler import planning
+
+        return planning.simulate(source, pods, configuration=load(configuration), plugins=plugins, seed=seed)
 
     def _start_anew(self, tasks: TaskGroup) -> None:
         """Forgets all: what a run knows comes from its own list and watch. Plug-ins are made anew too."""
