@@ -14,7 +14,7 @@ from kubelet_lite.actors import logs
 from kubelet_lite.api import timestamps
 from kubelet_lite.api.apiextensions_v1 import CustomResourceDefinition
 from kubelet_lite.api.core_v1 import Event, EventSource, ObjectReference
-from kubelet_lite.api.custom_resources import has_condition, resources_of
+from kubelet_lite.api.custom_resources import has_condition, resource_of_version, resources_of, storage_version
 from kubelet_lite.api.errors import ApiError, Conflict, NotFound
 from kubelet_lite.api.identity import LOOPBACK
 from kubelet_lite.api.meta_v1 import DeleteOptions, ObjectMeta
@@ -107,15 +107,13 @@ class Lifecycle:
         if not has_condition(definition, "Established"):
             await self._write(conditions.ended(definition, _NEVER_ESTABLISHED))
             return True
-        resources = resources_of(definition)
         await self._say(definition, _DELETING)
-        if resources:
-            try:
-                await self._delete_all(resources[0])
-            except ApiError as error:
-                _log.warning("instances_not_deleted", object=name, error=error.message)
-                await self._say(self._definition(name, uid), terminating("InstanceDeletionFailed", f"could not issue all deletes: {error.message}"))
-                return False
+        try:
+            await self._delete_all((*resources_of(definition), resource_of_version(definition, storage_version(definition)))[0])
+        except ApiError as error:
+            _log.warning("instances_not_deleted", object=name, error=error.message)
+            await self._say(self._definition(name, uid), terminating("InstanceDeletionFailed", f"could not issue all deletes: {error.message}"))
+            return False
         definition = self._definition(name, uid)
         if definition is None:
             return True

@@ -25,6 +25,8 @@ class CustomResources:
         self._view = view
         self._seen = 0
         self._served: Mapping[Path, CustomStored] = {}
+        self._emptied: Mapping[Path, CustomStored] = {}
+        """Of definitions that serve no version while they are being deleted: their instances must go all the same."""
         self._listed: tuple[Resource, ...] = ()
 
     def find(self, group: str, version: str, plural: str) -> Resource | None:
@@ -36,7 +38,8 @@ class CustomResources:
 
     def stored(self, resource: Resource) -> CustomStored:
         """The descriptor of a resource, whoever made that. Raises NotFound."""
-        found = self._now().get((resource.group, resource.version, resource.plural))
+        path = (resource.group, resource.version, resource.plural)
+        found = self._now().get(path) or self._emptied.get(path)
         if found is None:
             raise NotFound("the server could not find the requested resource", details={})
         return found
@@ -59,20 +62,25 @@ class CustomResources:
             has_condition,
             precedence,
             served_versions,
+            storage_version,
         )
         from kubelet_lite.registry.custom.stored import CustomStored  # most clusters have no custom resources
 
-        before, served, listed = self._served, {}, []
+        before, served, listed, emptied = self._served, {}, [], {}
         for definition in self._view.list(DEFINITIONS):
-            for version in served_versions(definition):
+            versions, terminating = served_versions(definition), has_condition(definition, "Terminating")
+            if terminating and not versions and has_condition(definition, "Established"):
+                unserved = CustomStored(definition, storage_version(definition))
+                emptied[unserved.served.group, unserved.served.version, unserved.served.plural] = unserved
+            for version in versions:
                 path = (definition.spec.group, version.name, definition.status.acceptedNames.plural)
                 known = before.get(path)
                 if known is None or not _is_made_of(known, definition):
                     known = CustomStored(definition, version)
                 known.definition = definition
                 served[path] = known
-                listed.append(replace(known.served, verbs=VERBS_WHILE_TERMINATING) if has_condition(definition, "Terminating") else known.served)
-        self._served = served
+                listed.append(replace(known.served, verbs=VERBS_WHILE_TERMINATING) if terminating else known.served)
+        self._served, self._emptied = served, emptied
         self._listed = tuple(sorted(listed, key=lambda one: (one.group, precedence(one.version), one.plural)))
         for path, gone in before.items():
             if served.get(path) is not gone:

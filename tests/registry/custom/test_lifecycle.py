@@ -120,6 +120,18 @@ async def test_a_definition_made_again_has_none_of_the_old_objects(world: World,
     assert not (await world.client.list(again)).items
 
 
+@with_things()
+async def test_instances_of_a_definition_that_serves_nothing_go_too(world: World, things: Resource) -> None:
+    await world.client.create(thing())
+    found = await world.client.get(CustomResourceDefinition, NAME)
+    await world.client.update(replace(found, spec=replace(found.spec, versions=(replace(found.spec.versions[0], served=False),))))
+    assert isinstance(await refused(world.client.list(things)), NotFound)
+    await world.client.delete(CustomResourceDefinition, NAME)
+    await world.environment.sleep(1)
+    assert isinstance(await refused(world.client.get(CustomResourceDefinition, NAME)), NotFound)
+    assert not world.registry.view.list(NAME)
+
+
 @with_things(version(), version("v2", storage=False))
 async def test_every_version_that_ever_was_the_storage_version_is_kept_in_mind(world: World, things: Resource) -> None:
     await world.client.create(thing())
