@@ -33,12 +33,12 @@ class Libraries(Patch):
         self._hashes = [Attribute(self._visits, owner, "__hash__", _hash_of(fields)) for owner, fields in present]
         for each in self._hashes:
             each.install()
-        _forget_clients()
+        forget_clients()
 
     def remove(self) -> None:
         for each in reversed(self._hashes):
             each.remove()
-        _forget_clients()
+        forget_clients()
 
 
 def _hash_of(fields: tuple[str, ...]) -> Callable[[Any, Any], int]:
@@ -54,7 +54,7 @@ def _shown(value: object) -> object:
     return value if isinstance(value, str | None) else kind.__qualname__
 
 
-def _forget_clients() -> None:
+def forget_clients() -> None:
     """kr8s keeps its clients by the address of the loop, at which the next run's loop may lie."""
     kr8s = sys.modules.get("kr8s._api")
     if kr8s is not None:

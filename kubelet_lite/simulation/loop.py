@@ -14,6 +14,7 @@ import inspect
 import itertools
 import signal
 import threading
+from asyncio import all_tasks  # by name: in user code asyncio.all_tasks is another
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, TypeVar, TypeVarTuple
@@ -58,8 +59,9 @@ class SimulatedFuture(asyncio.Future[Any]):
 class SimulatedTask(asyncio.Task[Any]):
     """A task whose hash is its serial number."""
 
-    __slots__ = ("_serial",)
+    __slots__ = ("_serial", "context")
     _serial: int
+    context: contextvars.Context
 
     def __hash__(self) -> int:
         return self._serial
@@ -196,7 +198,8 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         serial = next(self._serials)
         task = SimulatedTask.__new__(SimulatedTask)
         task._serial = serial  # before the constructor, which puts the task into a set
-        task.__init__(coro, loop=self, name=f"task-{serial}" if name is None else str(name), context=context)  # type: ignore[misc]
+        task.context = contextvars.copy_context() if context is None else context
+        task.__init__(coro, loop=self, name=f"task-{serial}" if name is None else str(name), context=task.context)  # type: ignore[misc]
         return task
 
     def run_in_executor(self, executor: Any, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
@@ -285,8 +288,11 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def describe_tasks(self) -> str:
         """One line for each task that is not done: its name and where it waits."""
-        tasks = sorted((task for task in asyncio.all_tasks(self) if isinstance(task, SimulatedTask)), key=hash)
-        return "\n".join(f"  {describe_task(task)}" for task in tasks) or "  (no task)"
+        return "\n".join(f"  {describe_task(task)}" for task in self.tasks()) or "  (no task)"
+
+    def tasks(self) -> list[SimulatedTask]:
+        """All that are not done, whosever they are, in the order in which they were made."""
+        return sorted((task for task in all_tasks(self) if isinstance(task, SimulatedTask)), key=hash)
 
     def _report_spinning(self, handle: asyncio.Handle) -> None:
         """Watches some more steps, then names whoever takes them."""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, Final, TypeVar
 
+from kubelet_lite.actors.actor import Incarnation, current_incarnation
 from kubelet_lite.simulation.refusal import NO_TLS
 from kubelet_lite.simulation.transports import Address, DatagramTransport, StreamTransport
 
@@ -123,6 +124,8 @@ class Network:
         self._files: tuple[int, ...] = ()
         """For polls: one that always reads, one that never does, and the other end of that one. Opened when first asked for."""
         self.names: dict[str, tuple[str, ...]] = dict(NAMES)
+        self.dead: dict[Incarnation, None] = {}
+        """Killed processes: nothing of theirs goes out any more."""
 
     # ---- names and ports
 
@@ -231,7 +234,19 @@ class Network:
         await asyncio.sleep(self.latency() + self.latency())
         self._listener(target)
 
+    def kill(self, incarnation: Incarnation) -> None:
+        """What becomes of a killed process: its connections are reset, its listeners are gone, and nothing of it goes out any more."""
+        self.dead[incarnation] = None
+        for transport in list(self._open):
+            if transport.context.get(current_incarnation) is incarnation:
+                transport.abort()
+        for owner in dict.fromkeys(self._bound.values()):
+            if isinstance(owner, SimulatedServer) and owner.context.get(current_incarnation) is incarnation:
+                owner.close()
+
     def _listener(self, target: Address) -> SimulatedServer:
+        if current_incarnation.get() in self.dead:
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "the process is dead")
         server = self._owner(target, socket.SOCK_STREAM)
         if not isinstance(server, SimulatedServer) or not server.is_serving():
             raise ConnectionRefusedError(errno.ECONNREFUSED, f"Connect call failed {target!r}")

@@ -182,6 +182,22 @@ class Attribute(Patch, Generic[World]):
             setattr(self._owner, self._name, self._before)
 
 
+class Replaced(Patch):
+    """A name of one module that is something else for every thread."""
+
+    def __init__(self, module: ModuleType, name: str, value: object) -> None:
+        self._namespace = module.__dict__
+        self._name = name
+        self._value = value
+        self._before = self._namespace[name]
+
+    def install(self) -> None:
+        self._namespace[self._name] = self._value
+
+    def remove(self) -> None:
+        self._namespace[self._name] = self._before
+
+
 class _MethodDef(ctypes.Structure):
     """https://docs.python.org/3/c-api/structures.html#c.PyMethodDef"""
 

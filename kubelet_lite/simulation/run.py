@@ -12,7 +12,8 @@ from typing import Any, Final, TypeVar
 
 from kubelet_lite.simulation.environment import SimulatedEnvironment
 from kubelet_lite.simulation.errors import LeftBehind, SimulationFailed, UnhandledErrors
-from kubelet_lite.simulation.loop import SPIN_LIMIT, YOUNG, SimulatedLoop, SimulatedTask, describe_task
+from kubelet_lite.simulation.loop import SPIN_LIMIT, YOUNG, SimulatedLoop, describe_task
+from kubelet_lite.simulation.program import unheard
 from kubelet_lite.simulation.tape import Tape
 from kubelet_lite.simulation.world import virtual_world
 
@@ -61,6 +62,9 @@ def simulated_environment(
         finally:
             _abandon_everything(loop)
             loop.close()
+            if loop.network.dead:
+                with unheard(loop):
+                    gc.collect()
 
 
 def check_nothing_is_left(loop: SimulatedLoop) -> None:
@@ -70,7 +74,7 @@ def check_nothing_is_left(loop: SimulatedLoop) -> None:
     gc.collect(YOUNG)
     if loop.refused:
         raise loop.refused[0]
-    left = [describe_task(task) for task in _tasks(loop)] + loop.network.left_open()
+    left = [describe_task(task) for task in loop.tasks()] + loop.network.left_open()
     if left:
         raise LeftBehind("still there after the run:\n  " + "\n  ".join(left))
     if loop.errors:
@@ -81,23 +85,19 @@ def check_nothing_is_left(loop: SimulatedLoop) -> None:
 def _abandon_everything(loop: SimulatedLoop) -> None:
     """After a failure: cancels what there is, and drops what refuses."""
     for _ in range(CANCEL_ROUNDS):
-        tasks = _tasks(loop)
+        tasks = loop.tasks()
         if not tasks:
             break
         for task in tasks:
             task.cancel()
         with suppress(SimulationFailed, asyncio.CancelledError):  # an operator that ends may cancel every task that it sees
             loop.run_until_complete(loop.create_task(asyncio.sleep(SETTLE_SECONDS), name="settle"))
-    for task in _tasks(loop):
+    for task in loop.tasks():
         task._log_destroy_pending = False  # type: ignore[attr-defined]
         coroutine = task.get_coro()
         if coroutine is not None:
             with suppress(BaseException):
                 coroutine.close()
-
-
-def _tasks(loop: SimulatedLoop) -> list[SimulatedTask]:
-    return sorted((task for task in asyncio.all_tasks(loop) if isinstance(task, SimulatedTask)), key=hash)
 
 
 @contextmanager

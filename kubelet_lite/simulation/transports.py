@@ -81,7 +81,7 @@ class StreamTransport(asyncio.Transport):
         super().__init__({"sockname": own, "peername": peer, "socket": ConnectedSocket(self, own, peer)})
         self._loop = loop
         self._wire = wire
-        self._context = context
+        self.context = context
         self._sock = sock
         self._protocol: Any = None
         self._peer: StreamTransport
@@ -205,7 +205,7 @@ class StreamTransport(asyncio.Transport):
 
     def _lose(self, error: OSError | None) -> None:
         self._closing = True
-        self._loop.call_soon(self._tell_lost, error, context=self._context)
+        self._loop.call_soon(self._tell_lost, error, context=self.context)
 
     def _tell_lost(self, error: OSError | None) -> None:
         if self._lost:
@@ -221,7 +221,7 @@ class StreamTransport(asyncio.Transport):
 
     def _schedule_delivery(self) -> None:
         if self._delivery is None and (self._sent or self._end is not False) and not self._end_delivered:
-            self._delivery = self._loop.call_later(self._wire.latency(), self._deliver, context=self._peer._context)
+            self._delivery = self._loop.call_later(self._wire.latency(), self._deliver, context=self._peer.context)
 
     def _deliver(self) -> None:
         """Runs in the other end's context."""
@@ -254,7 +254,7 @@ class StreamTransport(asyncio.Transport):
         if self._writing_paused and self._sent_bytes <= self._low:
             self._writing_paused = False
             if not self._closing:
-                self._loop.call_soon(self._protocol.resume_writing, context=self._context)
+                self._loop.call_soon(self._protocol.resume_writing, context=self.context)
         return data
 
     def _undeliverable(self) -> None:
@@ -292,7 +292,7 @@ class DatagramTransport(asyncio.DatagramTransport):
         self.remote = remote
         self._loop = loop
         self._wire = wire
-        self._context = context
+        self.context = context
         self._protocol: Any = None
         self._closing = False
 
@@ -324,14 +324,14 @@ class DatagramTransport(asyncio.DatagramTransport):
         if not self._closing:
             self._closing = True
             self._wire.closed(self)
-            self._loop.call_soon(self._protocol.connection_lost, None, context=self._context)
+            self._loop.call_soon(self._protocol.connection_lost, None, context=self.context)
 
     def abort(self) -> None:
         self.close()
 
     def later(self, seconds: float, what: Callable[[DatagramTransport], None]) -> None:
         """Runs `what` with this socket after a while, in its own context, unless it is closed by then."""
-        self._loop.call_later(seconds, lambda: None if self._closing else what(self), context=self._context)
+        self._loop.call_later(seconds, lambda: None if self._closing else what(self), context=self.context)
 
     def received(self, data: bytes, source: Address) -> None:
         """A datagram has arrived."""

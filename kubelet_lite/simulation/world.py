@@ -13,21 +13,25 @@ import signal
 import socket
 import ssl
 import subprocess
+import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from functools import cache, partial
 from typing import Any, Final, cast
 
 from anyio import CapacityLimiter
 from anyio._backends._asyncio import AsyncIOBackend
 
+from kubelet_lite.actors.actor import current_incarnation
 from kubelet_lite.simulation.environment import SimulatedEnvironment
 from kubelet_lite.simulation.libraries import Libraries
-from kubelet_lite.simulation.patches import Attribute, Builtin, Names, Patch, Patches, Visits
+from kubelet_lite.simulation.loop import SimulatedTask
+from kubelet_lite.simulation.patches import Attribute, Builtin, Names, Patch, Patches, Replaced, Visits
+from kubelet_lite.simulation.program import current_program
 from kubelet_lite.simulation.refusal import NO_PROCESS, is_importing
 
 HOST_NAME: Final = "simulated"
@@ -37,6 +41,7 @@ LOCALLY_ADMINISTERED: Final = 0x0100_0000_0000
 ASYNCHRONOUS: Final = "a simulation has one thread: use an asynchronous client (aiohttp, httpx.AsyncClient, kr8s.asyncio, kubernetes_asyncio)"
 IN_LOOP: Final = "a simulation has one thread: await the work, or hand it to asyncio.to_thread, which runs it at once"
 _visits: Final = Visits["World"]()
+_real_as_completed, _real_all_tasks, _real_wait = asyncio.as_completed, asyncio.all_tasks, threading.Condition.wait
 
 
 class World:
@@ -136,13 +141,19 @@ def _random_functions() -> dict[Callable[..., Any], Callable[..., Any]]:
     return {function: method(name) for name, function in methods.items()}
 
 
+class _RealRandom(random.Random):
+    """Draws from the operating system, in a simulation too."""
+
+    seed = random.Random.seed
+
+
+def _seed(world: World, generator: random.Random, a: Any = None, version: int = 2) -> None:
+    _RealRandom.seed(cast(_RealRandom, generator), world.entropy.getrandbits(128) if a is None else a, version)
+
+
 def _methods() -> Iterator[Patch]:
-    original_seed = random.Random.seed
-
-    def seed(world: World, generator: random.Random, a: Any = None, version: int = 2) -> None:
-        original_seed(generator, world.entropy.getrandbits(128) if a is None else a, version)
-
-    yield Attribute(_visits, random.Random, "seed", seed)
+    yield Attribute(_visits, random.Random, "seed", _seed)
+    yield Replaced(tempfile, "_Random", _RealRandom)  # files are real, and simulations of the same seed run side by side
     yield Attribute(_visits, AsyncIOBackend, "run_sync_in_worker_thread", _run_in_no_thread)
     yield Attribute(_visits, threading.Condition, "wait", _wait)
     yield Attribute(_visits, ssl.SSLContext, "load_verify_locations", _load_no_certificates)
@@ -179,10 +190,18 @@ def _address(world: World, name: str) -> str:
 def _as_completed(world: World, fs: Iterable[Any], *, timeout: float | None = None) -> Any:
     """As asyncio.as_completed, which begins with the futures in the order of their addresses; here a set of coroutines has one too."""
     ordered = sorted(fs, key=_shown) if isinstance(fs, (set, frozenset)) else list(fs)
-    return _completed([asyncio.ensure_future(each, loop=world.loop) for each in ordered], timeout=timeout)
+    return _real_as_completed([asyncio.ensure_future(each, loop=world.loop) for each in ordered], timeout=timeout)
 
 
-_completed: Final = asyncio.as_completed
+def _all_tasks(world: World, loop: asyncio.AbstractEventLoop | None = None) -> set[asyncio.Task[Any]]:
+    """As asyncio.all_tasks: those of the program that asks. Some cancel all that they see when they end, as if the loop were theirs."""
+    asking = _owner(copy_context())
+    tasks = _real_all_tasks(world.loop if loop is None else loop)
+    return {task for task in tasks if isinstance(task, SimulatedTask) and _owner(task.context) == asking}
+
+
+def _owner(context: Context) -> tuple[object, object]:
+    return context.get(current_incarnation), context.get(current_program)
 
 
 def _shown(awaitable: Any) -> tuple[str, str]:
@@ -208,6 +227,7 @@ _FUNCTIONS: Final[dict[Callable[..., Any], Callable[..., Any]]] = {
     signal.signal: lambda world, number, handler: world.loop.set_signal_handler(number, handler),
     signal.getsignal: lambda world, number: world.loop.signal_handler(number),
     asyncio.as_completed: _as_completed,
+    asyncio.all_tasks: _all_tasks,
 }
 
 
@@ -258,9 +278,6 @@ def _wait(world: World, condition: threading.Condition, timeout: float | None = 
     if timeout is None or timeout > 0:
         raise world.loop.refuse("nothing can wait for another thread", "use asyncio.Event, asyncio.Queue, or await the future")
     return _real_wait(condition, timeout)
-
-
-_real_wait: Final = threading.Condition.wait
 
 
 def _sleep(world: World, seconds: float) -> None:

@@ -23,16 +23,15 @@ WEBSITE: Final[dict[str, Any]] = yaml.safe_load((EXAMPLES / "website.yaml").read
 async def run(environment: SimulatedEnvironment, trace: Trace) -> None:
     """To convergence, three times."""
     async with traced_cluster(environment, trace) as cluster:
-        await cluster.apply(EXAMPLES / "website-crd.yaml")
-        await cluster.wait("customresourcedefinition/websites.examples.kubelet-lite.dev", "condition=Established")
+        await make_definition(cluster)
         stop = asyncio.Event()
         operator = asyncio.create_task(kopf.operator(clusterwide=True, standalone=True, stop_flag=stop), name="operator")
         trace.add("step", "make")
         await cluster.apply(WEBSITE)
-        await _served(cluster, "<h1>Hello</h1>", 2)
+        await served(cluster, "<h1>Hello</h1>", 2)
         trace.add("step", "change")
         await cluster.apply({**WEBSITE, "spec": {"page": "<h1>Bye</h1>", "replicas": 3}})
-        await _served(cluster, "<h1>Bye</h1>", 3)
+        await served(cluster, "<h1>Bye</h1>", 3)
         trace.add("step", "delete")
         (website,) = [each for each in await cluster.client.resources() if each.kind == "Website"]
         await cluster.client.delete(website, "hello", namespace="default")
@@ -42,7 +41,13 @@ async def run(environment: SimulatedEnvironment, trace: Trace) -> None:
         await operator
 
 
-async def _served(cluster: Cluster, page: str, replicas: int) -> None:
+async def make_definition(cluster: Cluster) -> None:
+    await cluster.apply(EXAMPLES / "website-crd.yaml")
+    await cluster.wait("customresourcedefinition/websites.examples.kubelet-lite.dev", "condition=Established")
+
+
+async def served(cluster: Cluster, page: str, replicas: int) -> None:
+    """Waits until the operator says so, and looks whether it is true."""
     await cluster.wait("website/hello", f"jsonpath={{.status.readyReplicas}}={replicas}")
     found = await cluster.client.get(ConfigMap, "hello-page", namespace="default")
     deployment = await cluster.client.get(Deployment, "hello", namespace="default")

@@ -28,7 +28,7 @@ async def traced_cluster(environment: SimulatedEnvironment, trace: Trace) -> Asy
     with _digest_of_steps(environment) as digest, _logs(trace), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Kubernetes version .* is not supported")  # kr8s knows older ones
         async with Cluster(nodes=2, environment=environment, serve=True) as cluster:
-            with trace.follow(cluster.store), _kubeconfig(cluster.kubeconfig):
+            with trace.follow(cluster.store), kubeconfig_of(cluster):
                 yield cluster
     trace.add("steps", f"{environment.loop.steps} {digest.hexdigest()}")
 
@@ -72,10 +72,11 @@ def _logs(trace: Trace) -> Iterator[None]:
 
 
 @contextmanager
-def _kubeconfig(text: str) -> Iterator[None]:
+def kubeconfig_of(cluster: Cluster) -> Iterator[None]:
+    """Within the block programs find the cluster as they always do."""
     before = os.environ.get("KUBECONFIG")
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-        file.write(text)
+        file.write(cluster.kubeconfig)
         file.flush()
         os.environ["KUBECONFIG"] = file.name
         try:

@@ -2,11 +2,13 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from pathlib import Path
 from typing import Final
 
 import aiohttp
 import httpx
+import kopf
 import kr8s.asyncio
 import kubernetes_asyncio
 import lightkube
@@ -14,9 +16,13 @@ import pytest
 from lightkube.resources.core_v1 import Node
 
 from kubelet_lite import Cluster
+from kubelet_lite.simulation.crash import crash_actor
 from kubelet_lite.simulation.environment import SimulatedEnvironment
+from kubelet_lite.simulation.program import Program
 from kubelet_lite.simulation.run import simulate
 from kubelet_lite.simulation.trace import Trace
+from tests.simulation.kopf_scenario import WEBSITE, make_definition, served
+from tests.simulation.operators import kubeconfig_of
 
 NODES: Final = ["node-1", "node-2", "node-3"]
 ORDER_CHANCE: Final = 0.05
@@ -60,3 +66,22 @@ def test_asynchronous_clients_read_the_kubeconfig_and_reach_the_api_server(tmp_p
             return names
 
     assert simulate(0, main) == dict.fromkeys(("aiohttp", "httpx", "kr8s", "kubernetes_asyncio", "lightkube"), NODES)
+
+
+@pytest.mark.parametrize("at_step", range(1, 324, 40))
+def test_the_kopf_operator_converges_after_a_crash_at_any_await(at_step: int, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL)
+
+    async def main(environment: SimulatedEnvironment) -> bool:
+        async with Cluster(environment=environment, serve=True) as cluster:
+            with kubeconfig_of(cluster):
+                await make_definition(cluster)
+                cluster.supervisor.start(Program("operator", lambda: kopf.operator(clusterwide=True, standalone=True)))
+                with crash_actor(environment, "operator", at_step=at_step) as crash:
+                    await cluster.apply(WEBSITE)
+                    await served(cluster, "<h1>Hello</h1>", 2)
+                    await cluster.apply({**WEBSITE, "spec": {"page": "<h1>Bye</h1>", "replicas": 3}})
+                    await served(cluster, "<h1>Bye</h1>", 3)
+                return crash.happened
+
+    assert simulate(0, main)

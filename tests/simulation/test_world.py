@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -167,6 +168,18 @@ def test_what_modules_draw_when_they_are_imported_moves_nobody_elses_numbers(tmp
     assert first == second
     module = sys.modules.pop("draws_at_import")
     assert (module.urandom, module.sleep) == (os.urandom, time.sleep)
+
+
+def test_names_of_temporary_files_are_real_and_move_nobody_elses_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "_name_sequence", None)
+
+    def draw() -> tuple[str, uuid.UUID]:
+        with tempfile.TemporaryDirectory() as folder:
+            return folder, uuid.uuid4()
+
+    (one, first), (other, second) = within(draw), within(draw)
+    assert one != other
+    assert first == second
 
 
 # ---- names, threads, signals
