@@ -16,7 +16,7 @@ from kubelet_lite.store.log import EventLog
 
 MARKS: Final = 64
 """The age of history is known to this part of its limit (five seconds of five minutes)."""
-SAMPLES: Final = 64
+SAMPLES: Final = 16
 """Objects measured of one log at a time. While no more than that are written between two times each is measured, else every n-th."""
 EVENT_BYTES: Final = 160
 """An event itself, its key and numbers."""

@@ -10,6 +10,7 @@ from typing import Final
 
 from kubelet_lite.api.core_v1 import Container, EphemeralContainer, Pod, Volume
 from kubelet_lite.api.identity import Identity
+from kubelet_lite.api.rbac_v1 import ClusterRole
 from kubelet_lite.registry.authorization.attributes import NO_OPINION, Attributes, Decision
 from kubelet_lite.registry.authorization.rbac import CLUSTER_ROLES, allows
 from kubelet_lite.registry.view import View
@@ -17,6 +18,8 @@ from kubelet_lite.registry.view import View
 NODES_GROUP: Final = "system:nodes"
 NODE_USER_PREFIX: Final = "system:node:"
 NODE_ROLE: Final = "system:node"
+MAX_DECISIONS: Final = 1024
+"""Verbs on resources that are remembered: there are some hundred, and paths that somebody makes up."""
 LEASE_NAMESPACE: Final = "kube-node-lease"
 
 _ALLOWED: Final = Decision(True)
@@ -29,11 +32,18 @@ def node_of(identity: Identity) -> str:
     return ""
 
 
+def _by_role(role: ClusterRole, attributes: Attributes) -> Decision:
+    return _ALLOWED if any(allows(rule, attributes) for rule in role.rules) else NO_OPINION
+
+
 class NodeAuthorizer:
     """Answers from the store's present snapshot: a secret is readable as soon as a pod that names it is bound to the node."""
 
     def __init__(self, view: View) -> None:
         self._view = view
+        self._role: ClusterRole | None = None
+        self._decisions: dict[tuple[str, ...], Decision] = {}
+        """What the present `_role` says, by verb and resource: as long as no rule names objects, it is the same for all of them."""
 
     def authorize(self, identity: Identity, attributes: Attributes) -> Decision:
         node = node_of(identity)
@@ -46,9 +56,20 @@ class NodeAuthorizer:
 
     def _by_rules(self, attributes: Attributes) -> Decision:
         role = self._view.get(CLUSTER_ROLES, "", NODE_ROLE)
-        if role is not None and any(allows(rule, attributes) for rule in role.rules):
-            return _ALLOWED
-        return NO_OPINION
+        if role is not self._role:
+            self._role = role
+            self._decisions.clear()
+        if role is None:
+            return NO_OPINION
+        if any(rule.resourceNames for rule in role.rules):
+            return _by_role(role, attributes)
+        key = attributes.verb, attributes.group, attributes.resource, attributes.subresource, attributes.path
+        decision = self._decisions.get(key)
+        if decision is None:
+            if len(self._decisions) >= MAX_DECISIONS:
+                self._decisions.clear()
+            decision = self._decisions[key] = _by_role(role, attributes)
+        return decision
 
     # ---- what belongs to the node's pods
 
