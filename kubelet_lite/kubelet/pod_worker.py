@@ -157,6 +157,7 @@ class PodWorker:
             self.memory = self.with_memory(started_at=timestamps.parse_time(pod.status.startTime))
         if pod.status.phase in TERMINAL:
             self.memory = self.with_memory(was_over=True)
+        self.memory = self.with_memory(probes=_known_probes(pod, state))
         if state.sandboxes or pod.status.startTime or pod.metadata.deletionTimestamp is not None or pod.status.phase in TERMINAL:
             self._refused = frozenset(self._kubelet.runtime.refusals(pod))
             return
@@ -532,6 +533,15 @@ def _difference(old: PodStatus, new: PodStatus) -> dict[str, Any]:
             stay = after.get(name, ())
             change[name] = [*stay, *({"$patch": "delete", **address} for address in before.get(name, ()) if address not in stay)]
     return change
+
+
+def _known_probes(pod: Pod, state: PodState) -> Mapping[str, ProbeFacts]:
+    """What an earlier run of this kubelet found of containers that still run: its end changes no status, as in Kubernetes since 1.35."""
+    running = {container.id for container in state.containers if container.state == "running"}
+    return {
+        told.containerID: ProbeFacts(started=told.started or None, ready=told.ready or None)
+        for told in (*pod.status.initContainerStatuses, *pod.status.containerStatuses) if told.containerID in running
+    }
 
 
 def _own_part(status: PodStatus) -> PodStatus:
