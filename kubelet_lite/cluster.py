@@ -38,6 +38,7 @@ from kubelet_lite.wire.service_account_key import ServiceAccountKey
 
 if TYPE_CHECKING:
     from kubelet_lite.kubelet.kubelet import Kubelet
+    from kubelet_lite.kubelet.node_status import Machine
     from kubelet_lite.runtimes.base import Runtime
     from kubelet_lite.runtimes.fake import BehaviourOf
     from kubelet_lite.runtimes.network.base import Network
@@ -133,6 +134,22 @@ class Cluster:
         """Every request passes it, in process and over HTTP."""
         return kind(self.store, self.environment, connections=self.kubelets.get, health=self._health)
 
+    def node_names(self) -> Sequence[str]:
+        return [f"node-{number}" for number in range(1, self._nodes + 1)]
+
+    def node_address(self, name: str, network: Network) -> str:
+        return network.node_address
+
+    def root_certificate(self) -> str:
+        """What pods verify the API server by; "" where nobody serves HTTPS."""
+        return self._authority.certificate.decode() if self._authority is not None else ""
+
+    def machine(self, name: str) -> Machine:
+        """What a node stands on."""
+        from kubelet_lite.kubelet import node_status
+
+        return node_status.FAKE_MACHINE if self._runtime == "fake" else node_status.this_machine()
+
     # ---- its life
 
     async def __aenter__(self) -> Self:
@@ -225,8 +242,7 @@ class Cluster:
     def _start_controllers(self) -> Sequence[tuple[str, anyio.Event]]:
         from kubelet_lite import controllers
 
-        certificate = self._authority.certificate.decode() if self._authority is not None else ""
-        return controllers.start(self.supervisor, self.client, self.environment.of("controllers"), root_certificate=certificate)
+        return controllers.start(self.supervisor, self.client, self.environment.of("controllers"), root_certificate=self.root_certificate())
 
     def _start_proxy(self, network: Network) -> tuple[str, anyio.Event]:
         from kubelet_lite.proxy.child import ChildDataPath
@@ -255,21 +271,19 @@ class Cluster:
         return "scheduler", scheduler.ready
 
     async def _start_kubelets(self, network: Network) -> Sequence[tuple[str, anyio.Event]]:
-        from kubelet_lite.kubelet import node_status
         from kubelet_lite.kubelet.kubelet import Kubelet
         from kubelet_lite.runtimes.folders import Folder
 
         whole = Folder()
         self._outlives_actors.callback(whole.remove)
         folder = whole.path
-        machine = node_status.FAKE_MACHINE if self._runtime == "fake" else node_status.this_machine()
-        for number in range(1, self._nodes + 1):
-            name = f"node-{number}"
+        for name in self.node_names():
             environment = self.environment.of(f"kubelet-{name}")
             runtime = self._new_runtime(environment, folder / name, network)
             self._outlives_actors.push_async_callback(runtime.close)
             kubelet = Kubelet(
-                self.client, environment, runtime, node_name=name, node_address=network.node_address, folder=folder / name, machine=machine,
+                self.client, environment, runtime, node_name=name, node_address=self.node_address(name, network), folder=folder / name,
+                machine=self.machine(name),
             )
             self.kubelets[name] = kubelet
             self.supervisor.start(kubelet)

@@ -16,7 +16,8 @@ import msgspec
 
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api import timestamps
-from kubelet_lite.api.core_v1 import Container, Pod
+from kubelet_lite.api.core_v1 import Container, ContainerStateTerminated, Pod
+from kubelet_lite.api.core_v1 import ContainerStatus as PodContainerStatus
 from kubelet_lite.runtimes.base import (
     SIGKILL_EXIT_CODE,
     ContainerSpec,
@@ -134,6 +135,53 @@ class FakeRuntime(Runtime):
 
     def subscribe(self, listener: Listener) -> None:
         self._listeners.append(listener)
+
+    def adopt(self, pod: Pod) -> str:
+        """Goes on with what the pod's status says that runs here, as if it had been started by this runtime; the sandbox's id."""
+        uid, status = pod.metadata.uid, pod.status
+        began = timestamps.parse_time(status.startTime) if status.startTime else self._environment.now()
+        addresses = () if pod.spec.hostNetwork else tuple(address.ip for address in status.podIPs)
+        sandbox = Sandbox(
+            id=self._new_id(), uid=uid, namespace=pod.metadata.namespace, name=pod.metadata.name, addresses=addresses, created_at=began,
+        )
+        self._sandboxes.setdefault(uid, {})[sandbox.id] = sandbox
+        self._pods[uid] = pod
+        self._owners[sandbox.id] = uid
+        specs = {container.name: container for container in (*pod.spec.initContainers, *pod.spec.containers)}
+        for told in (*status.initContainerStatuses, *status.containerStatuses):
+            last = told.lastState.terminated
+            waits = told.state.running is None and told.state.terminated is None
+            if last is not None and last.containerID:
+                self._adopt(sandbox, pod, specs[told.name], told, last.containerID, told.restartCount - (0 if waits else 1), last)
+            if not waits and told.containerID:
+                self._adopt(sandbox, pod, specs[told.name], told, told.containerID, told.restartCount, told.state.terminated)
+        return sandbox.id
+
+    def _adopt(
+        self, sandbox: Sandbox, pod: Pod, container: Container, told: PodContainerStatus, id: str, attempt: int, ended: ContainerStateTerminated | None,
+    ) -> None:
+        """One instance of a container; `ended`: how, if it did."""
+        began = ended.startedAt if ended is not None else told.state.running.startedAt if told.state.running is not None else ""
+        started_at = timestamps.parse_time(began) if began else sandbox.created_at
+        spec = ContainerSpec(name=told.name, image=told.image, image_id=told.imageID, attempt=max(attempt, 0))
+        made = _Container(id, sandbox, spec, self._behaviour_of(pod, container, spec.attempt), started_at)
+        made.started_at, made.state = started_at, "running"
+        self._containers.setdefault(sandbox.uid, {})[id] = made
+        self._owners[id] = sandbox.uid
+        if ended is not None:
+            made.state, made.exit_code = "exited", ended.exitCode
+            made.reason = ended.reason if ended.reason not in ("Completed", "Error") else ""
+            made.finished_at = timestamps.parse_time(ended.finishedAt) if ended.finishedAt else started_at
+        elif made.behaviour.run_seconds is not None and (made.behaviour.runs is None or spec.attempt < made.behaviour.runs):
+            self._exit_at(id, max(started_at + made.behaviour.run_seconds, self._environment.now()), made.behaviour.exit_code)
+
+    def adopt_image(self, names: Sequence[str], size_bytes: int) -> None:
+        """An image that is on the node already."""
+        for name in names:
+            reference = str(parse(name))
+            self._images[reference] = Image(
+                id=f"sha256:{hashlib.sha256(reference.encode()).hexdigest()}", names=(reference,), size_bytes=size_bytes,
+            )
 
     # ---- what tests and simulations do to a pod
 

@@ -8,7 +8,7 @@ from kubelet_lite.actors.environment import Environment, HeldPort
 from kubelet_lite.simulation.loop import SimulatedLoop
 
 EPOCH: Final = 1_767_225_600.0
-"""2026-01-01T00:00:00Z: when every simulated run begins."""
+"""2026-01-01T00:00:00Z: when a simulated run begins, unless what it begins with is later."""
 
 
 class SimulatedEnvironment(Environment):
@@ -25,6 +25,8 @@ class SimulatedEnvironment(Environment):
         self.random = self.tape.random(part)
         self.clock_error_seconds = 0.0
         """By how much this part's clock is wrong. Monotonic time is right everywhere."""
+        self.epoch = EPOCH
+        """When the run begins, in Unix seconds."""
         self._secrets = self.tape.random(f"secrets {part}")
         self.parts: dict[str, SimulatedEnvironment] = {} if parts is None else parts
         """All that have been made by `of`."""
@@ -33,10 +35,16 @@ class SimulatedEnvironment(Environment):
         found = self.parts.get(part)
         if found is None:
             found = self.parts[part] = SimulatedEnvironment(self.loop, part, self.parts)
+            found.epoch = self.epoch
         return found
 
+    def begin_at(self, epoch: float) -> None:
+        """Sets when the run begins, before anything has happened in it."""
+        for environment in (self, *self.parts.values()):
+            environment.epoch = epoch
+
     def now(self) -> float:
-        return EPOCH + self.loop.time() + self.clock_error_seconds
+        return self.epoch + self.loop.time() + self.clock_error_seconds
 
     def monotonic(self) -> float:
         return self.loop.time()

@@ -5,18 +5,16 @@ As a file: JSON lines. The first says what it is, each other one is a revision o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from kubelet_lite.api import encoding
-from kubelet_lite.api.resources import RESOURCES
-from kubelet_lite.api.unstructured import Unstructured
 from kubelet_lite.simulation.archive import Archive, LogRecord, Revision
 from kubelet_lite.simulation.failure import Failure
 from kubelet_lite.simulation.simulation import Run
+from kubelet_lite.simulation.stored_types import stored_type
 from kubelet_lite.store.event import Event
 from kubelet_lite.store.keys import Key
 
@@ -169,14 +167,3 @@ def _revision(line: _Line, live: dict[Key, Any]) -> Revision:
         return Revision(Event(line.revision, key, None, previous, obj), line.time, line.actor)
     live[key] = obj
     return Revision(Event(line.revision, key, obj, previous), line.time, line.actor)
-
-
-@cache
-def stored_type(resource: str) -> Any:
-    """The type of a resource's objects in a store, by qualified name; Unstructured for a custom resource."""
-    from kubelet_lite.registry.conversion import CONVERSIONS
-
-    for found in RESOURCES:
-        if found.qualified == resource and (found.api_version, found.plural) not in CONVERSIONS and found.module:
-            return found.type
-    return Unstructured

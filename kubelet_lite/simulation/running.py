@@ -11,6 +11,7 @@ from kubelet_lite.runtimes.base import Sandbox, SandboxSpec
 from kubelet_lite.runtimes.fake import BehaviourOf, FakeRuntime
 from kubelet_lite.runtimes.network.base import Network
 from kubelet_lite.simulation.answers import NotingStore
+from kubelet_lite.simulation.dump import Dump
 
 
 class SandboxBegan(msgspec.Struct, frozen=True, gc=False):
@@ -35,6 +36,19 @@ class NotingRuntime(FakeRuntime):
     def __init__(self, environment: Environment, network: Network, behaviour: BehaviourOf | None, store: NotingStore) -> None:
         super().__init__(environment, network, behaviour)
         self._store = store
+
+    def take_over(self, dump: Dump, node: str) -> None:
+        """Goes on with what a dump says that runs on this node."""
+        if node in dump.nodes:
+            status = dump.nodes[node].status
+            name, separator, version = status.nodeInfo.containerRuntimeVersion.partition("://")
+            if separator:
+                self.name, self.version = name, version
+            for image in status.images:
+                self.adopt_image(image.names, image.sizeBytes)
+        for pod in dump.pods_on(node):
+            meta = pod.metadata
+            self._note(SandboxBegan(self._store.revision, f"kubelet-{node}", meta.namespace, meta.name, meta.uid, self.adopt(pod)))
 
     async def run_sandbox(self, spec: SandboxSpec) -> Sandbox:
         sandbox = await super().run_sandbox(spec)

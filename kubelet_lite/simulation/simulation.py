@@ -21,6 +21,7 @@ from kubelet_lite.registry.registry import Registry
 from kubelet_lite.simulation import settling
 from kubelet_lite.simulation.answers import NotingRegistry, NotingStore, Unheard
 from kubelet_lite.simulation.archive import Archive
+from kubelet_lite.simulation.dump import Dump
 from kubelet_lite.simulation.environment import SimulatedEnvironment
 from kubelet_lite.simulation.errors import FaultNotFired
 from kubelet_lite.simulation.gate import Gate, GatedRegistry, Request
@@ -35,6 +36,7 @@ from kubelet_lite.simulation.watcher import Watcher
 
 if TYPE_CHECKING:
     from kubelet_lite.actors.environment import Environment
+    from kubelet_lite.kubelet.node_status import Machine
     from kubelet_lite.runtimes.base import Runtime
     from kubelet_lite.runtimes.fake import BehaviourOf
     from kubelet_lite.runtimes.network.base import Network
@@ -67,6 +69,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether a run ends only when its cluster, left alone after the scenario and all steps, has settled."""
     quiet_seconds: float = QUIET_SECONDS
     """For how long nothing but routine may be written then."""
+    objects: tuple[Mapping[str, Any], ...] = ()
+    """What the cluster begins with (dump.py): plain JSON values, with UIDs and statuses. With nodes among them `nodes` does not count."""
 
 
 class SimulatedRegistry(GatedRegistry, NotingRegistry):
@@ -86,8 +90,11 @@ class SimulatedCluster(Cluster):
     """A cluster whose every revision goes into an archive."""
 
     def __init__(self, setting: Setting, environment: SimulatedEnvironment, archive: Archive, behaviour: BehaviourOf | None) -> None:
+        self._dump = dump = Dump(setting.objects)
+        environment.begin_at(max(environment.epoch, math.ceil(dump.begins)))
         super().__init__(
             nodes=setting.nodes, components=setting.components, serve=setting.serve, environment=environment, behaviour=behaviour,
+            service_cidr=dump.service_cidr,
         )
         self._archive = archive
 
@@ -97,9 +104,36 @@ class SimulatedCluster(Cluster):
     def new_registry(self, kind: type[Registry]) -> Registry:
         return super().new_registry(SimulatedRegistry)
 
+    def _api(self, service_cidr: str) -> None:
+        super()._api(service_cidr)
+        self._dump.store_in(self.registry)
+
+    def root_certificate(self) -> str:
+        return super().root_certificate() or self._dump.certificate
+
+    def node_names(self) -> Sequence[str]:
+        return list(self._dump.nodes) or super().node_names()
+
+    def node_address(self, name: str, network: Network) -> str:
+        return (self._dump.address(name) if name in self._dump.nodes else "") or super().node_address(name, network)
+
+    def machine(self, name: str) -> Machine:
+        return self._dump.machine(name) if name in self._dump.nodes else super().machine(name)
+
+    def _open_network(self) -> Network:
+        from kubelet_lite.runtimes.network.loopback import PretendNetwork
+
+        network = super()._open_network()
+        assert isinstance(network, PretendNetwork)
+        for address in self._dump.pod_addresses:
+            network.reserve(address)
+        return network
+
     def _new_runtime(self, environment: Environment, folder: Path, network: Network) -> Runtime:
         assert isinstance(self.store, NotingStore)
-        return NotingRuntime(environment, network, self._behaviour, self.store)
+        runtime = NotingRuntime(environment, network, self._behaviour, self.store)
+        runtime.take_over(self._dump, folder.name)
+        return runtime
 
 
 class Simulation:

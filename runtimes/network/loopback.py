@@ -75,13 +75,21 @@ class PretendNetwork(Network):
         self.service_cidr = service_cidr
         self.node_address = node_address
         self._next = 0
+        self._reserved: set[str] = set()
+
+    def reserve(self, address: str) -> None:
+        """Never gives it to anybody: a pod has it that was attached elsewhere."""
+        self._reserved.add(address)
 
     def attach(self, sandbox_id: str, spec: SandboxSpec) -> tuple[str, ...]:
         if spec.host_network:
             return ()
-        number = self._next
-        self._next = (self._next + 1) % (64 * 256 * 250)
-        return (f"10.{128 + number // 64_000 % 64}.{number // 250 % 256}.{1 + number % 250}",)
+        while True:
+            number = self._next
+            self._next = (self._next + 1) % (64 * 256 * 250)
+            address = f"10.{128 + number // 64_000 % 64}.{number // 250 % 256}.{1 + number % 250}"
+            if address not in self._reserved:
+                return (address,)
 
     def detach(self, sandbox_id: str) -> None:
         """Addresses are plenty: they are not used again before all others were."""
