@@ -12,6 +12,7 @@ from kubelet_lite.api import encoding
 from kubelet_lite.api.errors import BadRequest, Gone, NotFound
 from kubelet_lite.api.requests import ListOptions
 from kubelet_lite.api.resources import RESOURCES, Resource
+from kubelet_lite.api.unstructured import Unstructured
 from kubelet_lite.client.base import Client, ObjectList
 
 _PATH = re.compile(r"jsonpath=\{?\.?(?P<path>[^}=]+)\}?(?:=(?P<value>.*))?")
@@ -45,7 +46,7 @@ def predicate(condition: str) -> Callable[[Any | None], bool]:
 
 
 def _condition(obj: Any, type: str, status: str) -> bool:
-    known = encoding.to_json(obj).get("status") or {}
+    known = (obj.fields.get("status") if isinstance(obj, Unstructured) else encoding.to_json(obj.status)) or {}
     if known.get("observedGeneration") and known["observedGeneration"] < obj.metadata.generation:
         return False
     return any(str(c.get("type", "")).lower() == type and str(c.get("status", "")).lower() == status for c in known.get("conditions") or ())

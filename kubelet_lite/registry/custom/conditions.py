@@ -6,6 +6,7 @@ https://kubernetes.io/docs/reference/kubernetes-api/extend-resources/custom-reso
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -13,6 +14,7 @@ from kubelet_lite.api.apiextensions_v1 import (
     CustomResourceDefinition,
     CustomResourceDefinitionCondition,
     CustomResourceDefinitionNames,
+    CustomResourceDefinitionSpec,
     CustomResourceDefinitionStatus,
     JSONSchemaProps,
 )
@@ -24,7 +26,10 @@ from kubelet_lite.registry.kinds.customresourcedefinitions.definition import (
     needs_approval,
 )
 from kubelet_lite.registry.kinds.customresourcedefinitions.structural import inner_schemas
+from kubelet_lite.registry.sharing import by_identity
 
+MAX_SPECS: Final = 1024
+"""Definitions of which it is remembered what is not enforced: their schemas are large, and they are looked at whenever one has changed."""
 Condition = CustomResourceDefinitionCondition
 
 
@@ -145,12 +150,17 @@ def _approved(definition: CustomResourceDefinition) -> CustomResourceDefinitionS
     return with_condition(definition.status, Condition(type="KubernetesAPIApprovalPolicyConformant", status=status, reason=reason, message=message))
 
 
-def not_enforced(definition: CustomResourceDefinition) -> Iterator[str]:
+@by_identity(MAX_SPECS)
+def not_enforced(spec: CustomResourceDefinitionSpec) -> Sequence[str]:
     """What a definition asks for that kubelet-lite does not do yet: said by an event, since Kubernetes has no condition for it."""
-    schemas = [version.schema.openAPIV3Schema for version in definition.spec.versions if version.schema is not None]
+    return tuple(_not_enforced(spec))
+
+
+def _not_enforced(spec: CustomResourceDefinitionSpec) -> Iterator[str]:
+    schemas = [version.schema.openAPIV3Schema for version in spec.versions if version.schema is not None]
     if any(_has_rules(schema) for schema in schemas if schema is not None):
         yield "x-kubernetes-validations are not evaluated: objects are accepted that Kubernetes would refuse"
-    conversion = definition.spec.conversion
+    conversion = spec.conversion
     if conversion is not None and conversion.strategy == "Webhook":
         yield "no conversion webhook is called: requests that need a conversion fail"
 

@@ -51,7 +51,7 @@ class Lifecycle:
         await self.settle()
         for definition in self._definitions():
             uid = definition.metadata.uid
-            for text in conditions.not_enforced(definition):
+            for text in conditions.not_enforced(definition.spec):
                 await self._notice(definition, text)
             if conditions.is_ending(definition) and uid not in self._ending:
                 self._ending[uid] = None

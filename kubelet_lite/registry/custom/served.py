@@ -90,6 +90,6 @@ class CustomResources:
 def _is_made_of(known: CustomStored, definition: Any) -> bool:
     old = known.definition
     return bool(
-        old.metadata.uid == definition.metadata.uid and old.spec == definition.spec
+        old.metadata.uid == definition.metadata.uid and (old.spec is definition.spec or old.spec == definition.spec)
         and old.status.acceptedNames == definition.status.acceptedNames
     )
