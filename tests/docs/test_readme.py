@@ -1,4 +1,4 @@
-"""The README's own snippets run, as they stand."""
+"""The snippets of the README and of docs/simulation.md run, as they stand."""
 import os
 import re
 import shlex
@@ -12,7 +12,9 @@ from tests.conformance.servers import KUBECTL, up
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
-SNIPPETS = re.findall(r"^```python\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+PYTHON = re.compile(r"^```python\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+SNIPPETS = PYTHON.findall(README)
+ABOUT_SIMULATION = PYTHON.findall((ROOT / "docs" / "simulation.md").read_text())
 COMMANDS = re.findall(r"^\$ (.+?)(?:  +#.*)?$", README, flags=re.MULTILINE)
 
 
@@ -28,8 +30,17 @@ def test_a_snippet_runs(number):
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("number", range(len(ABOUT_SIMULATION)))
+def test_a_snippet_about_simulation_runs(number):
+    """Some tell of crashes on their way."""
+    command = [sys.executable, "-W", "error", "-c", ABOUT_SIMULATION[number]]
+    ran = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stdout
+
+
 def test_there_are_snippets_and_the_commands_they_stand_beside():
     assert len(SNIPPETS) >= 3
+    assert ABOUT_SIMULATION
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     assert set(re.findall(r"\bmake ([a-z]+)", README)) - {"nothing"} <= targets | {"it"}
 
