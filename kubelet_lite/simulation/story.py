@@ -131,7 +131,8 @@ def _merged(lines: Sequence[Line]) -> Iterator[Line]:
         if others and first.kind == "write":
             names = [line.object.rpartition("/")[2] for line in others]
             names[NAMES_SHOWN - 1:] = [f"{len(names) - NAMES_SHOWN + 1} more"] if len(names) >= NAMES_SHOWN else []
-            yield msgspec.structs.replace(first, object=f"{first.object} and {', '.join(names)}")
+            *inner, last = names
+            yield msgspec.structs.replace(first, object=f"{', '.join([first.object, *inner])} and {last}")
         else:
             yield from (first, *others)
 
