@@ -67,6 +67,7 @@ def test_kubectl_treats_them_as_any_kind(gadgets):
     kubectl("wait --for=condition=Ready gadget/g --timeout=10s")
     assert kubectl("get gg").words[1] == ["g", "3", "True"]
     assert "size\t<integer> -required-\n    how big" in kubectl("explain gadget.spec").out
+    assert "size\t<integer> -required-" in kubectl("explain gadget.spec --output=plaintext-openapiv2").out
     assert kubectl("api-resources --api-group=e2e.example.com --no-headers").out.split() == ["gadgets", "gg", "e2e.example.com/v1", "true", "Gadget"]
     assert kubectl("delete gadget g").out.startswith('gadget.e2e.example.com "g" deleted')
 

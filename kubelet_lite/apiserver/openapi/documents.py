@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -53,11 +54,11 @@ class OpenApi:
 
     def v2(self, *, binary: bool) -> Document:
         """`/openapi/v2`: everything in one document, as JSON or as the Protobuf that client-go reads."""
-        custom = [resource for resource in self._resources() if isinstance(resource, SchemaResource)]
+        own = [resource for resource in self._resources() if isinstance(resource, SchemaResource)]
         self._paths()
         if not binary:
-            return self._kept("v2", lambda: _document(_v2(custom)))
-        return self._kept("v2.pb", lambda: _hashed(protobuf.encode(_v2(custom)), PROTOBUF_V2))
+            return self._kept("v2", lambda: _document(_merged(_v2_of_built_in(), _v2_of(own))))
+        return self._kept("v2.pb", lambda: _hashed(_binary_v2_of_built_in() + protobuf.encode_parts(_v2_of(own)), PROTOBUF_V2))
 
     def _paths(self) -> Mapping[str, Sequence[Resource]]:
         """What is served, by the path of its document; documents of what has changed are forgotten."""
@@ -113,12 +114,32 @@ def _v3(resources: Sequence[Resource]) -> dict[str, Any]:
 # ---- version 2
 
 
-def _v2(own: Sequence[SchemaResource]) -> dict[str, Any]:
-    definitions = {name: _schema_v2(schema) for name, schema in _schemas(RESOURCES).items()}
-    definitions |= {name: _schema_v2(custom.as_version_2(schema)) for name, schema in custom.definitions(own).items()}
+Parts = dict[str, dict[str, Any]]
+"""Paths and definitions of a document."""
+
+
+def _v2_of(own: Sequence[SchemaResource]) -> Parts:
     return {
-        "swagger": "2.0", "info": INFO, "paths": {path: _item_v2(item) for path, item in paths((*RESOURCES, *own)).items()},
-        "definitions": definitions,
+        "paths": {path: _item_v2(item) for path, item in paths(own).items()},
+        "definitions": {name: _schema_v2(custom.as_version_2(schema)) for name, schema in custom.definitions(own).items()},
+    }
+
+
+def _merged(document: dict[str, Any], parts: Parts) -> dict[str, Any]:
+    return {**document, **{name: {**document[name], **part} for name, part in parts.items()}}
+
+
+@cache
+def _binary_v2_of_built_in() -> bytes:
+    return protobuf.encode(_v2_of_built_in())
+
+
+@cache
+def _v2_of_built_in() -> dict[str, Any]:
+    """Half a second: that of custom resources, which come and go, is put beside it."""
+    return {
+        "swagger": "2.0", "info": INFO, "paths": {path: _item_v2(item) for path, item in paths(RESOURCES).items()},
+        "definitions": {name: _schema_v2(schema) for name, schema in _schemas(RESOURCES).items()},
         "securityDefinitions": _SECURITY, "security": [{"BearerToken": []}],
     }
 

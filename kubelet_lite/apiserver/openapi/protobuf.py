@@ -17,9 +17,14 @@ _METHODS: Final = {"get": 2, "put": 3, "post": 4, "delete": 5, "options": 6, "he
 def encode(document: Mapping[str, Any]) -> bytes:
     """A document as it stands in JSON."""
     info = _text(1, document["info"]["title"]) + _text(2, document["info"]["version"])
+    return _text(1, document["swagger"]) + _field(2, info) + encode_parts(document)
+
+
+def encode_parts(document: Mapping[str, Any]) -> bytes:
+    """Paths and definitions alone. Behind a whole document they add to its own: so Protobuf reads a message that stands twice."""
     paths = b"".join(_field(2, _text(1, path) + _field(2, _path_item(item))) for path, item in document["paths"].items())
     definitions = b"".join(_field(1, _named(name, _schema(schema))) for name, schema in document["definitions"].items())
-    return _text(1, document["swagger"]) + _field(2, info) + _field(8, paths) + _field(9, definitions)
+    return _field(8, paths) + _field(9, definitions)
 
 
 def _path_item(item: Mapping[str, Any]) -> bytes:
