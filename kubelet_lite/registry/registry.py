@@ -365,6 +365,10 @@ class Registry:
         key = Key(resource, obj.metadata.namespace, obj.metadata.name)
         self.store.put(key, stamped(obj, self.store.next_revision), expected=self.store.mod_revision(key))
 
+    def defaulted(self, resource: Resource, obj: Any) -> Any:
+        """A stored object with the defaults that Kubernetes fills when it reads one."""
+        return self._target(resource).rules.default(obj)
+
     # Resources
 
     def find(self, group: str, version: str, plural: str) -> Resource | None:
