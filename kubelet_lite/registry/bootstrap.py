@@ -26,9 +26,11 @@ _OF_THE_ENDPOINT: Final = ("v1/endpoints", "discovery.k8s.io/v1/endpointslices")
 
 
 def bootstrap(registry: Registry, *, service_cidr: str) -> None:
-    """Stores all of them. Raises ValueError for a service range that is none."""
+    """Stores those of them that are not there. Raises ValueError for a service range that is none."""
     store = registry.store
     for key, obj in _objects(service_cidr, timestamps.format_time(registry.environment.now())):
+        if store.get(key) is not None:
+            continue
         metadata = msgspec.structs.replace(obj.metadata, uid=registry.environment.uid(), resourceVersion=str(store.next_revision))
         store.put(key, msgspec.structs.replace(obj, metadata=metadata), expected=0)
 

@@ -137,11 +137,14 @@ class Dump:
             raise DumpError(f"the dump has no objects of these kinds, dump them, too: {'; '.join(missing[:MISSING_SHOWN])}{more}")
 
     def store_in(self, registry: Registry) -> None:
-        """Stores its objects beside, or in place of, those that every cluster has; and the namespaces that they are in."""
+        """Stores its objects, in an empty store, and the namespaces that they are in; those come first."""
         store = registry.store
+        for key, obj in self._objects.items():
+            if key.resource == "namespaces":
+                _put(store, key, obj)
         for name in dict.fromkeys(key.namespace for key in self._objects if key.namespace):
             key = Key("namespaces", "", name)
-            if key not in self._objects and store.get(key) is None:
+            if key not in self._objects:
                 metadata = ObjectMeta(
                     name=name, uid=registry.environment.uid(), creationTimestamp=timestamps.format_time(registry.environment.now()),
                     labels={"kubernetes.io/metadata.name": name},
@@ -149,7 +152,8 @@ class Dump:
                 spec, status = NamespaceSpec(finalizers=("kubernetes",)), NamespaceStatus(phase="Active")
                 _put(store, key, Namespace(metadata=metadata, spec=spec, status=status))
         for key, obj in self._objects.items():
-            _put(store, key, obj)
+            if key.resource != "namespaces":
+                _put(store, key, obj)
 
     @cached_property
     def _pods(self) -> Sequence[Pod]:
@@ -157,7 +161,7 @@ class Dump:
 
 
 def _put(store: Store, key: Key, obj: Any) -> None:
-    store.put(key, stamped(obj, store.next_revision), expected=store.mod_revision(key))
+    store.put(key, stamped(obj, store.next_revision), expected=0)
 
 
 def _opened(value: Any) -> list[Any]:

@@ -102,11 +102,9 @@ class SimulatedCluster(Cluster):
         return NotingStore(self._archive, now=self.environment.now)
 
     def new_registry(self, kind: type[Registry]) -> Registry:
-        return super().new_registry(SimulatedRegistry)
-
-    def _api(self, service_cidr: str) -> None:
-        super()._api(service_cidr)
-        self._dump.store_in(self.registry)
+        registry = super().new_registry(SimulatedRegistry)
+        self._dump.store_in(registry)
+        return registry
 
     def root_certificate(self) -> str:
         return super().root_certificate() or self._dump.certificate

@@ -12,6 +12,7 @@ from kubelet_lite.api.encoding import to_json
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.runtimes.fake import Behaviour
 from kubelet_lite.simulation.dump import DumpError, load
+from kubelet_lite.simulation.invariants import STANDARD
 from kubelet_lite.simulation.replay import replay, save
 from kubelet_lite.simulation.simulation import Run, Setting, Simulation, play
 from kubelet_lite.simulation.snapshot import Snapshot
@@ -84,7 +85,7 @@ def written(run: Run) -> list[str]:
 
 
 def test_nothing_happens(file: Path) -> None:
-    run = play(wait, seed=1, setting=Setting(objects=load(file)), behaviour=behaviour)
+    run = play(wait, seed=1, setting=Setting(objects=load(file), settle=True), behaviour=behaviour, invariants=STANDARD)
     run.raise_error()
     assert written(run) == []
     leases = [r for r in run.archive.revisions if r.event.key.resource == "leases.coordination.k8s.io" and r.actor]
