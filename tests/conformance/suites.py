@@ -149,8 +149,9 @@ def kubectl(only: str, show: Show) -> Iterator[Figure]:
                     show(f"{name} $ kubectl {step['run']}\n  want {json.dumps(want)[:1500]}\n  have {json.dumps(have)[:1500]}")
             return Figure(f"kubectl/{name}", same, len(compared))
 
-        yield from pool.map(play, [item for item in wanted if "drain" not in item[1].get("needs", ())])
-        yield from map(play, [item for item in wanted if "drain" in item[1].get("needs", ())])  # they cordon the node
+        alone = [name.startswith("crd--") or "drain" in script.get("needs", ()) for name, script in wanted]
+        yield from pool.map(play, [item for item, apart in zip(wanted, alone, strict=True) if not apart])
+        yield from map(play, [item for item, apart in zip(wanted, alone, strict=True) if apart])  # they cordon the node, or change what `all` means
 
 
 def scheduling(only: str, show: Show) -> Iterator[Figure]:
