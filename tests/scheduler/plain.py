@@ -69,7 +69,7 @@ def affinity_refusal(cluster: Cluster, node: Node, pod: Pod, namespaces: Namespa
     return None
 
 
-def affinity_scores(cluster: Cluster, names: Sequence[str], pod: Pod, namespaces: Namespaces) -> dict[str, int]:
+def affinity_scores(cluster: Cluster, names: Sequence[str], pod: Pod, namespaces: Namespaces, hard_weight: int = 1) -> dict[str, int]:
     points: dict[str, int] = {}
     for name in names:
         node, total = cluster[name][0], 0
@@ -79,7 +79,7 @@ def affinity_scores(cluster: Cluster, names: Sequence[str], pod: Pod, namespaces
                 total += sign * wish.weight * sum(means(term, pod, o, namespaces) for o in neighbours(cluster, node, term.topologyKey))
         for other_node, others in cluster.values():
             for other in others:
-                terms = [(term, 1) for term in required(other, near=True)]
+                terms = [(term, hard_weight) for term in required(other, near=True)]
                 terms += [(w.podAffinityTerm, w.weight) for w in preferred(other, near=True)]
                 terms += [(w.podAffinityTerm, -w.weight) for w in preferred(other, near=False)]
                 for term, weight in terms:

@@ -87,7 +87,7 @@ def test_what_an_api_server_adds_is_added() -> None:
     snapshot = [a_node("a", cpu="1"), a_pod("old", "1", nodeName="a"), known]
     assert simulate(snapshot, workload(count=1, priorityClassName="high")).displaced == {"default/old": "default/web-0"}
     assert simulate(snapshot[:2], workload(count=1, priorityClassName="system-node-critical")).displaced
-    with pytest.raises(BadRequest, match='spec.priorityClassName: no PriorityClass "low" in the snapshot'):
+    with pytest.raises(BadRequest, match=r'spec\.priorityClassName: no PriorityClass "low" in the snapshot'):
         simulate(snapshot, workload(priorityClassName="low"))
 
 
