@@ -31,6 +31,12 @@ from kubelet_lite.simulation.faults.watches import (
 )
 from kubelet_lite.simulation.step import Fault
 
+__all__ = [
+    "FAULTS", "ApiErrors", "ClockJump", "Compaction", "CrashActor", "CrashAfterWrite", "CrashContainer", "DelayedWatches", "EndedWatches",
+    "FlappingReadiness", "Hang", "Latency", "LostAnswers", "LostRequests", "NodeDeath", "OutOfMemory", "Partition", "Reboot", "SlowStart",
+    "StaleCache", "StopActor", "UnobservedStates",
+]
+
 FAULTS: Final[tuple[type[Fault], ...]] = (
     CrashActor, CrashAfterWrite, ClockJump,
     ApiErrors,
