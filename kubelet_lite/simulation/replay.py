@@ -4,7 +4,7 @@ Members that this version does not know are ignored, those that are missing have
 """
 from __future__ import annotations
 
-import importlib.util
+import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -136,8 +136,7 @@ def steps_of(values: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
 def step_types() -> Mapping[str, type[Step]]:
     """Every step class that has been defined, by its name in files."""
     for module in STEP_MODULES:
-        if importlib.util.find_spec(module) is not None:
-            importlib.import_module(module)
+        importlib.import_module(module)
     abstract: Any = Step
     return {str(kind.__struct_config__.tag): kind for kind in _below(abstract) if kind.play is not abstract.play}
 

@@ -160,6 +160,10 @@ def _simpler(value: Any, default: Any) -> Iterator[Any]:
     """Values of the same type that are simpler, the simplest first."""
     if default is not msgspec.NODEFAULT and type(default) is type(value) and value != default and not (isinstance(default, str) and default):
         yield default  # but "*" for a part that is named would say less
+    if isinstance(value, msgspec.Struct):
+        for field in fields(type(value)):
+            for simpler in _simpler(getattr(value, field.name), field.default):
+                yield replace(value, **{field.name: simpler})
     if isinstance(value, bool | str) or not isinstance(value, int | float):
         return
     kind = type(value)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from kubelet_lite.simulation.archive import LogRecord, Revision
+from kubelet_lite.simulation.calls import CALL_ANSWERED
 from kubelet_lite.simulation.difference import ABSENT, Change, differences, plain, shown, significant
 from kubelet_lite.simulation.recording import Recording
 from kubelet_lite.simulation.relevance import NAMED, NEARBY, RELATED, Relevance
@@ -95,6 +97,8 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
                 yield [("" if number else start, "dim"), (" " * len(start) if number else "", ""), (part.replace(_TIED, " "), _STYLES[line.kind])]
 
 
+_NAME: Final = re.compile(r"[^/ ]+$")
+"""Of an object, behind its kind and namespace."""
 _TIED: Final = "\N{NO-BREAK SPACE}"
 """A line does not end here."""
 _STYLES: Final = {"write": "", "call": "bold cyan", "fault": "bold magenta", "log": "yellow"}
@@ -126,10 +130,10 @@ def tell(run: Run | Recording, *, lines: int = LINES) -> Story:
 
 def _merged(lines: Sequence[Line]) -> Iterator[Line]:
     """Neighbours at one moment that differ in the object's name alone become one."""
-    for _, group in itertools.groupby(lines, key=lambda line: (line.time, line.actor, line.action, line.details, line.object.rpartition("/")[0])):
+    for _, group in itertools.groupby(lines, key=lambda line: (line.time, line.actor, line.action, line.details, _NAME.sub("", line.object))):
         first, *others = group
         if others and first.kind == "write":
-            names = [line.object.rpartition("/")[2] for line in others]
+            names = [_NAME.findall(line.object)[0] for line in others]
             names[NAMES_SHOWN - 1:] = [f"{len(names) - NAMES_SHOWN + 1} more"] if len(names) >= NAMES_SHOWN else []
             *inner, last = names
             yield msgspec.structs.replace(first, object=f"{', '.join([first.object, *inner])} and {last}")
@@ -140,6 +144,7 @@ def _merged(lines: Sequence[Line]) -> Iterator[Line]:
 def step_lines(records: Sequence[LogRecord], began: float) -> list[tuple[int, Line]]:
     """Each step where it began, with how long it took."""
     ended = {record.fields["step"]: record.time for record in records if record.fields.get("event") == STEP_ENDED}
+    answers = {(record.time, record.fields["call"]): str(record.fields["error"]) for record in records if record.fields.get("event") == CALL_ANSWERED}
     made = []
     for position, record in enumerate(records):
         fields = record.fields
@@ -149,10 +154,16 @@ def step_lines(records: Sequence[LogRecord], began: float) -> list[tuple[int, Li
             kind = "fault" if fields["kind"] == "fault" else "call"
             line = Line(
                 time=record.time - began, actor="fault" if kind == "fault" else "user", action=str(fields["what"]),
-                details=lasts if kind == "fault" else (), kind=kind,
+                details=lasts if kind == "fault" else _answer(answers, record), kind=kind,
             )
             made.append((_order(record.after, position + 1), line))
     return made
+
+
+def _answer(answers: Mapping[tuple[float, str], str], began: LogRecord) -> tuple[str, ...]:
+    """What came back of a call that did not succeed, at once as it mostly does."""
+    error = answers.get((began.time, str(began.fields["what"])))
+    return () if error is None else (f"is answered: {shown(error, 90)}",)
 
 
 def line_of(revision: Revision, began: float, *, changes: int = CHANGES_SHOWN) -> Line:

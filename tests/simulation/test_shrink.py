@@ -4,10 +4,12 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kubelet_lite.simulation.calls import Delete
 from kubelet_lite.simulation.failure import Failure
 from kubelet_lite.simulation.shrink import Case, shrink, shrink_run
 from kubelet_lite.simulation.step import Call, Step
 from kubelet_lite.simulation.story import tell
+from kubelet_lite.simulation.which import Which
 from tests.simulation.stories import Idle, ScaleWeb, failed_run
 
 PARTS = ("scheduler", "kubelet-node-1", "deployment-controller")
@@ -115,6 +117,11 @@ def test_steps_of_other_members_than_numbers() -> None:
 
     made: tuple[Step, ...] = (Named(name="other", part="scheduler", force=True, labels=("a", "b")),)
     assert shrink(Case(made), lambda case: len(case.steps) == 1).case.steps == (Named(part="scheduler"),)
+
+
+def test_members_of_members_become_simpler_too() -> None:
+    made = (Delete(at=3, which=Which(kind="pods", name="web-*", nth=7)),)
+    assert shrink(Case(made), lambda case: len(case.steps) == 1).case.steps == (Delete(which=Which(kind="pods", name="web-*")),)
 
 
 def test_a_run_shrinks_to_the_step_that_it_needs() -> None:

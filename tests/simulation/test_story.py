@@ -7,12 +7,14 @@ import pytest
 
 from kubelet_lite.api.core_v1 import ConfigMap, Pod
 from kubelet_lite.api.meta_v1 import ObjectMeta
+from kubelet_lite.simulation.calls import Delete
 from kubelet_lite.simulation.difference import ABSENT, Change, differences, shown, significant
 from kubelet_lite.simulation.failure import Failure
 from kubelet_lite.simulation.invariant import always
 from kubelet_lite.simulation.recording import Recording
 from kubelet_lite.simulation.simulation import Run, Simulation, play
 from kubelet_lite.simulation.story import LINES, Story, tell
+from kubelet_lite.simulation.which import Which
 from tests.simulation.stories import STEPS, failed_run, run_web
 
 
@@ -83,6 +85,16 @@ def test_a_crash_and_warnings_are_told(run: Run) -> None:
 
     crashed = tell(play(scenario, seed=1))
     assert [line.actor for line in crashed.lines if line.action.startswith("crashes: ")]
+
+
+def test_what_a_call_was_answered_is_told() -> None:
+    async def scenario(simulation: Simulation) -> None:
+        await simulation.sleep(1)
+
+    missing = Delete(which=Which(kind="pods", name="nobody"))
+    (line,) = tell(play(scenario, steps=[missing])).lines
+    assert line.kind == "call"
+    assert line.details == ("is answered: there is none of pods nobody in default",)
 
 
 def test_rich_shows_the_same_words(story: Story) -> None:
