@@ -135,9 +135,13 @@ class Plugin:
     guarded = False
     """Whether it is a user's own: what it raises spoils one attempt, and its scores are checked."""
 
+    overridden: ClassVar[frozenset[str]] = frozenset()
+    """The methods that the class has of its own."""
+
     def __init_subclass__(cls) -> None:
         if "name" not in cls.__dict__:
             cls.name = cls.__name__
+        cls.overridden = frozenset(name for name, method in vars(Plugin).items() if callable(method) and getattr(cls, name) is not method)
 
     def __init__(self, handle: Handle, args: Any = None) -> None:
         self.handle = handle
@@ -252,8 +256,7 @@ class Lasting(Plugin):
 
 def defines(plugin: Plugin | type[Plugin], *methods: str) -> bool:
     """Whether the plug-in overrides any of the methods."""
-    kind = plugin if isinstance(plugin, type) else type(plugin)
-    return any(getattr(kind, method) is not getattr(Plugin, method) for method in methods)
+    return not plugin.overridden.isdisjoint(methods)
 
 
 def normalised(scores: Column, *, reverse: bool = False) -> Column:

@@ -7,7 +7,7 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/kube-scheduler/
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -21,7 +21,7 @@ from kubelet_lite.api.core_v1 import Node, Pod
 from kubelet_lite.api.errors import ApiError, Gone
 from kubelet_lite.api.requests import ListOptions, WatchEvent
 from kubelet_lite.client import cache
-from kubelet_lite.client.base import Client
+from kubelet_lite.client.base import Client, ObjectList
 from kubelet_lite.client.events import EventRecorder
 from kubelet_lite.scheduler import extenders, profiles
 from kubelet_lite.scheduler.binding import Bindings
@@ -45,8 +45,11 @@ BATCH: Final = 100
 """Decisions that are written together."""
 NODES_BETWEEN_AWAITS: Final = 100_000
 """Nodes looked at, pod for pod, before others may run: about 10 ms."""
+RETRY_SECONDS: Final = 1.0
+"""Between tries when the API server cannot be reached."""
 FINISHED: Final = ("Succeeded", "Failed")
 _log = logs.get_logger()
+T = TypeVar("T")
 
 
 class Scheduler(Actor):
@@ -59,7 +62,8 @@ class Scheduler(Actor):
         name: str = "default-scheduler",
     ) -> None:
         super().__init__(name)
-        profiles.check(configuration, plugins)
+        if configuration is not DEFAULT or plugins:
+            profiles.check(configuration, plugins)
         self._client = client
         self._configuration = configuration
         self._plugins = tuple(plugins)
@@ -139,13 +143,22 @@ class Scheduler(Actor):
         return numbers
 
     async def run(self) -> None:
+        while True:
+            try:
+                await self._run_until_gap()
+            except* Gone:
+                _log.info("watch_expired", actor=self.name)
+                await self._environment.sleep(RETRY_SECONDS)
+
+    async def _run_until_gap(self) -> None:
+        """What was missed in a gap of a watch is seen in a fresh list."""
         self._nodes = NodeTable()
         async with extenders.opened(self._configuration.extenders, self._nodes) as self._extenders, anyio.create_task_group() as tasks:
             self._start_anew(tasks)
-            nodes = await self._client.list(Node)
+            nodes = await self._list(Node)
             for node in nodes.items:
                 self._nodes.set_node(node)
-            pods = await self._client.list(Pod)
+            pods = await self._list(Pod)
             for pod in pods.items:
                 self._pod_changed(pod)
             tasks.start_soon(self._follow, Node, nodes.resource_version, self._node_event)
@@ -153,8 +166,16 @@ class Scheduler(Actor):
             self.ready.set()
             await self._schedule_for_ever()
 
+    async def _list(self, kind: type[T]) -> ObjectList[T]:
+        while True:
+            try:
+                return await self._client.list(kind)
+            except ApiError as error:
+                _log.warning("list_failed", actor=self.name, kind=kind.__name__, error=error.message)
+                await self._environment.sleep(RETRY_SECONDS)
+
     async def _follow(self, kind: type[Any], resource_version: str, handle: Any) -> None:
-        """Watches one kind. A gap ends the actor: its supervisor starts it anew from a fresh list."""
+        """Watches one kind. Raises Gone for a gap."""
         while True:
             options = ListOptions(resource_version=resource_version, allow_watch_bookmarks=True)
             try:
@@ -166,11 +187,10 @@ class Scheduler(Actor):
                                 handle(event)
                         self._changed.set()
             except Gone:
-                _log.info("watch_expired", actor=self.name, kind=kind.__name__)
                 raise
             except ApiError as error:
                 _log.warning("watch_failed", actor=self.name, kind=kind.__name__, error=error.message)
-                await self._environment.sleep(1.0)
+                await self._environment.sleep(RETRY_SECONDS)
 
     def _node_event(self, event: WatchEvent) -> None:
         node: Node = event.object

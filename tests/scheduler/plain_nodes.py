@@ -1,6 +1,7 @@
 """What each plug-in says of one node, as plain code over that node and its pods; and a whole decision made of nothing else."""
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Mapping, Sequence
@@ -121,7 +122,7 @@ def on_line(shape: Sequence[tuple[int, int]], utilization: int) -> int:
     points = [(u, s * 10) for u, s in shape]
     if utilization <= points[0][0]:
         return points[0][1]
-    for (u0, s0), (u1, s1) in zip(points, points[1:], strict=False):
+    for (u0, s0), (u1, s1) in itertools.pairwise(points):
         if utilization <= u1:
             return s0 + int((s1 - s0) * (utilization - u0) / (u1 - u0))
     return points[-1][1]

@@ -165,6 +165,34 @@ def test_pods_one_after_the_other_go_where_plain_loops_put_them(specs: list[Any]
             cluster[wanted][1].append(pod)
 
 
+@settings(max_examples=25)
+@given(st.integers(0, 2**32), st.integers(2, 12), st.integers(10, 60))
+def test_never_more_pods_without_a_node_nor_a_less_even_use_than_plain_loops(seed: int, width: int, count: int) -> None:
+    """The law of the quality of placement, over whole clusters filled pod by pod."""
+    draw = random.Random(seed)
+    specs = [(draw.choice(["2", "4", "8"]), draw.choice(["2Gi", "8Gi"]), "20", "", draw.choice("12"), False, (), ()) for _ in range(width)]
+    pods = [pod_of(f"p{i}", draw.choice(["100m", "500m", "1"]), draw.choice(["128Mi", "512Mi"]), False, 0, {"app": draw.choice("ab")}) for i in range(count)]
+    nodes, cluster = arranged(specs, [])
+    found, ours, theirs = decisions(nodes, AROUND), random.Random(seed + 1), random.Random(seed + 1)
+    without = {"ours": 0, "theirs": 0}
+    for pod in pods:
+        outcome = found.decide(pod_info(pod), ours)
+        if isinstance(outcome, Placement):
+            nodes.place(pod_info(pod), outcome.node_name)
+        else:
+            without["ours"] += 1
+        name = plain_nodes.decide(cluster, pod, NAMESPACES, theirs)
+        if name is not None:
+            cluster[name][1].append(pod)
+        else:
+            without["theirs"] += 1
+    rows = np.flatnonzero(nodes.alive)
+    used = nodes.requested("cpu")[rows] / nodes.allocatable("cpu")[rows]
+    plainly = [plain_nodes.asked(there, "cpu") / plain_nodes.whole(node, "cpu") for node, there in cluster.values()]
+    assert without["ours"] <= without["theirs"]
+    assert float(np.std(used)) <= float(np.std(plainly)) + 1e-12
+
+
 weights = st.dictionaries(st.sampled_from(["cpu", "memory", GPU, "ephemeral-storage"]), st.integers(1, 5), min_size=1)
 shapes = st.lists(st.tuples(st.integers(0, 100), st.integers(0, 10)), min_size=1, max_size=4, unique_by=lambda point: point[0]).map(sorted)
 
