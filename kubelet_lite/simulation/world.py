@@ -66,8 +66,9 @@ class World:
         return self._environment.monotonic()
 
     def nanoseconds(self) -> int:
-        """Unix time."""
-        return _nanoseconds(self._environment.now())
+        """Unix time, by the clock of the program that asks: it may be wrong (ClockJump)."""
+        program = current_program.get()
+        return _nanoseconds((self._environment if program is None else self._environment.of(program.actor)).now())
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Final
@@ -163,3 +164,21 @@ def test_a_program_sees_its_own_tasks_alone() -> None:
 
     assert _run(cancels_all_that_it_sees, act) == ["still served", "and after"]
     assert seen == [{"of the program"}]
+
+
+def test_a_program_has_a_clock_of_its_own_that_may_be_wrong() -> None:
+    read: list[float] = []
+
+    async def reads_the_clock() -> None:
+        for _ in range(3):
+            read.append(time.time())
+            await asyncio.sleep(10)
+
+    async def act(environment: SimulatedEnvironment, supervisor: Supervisor) -> None:
+        await environment.sleep(5)
+        environment.of(NAME).clock_error_seconds = -3600
+        read.append(time.time())
+        await environment.sleep(30)
+
+    _run(reads_the_clock, act)
+    assert [moment - read[0] for moment in read] == pytest.approx([0, 5, 10 - 3600, 20 - 3600], abs=0.1)
