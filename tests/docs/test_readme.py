@@ -1,4 +1,4 @@
-"""The snippets of the README and of docs/simulation.md run, as they stand."""
+"""The snippets of the README, of docs/simulation.md and of docs/scheduler.md run, as they stand."""
 import os
 import re
 import shlex
@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 PYTHON = re.compile(r"^```python\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 SNIPPETS = PYTHON.findall(README)
+ABOUT_THE_SCHEDULER = PYTHON.findall((ROOT / "docs" / "scheduler.md").read_text())
 ABOUT_SIMULATION = PYTHON.findall((ROOT / "docs" / "simulation.md").read_text())
 COMMANDS = re.findall(r"^\$ (.+?)(?:  +#.*)?$", README, flags=re.MULTILINE)
 
@@ -38,9 +39,16 @@ def test_a_snippet_about_simulation_runs(number):
     assert ran.returncode == 0, ran.stdout
 
 
+@pytest.mark.parametrize("number", range(len(ABOUT_THE_SCHEDULER)))
+def test_a_snippet_about_the_scheduler_runs(number):
+    ran = subprocess.run([sys.executable, "-W", "error", "-c", ABOUT_THE_SCHEDULER[number]], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 def test_there_are_snippets_and_the_commands_they_stand_beside():
     assert len(SNIPPETS) >= 3
     assert ABOUT_SIMULATION
+    assert ABOUT_THE_SCHEDULER
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     assert set(re.findall(r"\bmake ([a-z]+)", README)) - {"nothing"} <= targets | {"it"}
 
