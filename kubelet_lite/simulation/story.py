@@ -257,10 +257,10 @@ def _candidates(recording: Recording, relevance: Relevance, began: float) -> Ite
 
 
 def is_noise(revision: Revision) -> bool:
-    """Heartbeats, statuses in which only times moved, and Events that warn of nothing."""
+    """Heartbeats, statuses in which only times moved, and Events that warn of nothing, or not for the first time."""
     event, obj = revision.event, revision.object
     if event.key.resource == "events":
-        return bool(obj.type != "Warning" or revision.verb == "delete")
+        return bool(obj.type != "Warning" or revision.verb != "create")
     if event.object is None or event.previous is None:
         return False
     return not any(_matters(change) for change in differences(event.previous, event.object))

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from random import Random
 from typing import Final
 
+NEVER_PLAIN: Final = ("environment", "user ", "secrets ", "decisions ")
+"""How the names of streams begin of which more than waits is drawn: names of objects, which would be the same again and again."""
 Decisions = Mapping[str, Mapping[int, int]]
 """Name → how many decisions of that name came before → what was decided; what is not there was 0."""
 
@@ -51,7 +53,7 @@ class Tape:
     @property
     def streams(self) -> tuple[str, ...]:
         """The names of those that were drawn from and can be plain."""
-        return tuple(name for name in self._streams if not name.startswith(("secrets ", "decisions ")))
+        return tuple(name for name in self._streams if not name.startswith(NEVER_PLAIN))
 
     def happens(self, name: str, chance: float) -> bool:
         """A decision between no and yes, with this very chance of yes."""

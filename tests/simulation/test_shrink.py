@@ -129,6 +129,9 @@ def test_a_run_shrinks_to_the_step_that_it_needs() -> None:
     small, shrunk = shrink_run(run)
     assert small.steps == shrunk.case.steps == (ScaleWeb(at=0, replicas=5),)
     assert small.decisions == {}
+    assert "network" in small.plain
+    assert "environment" not in small.plain
+    assert len({r.event.key for r in small.archive.revisions if r.event.key.resource == "pods"}) == 5
     assert shrunk.plays < 60
     assert run.error is not None
     assert small.error is not None
