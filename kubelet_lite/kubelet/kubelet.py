@@ -83,6 +83,7 @@ class Kubelet(Actor):
             self.runtime.subscribe(self.mark)
             self._subscribed = True
         async with anyio.create_task_group() as self._tasks:
+            self.recorder.write_in(self._tasks)
             await self._register()
             pods = await self._list()
             for pod in pods.items:
@@ -90,7 +91,6 @@ class Kubelet(Actor):
             await self._end_strangers()
             self._tasks.start_soon(self._follow, pods.resource_version)
             self._tasks.start_soon(self._heartbeat)
-            self.recorder.write_in(self._tasks)
             self.ready.set()
             await self._work()
 
