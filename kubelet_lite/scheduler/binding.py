@@ -22,7 +22,7 @@ from kubelet_lite.scheduler.extenders import Extender, Extenders
 from kubelet_lite.scheduler.failures import Failures
 from kubelet_lite.scheduler.framework import Plugin, PluginError, Wait, defines
 from kubelet_lite.scheduler.node_table import NodeTable
-from kubelet_lite.scheduler.pod_info import pod_info
+from kubelet_lite.scheduler.pod_info import PodInfo, pod_info
 from kubelet_lite.scheduler.profile import Profile
 from kubelet_lite.scheduler.queue import SchedulingQueue, Waiting
 from kubelet_lite.scheduler.waiting_pods import WaitingPod, WaitingPods
@@ -46,7 +46,7 @@ class Bindings:
 
     def __init__(
         self, *, nodes: NodeTable, queue: SchedulingQueue, waiting: WaitingPods, environment: Environment, tasks: TaskGroup, client: Client,
-        profiles: Mapping[str, Profile], recorders: Mapping[str, EventRecorder], failures: Mapping[str, Failures], freed: Callable[[Pod], None],
+        profiles: Mapping[str, Profile], recorders: Mapping[str, EventRecorder], failures: Mapping[str, Failures], freed: Callable[[PodInfo], None],
         bound: Callable[[], None], extenders: Extenders | None,
     ) -> None:
         self._nodes, self._queue, self._waiting, self._environment, self._tasks, self._client = nodes, queue, waiting, environment, tasks, client
@@ -87,6 +87,13 @@ class Bindings:
             waiting.deny("", "the pod is gone")
         if found is not None:
             self._unreserve(*found)
+
+    def deny_waiting(self, key: Key, reason: str) -> bool:
+        """Sends a pod that waits at Permit back to the queue: displacing it takes no more than that. Whether it waits there."""
+        waiting = self._waiting.get(key)
+        if waiting is not None:
+            waiting.deny("DefaultPreemption", reason)
+        return waiting is not None
 
     # The way of one pod
 
@@ -243,7 +250,7 @@ class Bindings:
         del self._assumed[key]
         self._unreserve(waiting, node_name)
         self._nodes.remove(key)
-        self._freed(waiting.info.pod)
+        self._freed(waiting.info)
         return True
 
     def _unreserve(self, waiting: Waiting, node_name: str) -> None:

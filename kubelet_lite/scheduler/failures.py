@@ -4,7 +4,8 @@ https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-c
 """
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from kubelet_lite.actors import logs
 from kubelet_lite.actors.environment import Environment
@@ -14,9 +15,7 @@ from kubelet_lite.api.errors import ApiError, NotFound
 from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH
 from kubelet_lite.client.base import Client
 from kubelet_lite.client.events import EventRecorder
-
-if TYPE_CHECKING:
-    from kubelet_lite.scheduler.victims import Nomination
+from kubelet_lite.scheduler.pod_info import PodInfo
 
 KEEP: Final = None
 _log = logs.get_logger()
@@ -42,10 +41,10 @@ class Failures:
         if change:
             await self._patch(pod, change)
 
-    async def displace(self, preemptor: Pod, nomination: Nomination) -> bool:
+    async def displace(self, preemptor: Pod, node_name: str, victims: Sequence[PodInfo]) -> bool:
         """Deletes the victims and says why; whether all are gone or going."""
         done = True
-        for info in nomination.victims:
+        for info in victims:
             victim = info.pod
             if victim.metadata.deletionTimestamp is not None:
                 continue
@@ -61,7 +60,7 @@ class Failures:
                 done = False
                 _log.warning("victim_not_deleted", object=f"{victim.metadata.namespace}/{victim.metadata.name}", error=error.message)
                 continue
-            text = f"Preempted by pod {preemptor.metadata.uid} on node {nomination.node_name}"
+            text = f"Preempted by pod {preemptor.metadata.uid} on node {node_name}"
             self._recorder.record(victim, "Normal", "Preempted", text, action="Preempting", related=preemptor)
         return done
 

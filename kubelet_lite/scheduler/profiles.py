@@ -40,6 +40,8 @@ IN_ANOTHER_METHOD: Final[Mapping[str, frozenset[str]]] = {
     "preEnqueue": frozenset(("DynamicResources", "DefaultPreemption")),
 }
 """Where Kubernetes' plug-ins take part and ours need not: a configuration may name them there, which changes nothing."""
+EITHER_OR: Final = (("filter", "mask"), ("score", "column"), ("bind", "bind_all"))
+"""Methods that say the same, one thing at a time or all at once."""
 Registry = Mapping[str, type[Plugin]]
 
 
@@ -47,6 +49,7 @@ class Selection:
     """What one profile chooses from: the default plug-ins, and a user's own."""
 
     def __init__(self, own: Sequence[type[Plugin]]) -> None:
+        _check_own(own)
         self.registry: Registry = {plugin.name: plugin for plugin in (*DEFAULTS, *own)}
         self.own = frozenset(plugin.name for plugin in own)
         self.defaults = {plugin.name: weight for plugin, weight in DEFAULTS.items()}
@@ -140,6 +143,24 @@ def _checked(configuration: SchedulerConfiguration, selection: Selection) -> Seq
     if errors:
         raise ConfigurationError(errors)
     return found
+
+
+def _check_own(own: Sequence[type[Plugin]]) -> None:
+    """Raises ConfigurationError for what is no plug-in, or leaves open what it is."""
+    errors: list[str] = []
+    taken = {plugin.name for plugin in DEFAULTS}
+    for plugin in own:
+        if not (isinstance(plugin, type) and issubclass(plugin, Plugin)):
+            errors.append(f"plugins: {plugin!r} is no class of kubelet_lite.scheduler.framework.Plugin")
+            continue
+        if plugin.name in taken:
+            errors.append(f"plugins: there is another one named {plugin.name}")
+        taken.add(plugin.name)
+        errors += [f"plugins: {plugin.name} has both {a} and {b}: which shall it be?" for a, b in EITHER_OR if defines(plugin, a) and defines(plugin, b)]
+        if not any(takes_part(plugin, point) for point in POINTS):
+            errors.append(f"plugins: {plugin.name} has no method of any extension point")
+    if errors:
+        raise ConfigurationError(errors)
 
 
 def _wrong_names(profile: ProfileConfiguration, selection: Selection, path: str) -> Iterator[FieldError]:

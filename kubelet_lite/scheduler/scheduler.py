@@ -130,9 +130,11 @@ class Scheduler(Actor):
     def _count_bound(self) -> None:
         self._bound += 1
 
-    def _freed(self, pod: Pod) -> None:
-        """An assumption was taken back: its node is as it was, and others may have it."""
-        self._tell(Change(Pod, old=pod))
+    def _freed(self, info: PodInfo) -> None:
+        """An assumption was taken back: its node is as it was, and others may have it. A promise of before stands again."""
+        if info.pod.status.nominatedNodeName:
+            self._nominations.add(info, info.pod.status.nominatedNodeName)
+        self._tell(Change(Pod, old=info.pod))
         self._changed.set()
 
     def statistics(self) -> Mapping[str, float]:
@@ -376,7 +378,10 @@ class Scheduler(Actor):
             self._nominations.remove(other.key)
             await failures.void_promise(other.pod)
             self._queue.wake(other.key)
-        if self._nominations.node_of(info.key) == nomination.node_name and not await failures.displace(info.pod, nomination):
+        if self._nominations.node_of(info.key) != nomination.node_name:
+            return
+        leaving = [victim for victim in nomination.victims if not self._bindings.deny_waiting(victim.key, "preempted")]
+        if not await failures.displace(info.pod, nomination.node_name, leaving):
             self._queue.wake(info.key)
 
 

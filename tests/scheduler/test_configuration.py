@@ -102,6 +102,25 @@ def test_a_users_plugin_is_everywhere_unless_the_profile_speaks_of_it() -> None:
     assert "Tall" not in built({"plugins": {"multiPoint": {"disabled": [{"name": "Tall"}]}}}, own=(Tall,)).plugins
 
 
+def test_what_is_no_plugin_is_refused() -> None:
+    def refused(*own: Any) -> str:
+        with pytest.raises(ConfigurationError) as caught:
+            profiles.check(DEFAULT, own)
+        return str(caught.value).removeprefix("scheduler configuration: plugins: ")
+
+    class Nothing(Plugin):
+        pass
+
+    class Both(Tall):
+        def mask(self, pod: PodInfo, nodes: Any, rows: Any) -> Any:
+            return rows >= 0
+
+    assert refused(Tall(Handle.alone())).endswith("is no class of kubelet_lite.scheduler.framework.Plugin")
+    assert refused(type("NodePorts", (Tall,), {})) == "there is another one named NodePorts"
+    assert refused(Nothing) == "Nothing has no method of any extension point"
+    assert refused(Both) == "Both has both filter and mask: which shall it be?"
+
+
 def test_every_profile_has_plugins_of_its_own() -> None:
     packing = {"name": "NodeResourcesFit", "args": {"scoringStrategy": {"type": "MostAllocated"}}}
     one, other = profiles.build(load(configured({"schedulerName": "a"}, {"schedulerName": "b", "pluginConfig": [packing]})), Handle.alone())

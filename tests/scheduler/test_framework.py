@@ -295,6 +295,20 @@ def test_a_pod_that_waits_too_long_or_is_denied_frees_its_node() -> None:
     played(play, a_node("n1"), plugins=[Gang])
 
 
+def test_a_waiting_pod_that_is_displaced_goes_back_to_the_queue() -> None:
+    async def play(world: World) -> None:
+        await world.client.create(of_gang("p", 3, cpu="4"))
+        await world.settle(5)
+        await world.client.create(a_pod("urgent", "4", priority=10))
+        await world.settle(5)
+        assert await world.nodes_of() == {"p": "", "urgent": "n1"}
+        waiting = await world.client.get(Pod, "p", namespace="default")
+        assert waiting.metadata.deletionTimestamp is None
+        assert world.scheduler.statistics()["placed"] == 1
+
+    played(play, a_node("n1"), plugins=[Gang])
+
+
 def test_a_waiting_pod_that_is_deleted_frees_its_node_at_once() -> None:
     async def play(world: World) -> None:
         await world.client.create(of_gang("p", 3, cpu="4"))
@@ -372,10 +386,28 @@ def test_a_plugin_binds_by_itself_or_leaves_it_to_the_next() -> None:
     played(play, a_node("n1"), plugins=[ByHand], configuration=configured({"plugins": first}))
 
 
-@pytest.mark.parametrize("method", ["filter", "score", "reserve", "permit", "pre_bind", "hint"])
+def test_a_hint_that_raises_wakes_the_pod() -> None:
+    class Broken(Plugin):
+        def filter(self, pod: PodInfo, node: NodeInfo) -> str | None:
+            return "no"
+
+        def hint(self, change: Change) -> bool:
+            raise RuntimeError("oh no")
+
+    async def play(world: World) -> None:
+        await world.client.create(a_pod("a"))
+        await world.settle()
+        await register(world.client, a_node("n2"))
+        await world.settle()
+        assert world.scheduler.statistics()["attempts"] > 1
+
+    played(play, a_node("n1"), plugins=[Broken])
+
+
+@pytest.mark.parametrize("method", ["filter", "score", "reserve", "permit", "pre_bind"])
 def test_a_plugin_that_raises_spoils_an_attempt_and_not_the_scheduler(method: str) -> None:
     def broken(self: Plugin, pod: Any, *more: Any) -> Any:
-        if method == "hint" or pod.key[1] == "unlucky":
+        if pod.key[1] == "unlucky":
             raise RuntimeError("oh no")
         return 0 if method == "score" else None
 
@@ -387,9 +419,8 @@ def test_a_plugin_that_raises_spoils_an_attempt_and_not_the_scheduler(method: st
         await world.settle()
         placed = await world.nodes_of()
         assert placed["other"]
-        if method != "hint":
-            assert await world.condition("unlucky") == ("SchedulerError", f'running plugin "Broken": {method}: RuntimeError: oh no')
-            assert world.scheduler.statistics()["attempts"] > 2
+        assert await world.condition("unlucky") == ("SchedulerError", f'running plugin "Broken": {method}: RuntimeError: oh no')
+        assert world.scheduler.statistics()["attempts"] > 2
 
     played(play, a_node("n1"), a_node("n2"), plugins=[plugin])
 
