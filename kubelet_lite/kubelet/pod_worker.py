@@ -1,6 +1,7 @@
 """One pod of a node: writes its status and carries out what `next_actions` says. Thin: it holds no opinions."""
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -71,6 +72,8 @@ class PodWorker:
     def __init__(self, kubelet: NodeAgent, pod: Pod) -> None:
         self._kubelet = kubelet
         self.pod = pod
+        self._stopping: dict[str, float] = {}
+        """Containers that were asked to end, and how many seconds they were given."""
         self.gone = False
         self.memory = PodMemory(started_at=kubelet.environment.now())
         self.uid = pod.metadata.uid
@@ -136,14 +139,22 @@ class PodWorker:
         pod = msgspec.structs.replace(pod, status=status)
         over = self.memory.was_over or phase_of(pod, status.initContainerStatuses, status.containerStatuses, self.memory) in TERMINAL
         plan = actions.next_actions(pod, state, self.memory, now, over=over)
-        if not write_first and not self._changes(plan.actions):
+        todo = tuple(action for action in plan.actions if not self._is_under_way(action))
+        if not write_first and not self._changes(todo):
             await self._write(status)
         if plan.wake_at is not None:
             kubelet.wake_at(self.uid, plan.wake_at)
         await self._refresh_volumes(pod, now)
         self._prober.schedule(pod, state, now)
-        await self._carry_out(pod, plan.actions)
-        return self._changes(plan.actions)
+        await self._carry_out(pod, todo)
+        return self._changes(todo)
+
+    def _is_under_way(self, action: actions.Action) -> bool:
+        """Whether it is a container's end that an immediate runtime has been asked for: it does not wait for one that takes its time, and is
+        asked again only to give it less."""
+        if not isinstance(action, actions.KillContainer) or not self._kubelet.runtime.immediate:
+            return False
+        return self._stopping.get(action.id, math.inf) <= action.grace_seconds
 
     @staticmethod
     def _changes(plan: Iterable[actions.Action]) -> bool:
@@ -218,9 +229,12 @@ class PodWorker:
         return self._said is not None and self.pod.status != self._said and _own_part(status) == _own_part(self._said)
 
     def _take(self, pod: Pod) -> None:
-        """The newest object of this pod: an answer may be older than what the watch has brought meanwhile."""
+        """The newest object of this pod: an answer may be older than what the watch has brought meanwhile. One that is newer than that may
+        ask for something, to be deleted above all, and the watch will not bring it any more."""
         if pod.metadata.uid == self.uid and int(pod.metadata.resourceVersion) >= int(self.pod.metadata.resourceVersion):
-            self.pod = pod
+            known, self.pod = self.pod, pod
+            if _asked(known) != _asked(pod):
+                self._kubelet.mark(self.uid)
 
     # ---- actions
 
@@ -273,6 +287,7 @@ class PodWorker:
             if not outcome.success:
                 self.record("Warning", "FailedPreStopHook", "PreStopHook failed", kill.field_path)
             grace = max(grace - (kubelet.environment.monotonic() - begun), FORCED_GRACE_SECONDS)
+        self._stopping[kill.id] = kill.grace_seconds
         await kubelet.runtime.stop_container(kill.id, grace)
         self.memory = self.with_memory(probes={id: facts for id, facts in self.memory.probes.items() if id != kill.id})
         kubelet.mark(self.uid)
@@ -533,6 +548,12 @@ def _difference(old: PodStatus, new: PodStatus) -> dict[str, Any]:
             stay = after.get(name, ())
             change[name] = [*stay, *({"$patch": "delete", **address} for address in before.get(name, ()) if address not in stay)]
     return change
+
+
+def _asked(pod: Pod) -> tuple[Any, ...]:
+    """All of a pod that others write and a kubelet acts on."""
+    meta = pod.metadata
+    return pod.spec, meta.deletionTimestamp, meta.deletionGracePeriodSeconds, meta.labels, meta.annotations
 
 
 def _known_probes(pod: Pod, state: PodState) -> Mapping[str, ProbeFacts]:

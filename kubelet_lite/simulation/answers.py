@@ -13,6 +13,7 @@ import msgspec
 
 from kubelet_lite.actors.actor import current_actor
 from kubelet_lite.api import selectors
+from kubelet_lite.api.encoding import encode
 from kubelet_lite.api.meta_v1 import DeleteOptions, Status
 from kubelet_lite.api.requests import ListOptions, ListResult, RequestContext, WatchEvent
 from kubelet_lite.api.resources import Resource
@@ -20,6 +21,7 @@ from kubelet_lite.registry.registry import Registry
 from kubelet_lite.registry.stored import Stored
 from kubelet_lite.simulation.archive import ArchivedStore
 from kubelet_lite.simulation.snapshot import Place
+from kubelet_lite.store.keys import Key
 from kubelet_lite.store.table import Table
 
 Selects = Callable[[Any], bool]
@@ -102,6 +104,15 @@ class Compaction(msgspec.Struct, frozen=True, gc=False):
     live: Mapping[Place, Any]
 
 
+class StoredObject(msgspec.Struct, frozen=True, gc=False):
+    """An object as it was when it was stored."""
+
+    at: int
+    key: Key
+    object: Any
+    encoded: bytes
+
+
 class Unheard(msgspec.Struct, frozen=True, gc=False):
     """The answer of a write did not reach who asked: he may believe that it did not happen."""
 
@@ -109,16 +120,22 @@ class Unheard(msgspec.Struct, frozen=True, gc=False):
     part: str
 
 
-Answer = Got | Wrote | Listed | Opened | Batch | Ended | Compaction | Unheard
+Answer = Got | Wrote | Listed | Opened | Batch | Ended | Compaction | StoredObject | Unheard
 Noted = list[Answer]
 
 
 class NotingStore(ArchivedStore):
-    """Notes compactions, where somebody wants to know."""
+    """Notes what is stored, and compactions, where somebody wants to know."""
 
     @property
     def in_transaction(self) -> bool:
         return bool(self._head.depth)
+
+    def put(self, key: Key, obj: Any, *, expected: int) -> int:
+        revision = super().put(key, obj, expected=expected)
+        if self.archive.answers is not None:
+            self.archive.answers.append(StoredObject(revision, key, obj, encode(obj)))
+        return revision
 
     def _drop(self, table: Table, count: int) -> int:
         dropped = super()._drop(table, count)

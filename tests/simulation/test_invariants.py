@@ -13,12 +13,14 @@ from msgspec.structs import replace
 from kubelet_lite.api.core_v1 import (
     Namespace,
     NamespaceSpec,
+    Node,
     Pod,
     ResourceQuota,
     ResourceQuotaStatus,
     Service,
     ServicePort,
     ServiceSpec,
+    Taint,
 )
 from kubelet_lite.api.meta_v1 import LabelSelector, ObjectMeta
 from kubelet_lite.api.policy_v1 import PodDisruptionBudget, PodDisruptionBudgetSpec, PodDisruptionBudgetStatus
@@ -1003,6 +1005,31 @@ def a_pod_outlives_its_node(told: Told) -> None:
     told.create(pod(node="node-1"))
     told.delete(machine)
     told.rest()
+
+
+def taint(machine: Node) -> Node:
+    return cast(Node, with_spec(machine, taints=(Taint(key="t", effect="NoExecute"),)))
+
+
+@legal("EvictionNeedsTaint")
+def pods_are_evicted_from_a_tainted_node_and_a_moment_later(told: Told) -> None:
+    machine = told.create(taint(node()))
+    one, two, three = (told.create(pod(name, node="node-1")) for name in "abc")
+    told.delete(one, "taint-eviction-controller")
+    told.update(with_spec(machine, taints=()))
+    told.delete(two, "taint-eviction-controller")
+    told.sleep(60)
+    told.delete(three)
+    told.sleep()
+
+
+@broken("EvictionNeedsTaint")
+def a_pod_is_evicted_though_the_taint_is_gone(told: Told) -> None:
+    told.update(with_spec(told.create(taint(node())), taints=()))
+    one = told.create(pod(node="node-1"))
+    told.sleep(60)
+    told.delete(one, "taint-eviction-controller")
+    told.sleep()
 
 
 # Liveness

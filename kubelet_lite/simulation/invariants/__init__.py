@@ -11,7 +11,7 @@ from kubelet_lite.simulation.invariant import InvariantMaker
 from kubelet_lite.simulation.invariants import store, watches
 from kubelet_lite.simulation.invariants.identity import AtMostOnePodPerIdentity
 from kubelet_lite.simulation.invariants.liveness import CacheConverges, NoHotLoop, QueueDrains
-from kubelet_lite.simulation.invariants.nodes import NoPodOnDeletedNode
+from kubelet_lite.simulation.invariants.nodes import EvictionNeedsTaint, NoPodOnDeletedNode
 from kubelet_lite.simulation.invariants.ownership import (
     FinalizersRespected,
     GenerationMovesWithSpecOnly,
@@ -54,6 +54,7 @@ STANDARD: Final[tuple[InvariantMaker, ...]] = (
     NoStuckFinalizer,
     NamespaceEmptyWhenGone,
     NoPodOnDeletedNode,
+    EvictionNeedsTaint,
     GenerationMovesWithSpecOnly,
     NoHotLoop,
     QueueDrains,

@@ -7,10 +7,22 @@ from typing import Any, Final
 from kubelet_lite.api import quantities, scheduling_rules, timestamps
 from kubelet_lite.api.core_v1 import Node, Pod
 from kubelet_lite.api.resources import Resource, find_kind
+from kubelet_lite.simulation.snapshot import Snapshot
 
 FINISHED: Final = ("Succeeded", "Failed")
 STALE_SECONDS: Final = 300.0
 """How old what a part knows may be at most, for an invariant to hold it against it: longer than faults of a standard mix last."""
+
+
+CALM_SECONDS: Final = 60.0
+"""After so long without a fault all caches are up to date again: back-offs of broken watches are over."""
+LAG_SECONDS: Final = 5.0
+"""How old what a part knows may be then."""
+
+
+def oldest_belief(snapshot: Snapshot, now: float) -> float:
+    """The moment from which on what was there may still be believed by somebody."""
+    return now - (LAG_SECONDS if now - snapshot.calm_since > CALM_SECONDS else STALE_SECONDS)
 
 
 def named(obj: Any) -> str:
@@ -43,7 +55,7 @@ def owner_resource(reference: Any) -> Resource | None:
     return find_kind(reference.apiVersion, reference.kind)
 
 
-def owners(obj: Any, snapshot: Any) -> Iterator[tuple[Any, Any | None]]:
+def owners(obj: Any, snapshot: Snapshot) -> Iterator[tuple[Any, Any | None]]:
     """An object's owner references of built-in kinds, each with the owner if it is there."""
     for reference in obj.metadata.ownerReferences:
         resource = owner_resource(reference)

@@ -7,11 +7,12 @@ from typing import Any, Final
 import msgspec
 
 from kubelet_lite.api.encoding import encode
-from kubelet_lite.simulation.answers import Answer, Compaction, Got, Listed, Wrote
+from kubelet_lite.simulation.answers import Answer, Compaction, Got, Listed, StoredObject, Wrote
 from kubelet_lite.simulation.archive import Revision
 from kubelet_lite.simulation.invariant import Breach, Invariant
 from kubelet_lite.simulation.invariants.history import History, same
 from kubelet_lite.simulation.snapshot import Place, Snapshot
+from kubelet_lite.store.keys import Key
 
 RULES: Final[Mapping[str, str]] = {
     "Linearizable": "A read shows what is there at its revision, all of it and nothing else; a write that was acknowledged is there.",
@@ -129,27 +130,29 @@ class NoWriteToCachedObject(Invariant):
     name = "NoWriteToCachedObject"
 
     def __init__(self) -> None:
-        self._encoded: dict[Any, bytes] = {}
-        """Of each live object, by its key, as it was written."""
+        self._stored: dict[Key, StoredObject] = {}
+        """Every live object as it was stored."""
+
+    def on_answer(self, answer: Answer, snapshot: Snapshot) -> Iterable[str]:
+        if isinstance(answer, StoredObject):
+            self._stored[answer.key] = answer
+        return ()
 
     def on_revision(self, revision: Revision, before: Snapshot) -> Iterable[str]:
-        event = revision.event
-        known = self._encoded.pop(event.key, None)
-        if known is not None and event.previous is not None and encode(event.previous) != known:
-            yield _changed(event.key, event.previous, known)
-        if event.object is not None:
-            self._encoded[event.key] = encode(event.object)
+        stored = self._stored.pop(revision.event.key, None)
+        if stored is not None and stored.object is revision.event.previous and encode(stored.object) != stored.encoded:
+            return (_changed(stored),)
+        return ()
 
     def at_end(self, snapshot: Snapshot, now: float) -> Iterable[str]:
-        for key, known in self._encoded.items():
-            obj: Any = snapshot.get(key.resource, key.name, key.namespace)
-            if obj is not None and encode(obj) != known:
-                yield _changed(key, obj, known)
+        for key, stored in self._stored.items():
+            if snapshot.get(key.resource, key.name, key.namespace) is stored.object and encode(stored.object) != stored.encoded:
+                yield _changed(stored)
 
 
-def _changed(key: Any, obj: Any, known: bytes) -> str:
-    was, now = msgspec.json.decode(known), msgspec.json.decode(encode(obj))
-    return f"{key} at revision {obj.metadata.resourceVersion} was changed by one who shares it: {next(_differences(was, now, ''), 'in its order')}"
+def _changed(stored: StoredObject) -> str:
+    was, now = msgspec.json.decode(stored.encoded), msgspec.json.decode(encode(stored.object))
+    return f"{stored.key} at revision {stored.at} was changed by one who shares it: {next(_differences(was, now, ''), 'in its order')}"
 
 
 def _differences(was: Any, now: Any, path: str) -> Iterator[str]:

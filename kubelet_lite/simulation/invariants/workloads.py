@@ -12,7 +12,7 @@ from kubelet_lite.api.apps_v1 import Deployment, ReplicaSet
 from kubelet_lite.simulation.answers import Unheard
 from kubelet_lite.simulation.archive import Revision
 from kubelet_lite.simulation.invariant import Invariant
-from kubelet_lite.simulation.invariants.facts import STALE_SECONDS, controller_uid, is_active
+from kubelet_lite.simulation.invariants.facts import STALE_SECONDS, controller_uid, is_active, oldest_belief
 from kubelet_lite.simulation.snapshot import Snapshot
 
 CONTROLLER: Final = "deployment-controller"
@@ -58,14 +58,15 @@ class _Timeline:
     def last(self) -> Any | None:
         return self._values[-1][1] if self._values else None
 
-    def believable(self, now: float) -> list[Any]:
-        """What was so at any moment of the last STALE_SECONDS, the newest first."""
+    def since(self, time: float) -> list[Any]:
+        """What was so at any moment since then, the newest first."""
         values = list(self._values)
-        return [value for i, (_, value) in enumerate(values) if i + 1 == len(values) or values[i + 1][0] >= now - STALE_SECONDS][::-1]
+        return [value for i, (_, value) in enumerate(values) if i + 1 == len(values) or values[i + 1][0] >= time][::-1]
 
 
 class _Rollouts(Invariant):
-    """Judges what the Deployment controller writes, against all that it may have known: what was there in the last STALE_SECONDS.
+    """Judges what the Deployment controller writes, against all that it may have known: in calm times what was there a moment ago, while
+    faults are at work what was there in the last STALE_SECONDS.
 
     Pods that die, and sizes that others write, are not the controller's doing.
     """
@@ -101,16 +102,18 @@ class _Rollouts(Invariant):
         return wrong
 
     def _resized(self, revision: Revision, old: ReplicaSet | None, new: ReplicaSet, owner: str, before: Snapshot) -> Iterable[str]:
-        promised = self._bounds[owner].believable(revision.time) if owner in self._bounds else []
+        promised = self._bounds[owner].since(oldest_belief(before, revision.time)) if owner in self._bounds else []
         if not promised or None in promised or revision.time - self._meddled.get(owner, -STALE_SECONDS) < STALE_SECONDS:
             return ()
         sizes = {rs.metadata.uid: _size(rs) for rs in before.list(ReplicaSet, new.metadata.namespace) if controller_uid(rs) == owner}
-        return self._judge(revision, old, new, sizes, promised)
+        return self._judge(revision, old, new, sizes, promised, oldest_belief(before, revision.time))
 
     def _judge(
         self, revision: Revision, old: ReplicaSet | None, new: ReplicaSet, sizes: Mapping[str, int], promised: Sequence[tuple[int, int]],
+        since: float,
     ) -> Iterable[str]:
-        """`sizes`: of the Deployment's sets before; `promised`: what `bounds` of the Deployment were."""
+        """`sizes`: of the Deployment's sets before; `promised`: what `bounds` of the Deployment were; `since`: how old the controller's knowledge
+        may be."""
         raise NotImplementedError
 
 
@@ -121,6 +124,7 @@ class MaxSurge(_Rollouts):
 
     def _judge(
         self, revision: Revision, old: ReplicaSet | None, new: ReplicaSet, sizes: Mapping[str, int], promised: Sequence[tuple[int, int]],
+        since: float,
     ) -> Iterable[str]:
         if _size(new) <= _size(old):
             return
@@ -141,13 +145,14 @@ class MaxUnavailable(_Rollouts):
 
     def _judge(
         self, revision: Revision, old: ReplicaSet | None, new: ReplicaSet, sizes: Mapping[str, int], promised: Sequence[tuple[int, int]],
+        since: float,
     ) -> Iterable[str]:
         if old is None or _size(new) >= _size(old) or old.metadata.annotations.get(DESIRED) != new.metadata.annotations.get(DESIRED):
             return
         fewest = min(promise[1] for promise in promised)
         uid = new.metadata.uid
         told: list[tuple[int, int]] = []
-        for available in self._available[controller_uid(new)].believable(revision.time):
+        for available in self._available[controller_uid(new)].since(since):
             earlier = sum(min(size, available.get(one, 0)) for one, size in sizes.items())
             later = sum(min(_size(new) if one == uid else size, available.get(one, 0)) for one, size in sizes.items())
             if later >= min(fewest, earlier):
@@ -165,8 +170,8 @@ def _size(rs: ReplicaSet | None) -> int:
 
 
 class NoSurplusPods(Invariant):
-    """The controller of ReplicaSets makes no pod beyond what it knows to be wanted: the set's active pods are at most its size then, or any
-    size it had in the last STALE_SECONDS. It knows what it made itself: a slow cache is no excuse, an answer that it never got is.
+    """The controller of ReplicaSets makes no pod beyond what it may believe to be wanted: the set's active pods are at most its size, or one
+    that it had a moment ago (while faults are at work, in the last STALE_SECONDS). It knows what it made itself: a slow cache is no excuse, an answer that it never got is.
 
     kubernetes/kubernetes#129795
     """
@@ -204,7 +209,7 @@ class NoSurplusPods(Invariant):
             return ()
         pods = self._pods.setdefault(uid, {})
         pods[new.metadata.uid] = None
-        most = max(self._sizes[uid].believable(revision.time)) + sum(time >= revision.time - STALE_SECONDS for time in self._unheard)
+        most = max(self._sizes[uid].since(oldest_belief(before, revision.time))) + sum(time >= revision.time - STALE_SECONDS for time in self._unheard)
         if len(pods) > most:
             return (f"{event.key} was made at revision {event.revision}: its ReplicaSet has {len(pods)} pods of at most {most}",)
         return ()

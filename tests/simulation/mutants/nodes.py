@@ -1,0 +1,91 @@
+"""Bugs of kubelets, and of the controllers that look after nodes."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+import pytest
+
+from kubelet_lite.api.core_v1 import Pod
+from kubelet_lite.api.requests import ListOptions
+from kubelet_lite.controllers import node_lifecycle, taint_eviction
+from kubelet_lite.controllers.base import NOTHING, Plan
+from kubelet_lite.kubelet import restart
+from kubelet_lite.kubelet.kubelet import Kubelet
+from kubelet_lite.simulation.faults.actors import CrashActor
+from kubelet_lite.simulation.faults.nodes import NodeDeath
+from kubelet_lite.simulation.faults.watches import StaleCache
+from kubelet_lite.simulation.simulation import Setting
+from kubelet_lite.simulation.step import Step
+from tests.simulation.mutants import scenarios
+from tests.simulation.mutants.faults import drawn
+from tests.simulation.mutants.mutant import mutant
+
+
+@drawn
+def restart_on_a_stale_cache(random: Random) -> Sequence[Step]:
+    at = random.uniform(5, 70)
+    return [
+        StaleCache(at=at, seconds=random.uniform(15, 40), part="kubelet-*", verbs=("list",), may_miss=True),
+        CrashActor(at=at + random.uniform(5, 15), part="kubelet-*", may_miss=True),
+    ]
+
+
+@mutant("1", scenarios.pods_go, "AtMostOnePodPerIdentity", faults=restart_on_a_stale_cache)
+def a_kubelet_begins_with_whatever_a_cache_has(patch: pytest.MonkeyPatch) -> None:  # k#59848
+    async def listed(self: Kubelet) -> Any:
+        return await self.client.list(Pod, options=ListOptions(field_selector=f"spec.nodeName={self.node_name}", resource_version="0"))
+
+    patch.setattr(Kubelet, "_list", listed)
+
+
+@mutant("3", scenarios.crashes, "NoHotLoop", setting=Setting(nodes=1, settle=True))
+def a_container_that_crashes_starts_again_at_once(patch: pytest.MonkeyPatch) -> None:  # k#88851: no back-off
+    patch.setattr(restart.BackOff, "holds", lambda self, since, now: False)
+
+
+@mutant("35", scenarios.again, "EventuallyStable", "CacheConverges", "AtMostOnePodPerIdentity")
+def a_pod_that_has_the_name_of_another_never_starts(patch: pytest.MonkeyPatch) -> None:  # k#104648
+    def pod_changed(self: Kubelet, pod: Pod) -> None:
+        names = self.__dict__.setdefault("names", {})
+        if names.setdefault((pod.metadata.namespace, pod.metadata.name), pod.metadata.uid) == pod.metadata.uid:
+            real_pod_changed(self, pod)
+
+    patch.setattr(Kubelet, "_pod_changed", pod_changed)
+
+
+real_pod_changed = Kubelet._pod_changed
+
+
+@mutant("34", scenarios.tainted, "EvictionNeedsTaint")
+def an_eviction_is_not_cancelled(patch: pytest.MonkeyPatch) -> None:  # k#90794
+    due: dict[str, float] = {}
+
+    def plan(view: Any, now: float) -> Plan:
+        uid = view.pod.metadata.uid
+        at = taint_eviction.evicted_at(view.pod, view.taints, now) if view.taints else None
+        if at is not None:
+            due.setdefault(uid, at)
+        if uid not in due or view.pod.metadata.deletionTimestamp is not None:
+            return NOTHING
+        return Plan(taint_eviction._evict(view.pod, now)) if due[uid] <= now else Plan(wake_at=due[uid])
+
+    patch.setattr(taint_eviction, "plan", plan)
+
+
+@drawn
+def dead_node(random: Random) -> Sequence[Step]:
+    return [NodeDeath(at=random.uniform(5, 20), seconds=random.uniform(100, 200), part="kubelet-node-1")]
+
+
+@mutant("18", scenarios.pods_go, "EventuallyStable", faults=dead_node)
+def a_taint_stays_when_its_reason_is_gone(patch: pytest.MonkeyPatch) -> None:  # k#42398: a taint's removal is missed
+    def taints(node: Any, now: float) -> Any:
+        made = real_taints(node, now)
+        return (*made, *(taint for taint in node.spec.taints if taint not in made))
+
+    patch.setattr(node_lifecycle, "_taints", taints)
+
+
+real_taints = node_lifecycle._taints
