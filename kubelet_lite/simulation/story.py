@@ -65,7 +65,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     lines: tuple[Line, ...]
     left_out: int
-    """Lines that matter and are not here."""
+    """How many earlier changes of what matters are not here."""
 
     def text(self, width: int = WIDTH) -> str:
         """As plain text."""
@@ -84,7 +84,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
         for part in textwrap.wrap(self.title, width) or [""]:
             yield [(part, "bold red")]
         if self.left_out:
-            yield [(f"… {self.left_out} earlier lines of what matters are left out", "dim")]
+            yield [(f"… {self.left_out} earlier changes of what matters are left out", "dim")]
         times = [f"{line.time:+.3f} s" for line in self.lines]
         time_width = max((len(time) for time in times), default=0)
         actor_width = max((len(line.actor) for line in self.lines), default=0)
@@ -112,19 +112,22 @@ def tell(run: Run | Recording, *, lines: int = LINES) -> Story:
     began = archive.began or (archive.revisions[0].time if archive.revisions else 0.0)
     steps = step_lines(archive.records, began)
     chosen: dict[int, Line] = dict(steps[-STEPS_SHOWN:])
-    ranked: list[list[tuple[int, Line]]] = [[], [], []]
-    for order, rank, line in _candidates(recording, relevance, began):
-        ranked[rank].append((order, line))
+    ranked: tuple[list[tuple[int, _Told]], ...] = ([], [], [])
+    for order, rank, told in _candidates(recording, relevance):
+        ranked[rank].append((order, told))
     left_out = len(steps) - len(chosen)
     for candidates in ranked:
-        taken = candidates[-max(0, lines - len(chosen)):] if len(chosen) < lines else []
-        chosen.update(taken)
-        left_out += len(candidates) - len(taken)
-    told = _merged([chosen[order] for order in sorted(chosen)])
+        while candidates and len(chosen) < lines:
+            order, told = candidates.pop()
+            line = _line(told, began)
+            if line is not None:
+                chosen[order] = line
+        left_out += len(candidates)
+    merged = _merged([chosen[order] for order in sorted(chosen)])
     title = str(failure) if failure is not None else "nothing went wrong"
     return Story(
         title=f"{title} (seed {recording.seed}" + (f", {failure.time - began:+.3f} s)" if failure is not None and failure.time else ")"),
-        lines=tuple(told), left_out=left_out,
+        lines=tuple(merged), left_out=left_out,
     )
 
 
@@ -166,19 +169,25 @@ def _answer(answers: Mapping[tuple[float, str], str], began: LogRecord) -> tuple
     return () if error is None else (f"is answered: {shown(error, 90)}",)
 
 
-def line_of(revision: Revision, began: float, *, changes: int = CHANGES_SHOWN) -> Line:
-    """One change, whether it matters or not."""
+def changes_of(revision: Revision) -> Sequence[Change]:
+    """What an update changed; nothing for others."""
+    return differences(revision.event.previous, revision.event.object) if revision.verb == "update" else ()
+
+
+def line_of(revision: Revision, began: float, made: Sequence[Change] | None = None) -> Line:
+    """One change, whether it matters or not. `made`: `changes_of` it, where they are known already."""
     event = revision.event
     obj = revision.object
-    made = differences(event.previous, event.object) if event.object is not None else []
+    if made is None:
+        made = changes_of(revision)
     action = {"create": "creates", "update": "updates", "delete": "deletes"}[revision.verb]
     details = _summary(made)
     if revision.verb == "create":
         details = list(_introduction(obj))
     elif revision.verb == "update" and any(change.path == "metadata.deletionTimestamp" and change.old is ABSENT for change in made):
         action = "marks for deletion"
-    if len(details) > changes + 1:
-        details[changes:] = [f"and {len(details) - changes} more"]
+    if len(details) > CHANGES_SHOWN + 1:
+        details[CHANGES_SHOWN:] = [f"and {len(details) - CHANGES_SHOWN} more"]
     return Line(
         time=revision.time - began, actor=revision.actor or "user", action=action, object=object_name(obj), details=tuple(details),
         revision=event.revision,
@@ -234,36 +243,38 @@ def _order(after: int, place: int) -> int:
     return (after << 32) + place
 
 
-def _candidates(recording: Recording, relevance: Relevance, began: float) -> Iterator[tuple[int, int, Line]]:
-    """(order, rank, line) of all that may be told, beside steps."""
+_Told = Revision | tuple[LogRecord, int]
+"""What a line may be made of; a record with how often in a row it was said."""
+
+
+def _candidates(recording: Recording, relevance: Relevance) -> Iterator[tuple[int, int, _Told]]:
+    """(order, rank, what) of all that may be told, beside steps."""
+    ready = recording.archive.ready
     for revision in recording.archive.revisions:
         rank = relevance.of(revision)
-        if rank is not None and (revision.event.revision > recording.archive.ready or rank == NAMED) and not is_noise(revision):
-            yield _order(revision.event.revision, 0), rank, line_of(revision, began)
-    last: tuple[int, int, Line] | None = None
-    for position, record in enumerate(recording.archive.records):
-        told = _record_rank(record, relevance)
-        if told is None:
-            continue
-        line = _record_line(record, began)
-        if last is not None and (last[2].actor, last[2].action, last[2].details) == (line.actor, line.action, line.details):
-            last = (last[0], last[1], msgspec.structs.replace(last[2], times=last[2].times + 1))
-            continue
-        if last is not None:
-            yield last
-        last = (_order(record.after, position + 1), told, line)
-    if last is not None:
-        yield last
+        if rank is not None and (revision.event.revision > ready or rank == NAMED):
+            yield _order(revision.event.revision, 0), rank, revision
+    told = [(record, position, rank) for position, record in enumerate(recording.archive.records, 1)
+            if (rank := _record_rank(record, relevance)) is not None]
+    for _, group in itertools.groupby(told, key=lambda one: (one[0].actor, one[0].level, repr(one[0].fields))):
+        same = list(group)
+        record, position, rank = same[0]
+        yield _order(record.after, position), rank, (record, len(same))
 
 
-def is_noise(revision: Revision) -> bool:
+def _line(told: _Told, began: float) -> Line | None:
+    """None for noise."""
+    if isinstance(told, tuple):
+        return _record_line(*told, began)
+    made = changes_of(told)
+    return None if is_noise(told, made) else line_of(told, began, made)
+
+
+def is_noise(revision: Revision, made: Sequence[Change]) -> bool:
     """Heartbeats, statuses in which only times moved, and Events that warn of nothing, or not for the first time."""
-    event, obj = revision.event, revision.object
-    if event.key.resource == "events":
-        return bool(obj.type != "Warning" or revision.verb != "create")
-    if event.object is None or event.previous is None:
-        return False
-    return not any(_matters(change) for change in differences(event.previous, event.object))
+    if revision.event.key.resource == "events":
+        return bool(revision.object.type != "Warning" or revision.verb != "create")
+    return revision.verb == "update" and not any(_matters(change) for change in made)
 
 
 def _matters(change: Change) -> bool:
@@ -294,10 +305,10 @@ def _record_rank(record: LogRecord, relevance: Relevance) -> int | None:
     return NEARBY if near is None else near
 
 
-def _record_line(record: LogRecord, began: float) -> Line:
+def _record_line(record: LogRecord, times: int, began: float) -> Line:
     fields = record.fields
     crashed = fields.get("event") == "actor_crashed"
     actor = str(fields.get("actor") or record.actor or "–")
     details = () if crashed else tuple(f"{name}: {shown(value)}" for name, value in fields.items() if name not in NOT_TOLD)
     action = f"crashes: {shown(str(fields.get('error', '')), 90)}" if crashed else str(fields.get("event", "")).replace("_", " ")
-    return Line(time=record.time - began, actor=actor, action=action, details=details, kind="log")
+    return Line(time=record.time - began, actor=actor, action=action, details=details, kind="log", times=times)

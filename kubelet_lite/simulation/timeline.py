@@ -12,11 +12,11 @@ from typing import Any, Final
 import msgspec
 
 from kubelet_lite.simulation.archive import Revision
-from kubelet_lite.simulation.difference import ABSENT, differences, plain
+from kubelet_lite.simulation.difference import ABSENT, plain
 from kubelet_lite.simulation.recording import Recording
 from kubelet_lite.simulation.relevance import Relevance
 from kubelet_lite.simulation.simulation import STEP_BEGAN, STEP_ENDED, Run
-from kubelet_lite.simulation.story import NOT_TOLD, is_noise, line_of, tell
+from kubelet_lite.simulation.story import NOT_TOLD, changes_of, is_noise, line_of, tell
 
 MOST_REVISIONS: Final = 20_000
 """Of a page: the newest. A browser shows so many at once."""
@@ -67,16 +67,17 @@ def _data(recording: Recording) -> dict[str, Any]:
 
 
 def _change(revision: Revision, relevance: Relevance, began: float) -> dict[str, Any]:
-    line = line_of(revision, began)
+    changes = changes_of(revision)
+    line = line_of(revision, began, changes)
     near = relevance.of(revision)
     made: dict[str, Any] = {
         "t": line.time, "actor": line.actor, "action": line.action, "verb": revision.verb, "object": line.object, "details": list(line.details),
-        "rev": revision.event.revision, "near": NOISE if is_noise(revision) else ELSEWHERE if near is None else near,
+        "rev": revision.event.revision, "near": NOISE if is_noise(revision, changes) else ELSEWHERE if near is None else near,
     }
     if revision.verb == "update":
         made["diff"] = [
             [change.path, None if change.old is ABSENT else change.old, None if change.new is ABSENT else change.new]
-            for change in differences(revision.event.previous, revision.event.object) if not change.path.startswith("metadata.managedFields")
+            for change in changes if not change.path.startswith("metadata.managedFields")
         ]
     else:
         value = plain(revision.object)
