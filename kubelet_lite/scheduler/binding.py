@@ -70,6 +70,8 @@ class Bindings:
         if known is None or known[0].info.pod.metadata.uid != pod.metadata.uid:
             return False
         known[0].info = pod_info(pod)
+        if pod.metadata.deletionTimestamp is not None:
+            self.deny_waiting(key, "the pod is being deleted")
         return True
 
     def seen_bound(self, key: Key) -> bool:
@@ -242,7 +244,7 @@ class Bindings:
             self._queue.retry(waiting, self._environment.monotonic())
 
     def _undo(self, waiting: Waiting, node_name: str) -> bool:
-        """Takes an assumption back; whether there still was one: a pod that vanished, or is bound by now, is nobody's concern."""
+        """Takes an assumption back; whether the pod still needs a node: one that vanished, is going, or is bound by now is nobody's concern."""
         key = waiting.info.key
         known = self._assumed.get(key)
         if known is None or known[0] is not waiting:
@@ -251,7 +253,7 @@ class Bindings:
         self._unreserve(waiting, node_name)
         self._nodes.remove(key)
         self._freed(waiting.info)
-        return True
+        return waiting.info.pod.metadata.deletionTimestamp is None
 
     def _unreserve(self, waiting: Waiting, node_name: str) -> None:
         for plugin in reversed(self._profile(waiting).reserve):

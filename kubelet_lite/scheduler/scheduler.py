@@ -32,6 +32,7 @@ from kubelet_lite.scheduler.framework import Change, Handle, Plugin, PluginError
 from kubelet_lite.scheduler.informed import Informed
 from kubelet_lite.scheduler.node_table import NodeTable, same_for_scheduling
 from kubelet_lite.scheduler.nominations import Nominations
+from kubelet_lite.scheduler.pod_changes import asks_the_same, counts_the_same
 from kubelet_lite.scheduler.pod_info import PodInfo, pod_info
 from kubelet_lite.scheduler.queue import Refuser, SchedulingQueue, Waiting
 from kubelet_lite.scheduler.waiting_pods import WaitingPods
@@ -226,7 +227,7 @@ class Scheduler(Actor):
             self._nominations.remove(key)
             return
         known = self._queue.get(key)
-        if known is not None and _asks_the_same(known.info.pod, pod):
+        if known is not None and asks_the_same(known.info.pod, pod):
             info = msgspec.structs.replace(known.info, pod=pod)
             self._queue.update(info)
         else:
@@ -251,7 +252,7 @@ class Scheduler(Actor):
         self._nominations.remove(key)
         placed = self._nodes.placed(key)
         before = placed.info.pod if placed is not None else None
-        if placed is not None and self._nodes.name(placed.row) == pod.spec.nodeName and _counts_the_same(placed.info.pod, pod):
+        if placed is not None and self._nodes.name(placed.row) == pod.spec.nodeName and counts_the_same(placed.info.pod, pod):
             self._nodes.refresh(msgspec.structs.replace(placed.info, pod=pod))
             if not was_assumed:
                 return
@@ -383,24 +384,3 @@ class Scheduler(Actor):
         leaving = [victim for victim in nomination.victims if not self._bindings.deny_waiting(victim.key, "preempted")]
         if not await failures.displace(info.pod, nomination.node_name, leaving):
             self._queue.wake(info.key)
-
-
-def _asks_the_same(old: Pod, new: Pod) -> bool:
-    """Whether only its status, or what nobody looks at, has changed."""
-    a, b = old.metadata, new.metadata
-    return a.uid == b.uid and old.spec == new.spec and a.labels == b.labels and a.annotations == b.annotations
-
-
-def _counts_the_same(old: Pod, new: Pod) -> bool:
-    """Most updates of a pod are its status: on its node it counts for as much as before."""
-    a, b = old.spec, new.spec
-    return (
-        old.metadata.labels == new.metadata.labels and (old.metadata.deletionTimestamp is None) == (new.metadata.deletionTimestamp is None)
-        and a.containers == b.containers and a.initContainers == b.initContainers and a.overhead == b.overhead and a.resources == b.resources
-        and _granted(old) == _granted(new)
-    )
-
-
-def _granted(pod: Pod) -> list[tuple[str, object, object]]:
-    """The resources that containers were granted, where their resize makes them differ from the spec."""
-    return [(s.name, s.resources, s.allocatedResources) for s in pod.status.containerStatuses if s.resources is not None]

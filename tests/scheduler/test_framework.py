@@ -5,6 +5,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -291,6 +292,21 @@ def test_a_pod_that_waits_too_long_or_is_denied_frees_its_node() -> None:
         await world.client.create(of_gang("huge", 10, cpu="1m"))
         await world.settle(2)
         assert await world.condition("huge") == ("Unschedulable", "0/1 nodes are available: 1 gangs have at most nine.")
+
+    played(play, a_node("n1"), plugins=[Gang])
+
+
+def test_a_waiting_pod_that_is_on_its_way_out_frees_its_node_at_once() -> None:
+    async def play(world: World) -> None:
+        pod = of_gang("p", 3, cpu="4")
+        await world.client.create(msgspec.structs.replace(pod, metadata=msgspec.structs.replace(pod.metadata, finalizers=("e.com/slow",))))
+        await world.client.create(a_pod("other", "1"))
+        await world.settle(5)
+        await world.client.delete(Pod, "p", namespace="default", grace_period_seconds=0)
+        await world.settle(5)
+        assert await world.nodes_of() == {"other": "n1", "p": ""}
+        numbers = world.scheduler.statistics()
+        assert [numbers[part] for part in ("placed", "assumed", "active", "backing_off", "unschedulable")] == [1, 0, 0, 0, 0]
 
     played(play, a_node("n1"), plugins=[Gang])
 
