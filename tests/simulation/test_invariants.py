@@ -4,6 +4,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
@@ -1127,3 +1128,8 @@ def test_what_breaks_a_rule_is_found_under_its_name(name: str, story: Story) -> 
 def test_every_invariant_is_shown_to_hold_and_to_fail() -> None:
     assert {name for name, _ in LEGAL} == set(BY_NAME)
     assert {name for name, _ in BROKEN} == set(BY_NAME)
+
+
+def test_the_docs_have_a_row_for_every_invariant() -> None:
+    docs = (Path(__file__).parents[2] / "docs" / "simulation.md").read_text()
+    assert {name for name in BY_NAME if f"| `{name}` |" not in docs} == set()
