@@ -121,6 +121,13 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         heapq.heappush(self._scheduled, (when, next(self._serials), timer))
         return timer
 
+    def call_soon(self, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None) -> asyncio.Handle:
+        """As asyncio's, without its looks at threads and debugging: most of what a loop does for a step is this."""
+        self._check_closed()
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
     def _run_once(self) -> None:
         """One turn of the loop, called by `run_forever`: all that is ready, or else what comes next in time."""
         ready = self._ready
