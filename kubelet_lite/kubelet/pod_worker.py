@@ -4,32 +4,30 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from pathlib import Path
+from typing import Any, Final
 
 import anyio
 import msgspec
 
 from kubelet_lite.actors import logs
-from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api import timestamps
-from kubelet_lite.api.core_v1 import Container, Node, Pod, PodStatus
+from kubelet_lite.api.core_v1 import Container, Pod, PodStatus
 from kubelet_lite.api.encoding import to_json
 from kubelet_lite.api.errors import ApiError, Conflict, NotFound
 from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH
-from kubelet_lite.client.base import Client, Preconditions
-from kubelet_lite.client.events import EventRecorder, EventType
+from kubelet_lite.client.base import Preconditions
+from kubelet_lite.client.events import EventType
 from kubelet_lite.kubelet import actions, probes, volumes
 from kubelet_lite.kubelet.admission import rejection
 from kubelet_lite.kubelet.container_environment import ConfigError, environment, expand
 from kubelet_lite.kubelet.memory import PodMemory, ProbeFacts, Reason
+from kubelet_lite.kubelet.node_agent import NodeAgent
 from kubelet_lite.kubelet.object_source import ObjectSource
 from kubelet_lite.kubelet.prober import Prober
 from kubelet_lite.kubelet.restart import next_back_off
 from kubelet_lite.kubelet.status import OWN_CONDITIONS, TERMINAL, phase_of, pod_status
-from kubelet_lite.runtimes.base import ContainerSpec, PodState, Runtime, RuntimeFailure, SandboxSpec
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from kubelet_lite.runtimes.base import ContainerSpec, PodState, RuntimeFailure, SandboxSpec
 
 MAX_PASSES: Final = 20
 """Passes over an immediate pod without a pause; each makes something happen, so this many means that something is wrong."""
@@ -44,26 +42,6 @@ MAX_HOSTNAME: Final = 63
 FORCED_GRACE_SECONDS: Final = 1
 """What a container gets whose pod was deleted by force."""
 _log = logs.get_logger()
-
-
-class NodeAgent(Protocol):
-    """What a worker needs of its kubelet."""
-
-    node_name: str
-    node_address: str
-    node: Node
-    client: Client
-    environment: Environment
-    runtime: Runtime
-    recorder: EventRecorder
-    folder: Path
-
-    def mark(self, uid: str) -> None: ...
-    def unmark(self, uid: str) -> None: ...
-    def wake_at(self, uid: str, time: float) -> None: ...
-    def spawn(self, function: Any, *arguments: Any) -> None: ...
-    def forget(self, uid: str) -> None: ...
-    def other_pods(self, uid: str) -> Iterable[Pod]: ...
 
 
 class PodWorker:
@@ -83,7 +61,6 @@ class PodWorker:
         self._said: PodStatus | None = None
         """The status as it was right after it was written here."""
         self._may_contradict_at = 0.0
-        """In monotonic seconds."""
         self._busy = False
         self._again = False
         self._finished = False
@@ -201,9 +178,9 @@ class PodWorker:
     async def _write(self, status: PodStatus) -> None:
         if self.gone or status == self.pod.status:
             return
-        contradicts, now = self._contradicts(status), self._kubelet.environment.monotonic()
+        contradicts, now = self._contradicts(status), self._kubelet.environment.now()
         if contradicts and now < self._may_contradict_at:
-            self._kubelet.wake_at(self.uid, self._kubelet.environment.now() + self._may_contradict_at - now)
+            self._kubelet.wake_at(self.uid, self._may_contradict_at)
             return
         change = _difference(self.pod.status, status)
         if not change:

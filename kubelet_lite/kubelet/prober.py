@@ -2,17 +2,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import msgspec
 
 from kubelet_lite.api.core_v1 import Container, Pod, Probe
+from kubelet_lite.client.events import EventType
 from kubelet_lite.kubelet import actions, probes
-from kubelet_lite.kubelet.memory import ProbeFacts
+from kubelet_lite.kubelet.memory import PodMemory, ProbeFacts
+from kubelet_lite.kubelet.node_agent import NodeAgent
 from kubelet_lite.runtimes.base import ContainerStatus, PodState
-
-if TYPE_CHECKING:
-    from kubelet_lite.kubelet.pod_worker import NodeAgent, PodWorker
 
 Key = tuple[str, probes.Kind]
 """Container id, kind."""
@@ -26,10 +25,20 @@ class _Task(msgspec.Struct, frozen=True):
     field_path: str
 
 
+class ProbedPod(Protocol):
+    """Whose containers are probed, and who hears of it."""
+
+    uid: str
+    memory: PodMemory
+
+    def record(self, type: EventType, reason: str, message: str, field_path: str = "") -> None: ...
+    def learn_probe(self, container_id: str, facts: ProbeFacts) -> None: ...
+
+
 class Prober:
     """`_states`: all and only the probes of running containers; `_running`: those whose answer is awaited."""
 
-    def __init__(self, worker: PodWorker, kubelet: NodeAgent) -> None:
+    def __init__(self, worker: ProbedPod, kubelet: NodeAgent) -> None:
         self._worker = worker
         self._kubelet = kubelet
         self._states: dict[Key, probes.ProbeState] = {}
