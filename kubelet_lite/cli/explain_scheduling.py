@@ -23,8 +23,9 @@ from kubelet_lite.scheduler.configuration import DEFAULT, load
 from kubelet_lite.scheduler.explanation import Explanation, explain
 from kubelet_lite.scheduler.framework import Plugin
 from kubelet_lite.scheduler.planning import Line
+from kubelet_lite.scheduler.pod_changes import FINISHED
 from kubelet_lite.scheduler.pod_info import PodInfo, pod_info
-from kubelet_lite.scheduler.snapshot import FINISHED, Snapshot
+from kubelet_lite.scheduler.snapshot import Snapshot
 
 SHOWN_NODES: Final = 20
 """Of those that score, without --all."""

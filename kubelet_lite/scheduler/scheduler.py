@@ -32,7 +32,7 @@ from kubelet_lite.scheduler.framework import Change, Handle, Plugin, PluginError
 from kubelet_lite.scheduler.informed import Informed
 from kubelet_lite.scheduler.node_table import NodeTable, same_for_scheduling
 from kubelet_lite.scheduler.nominations import Nominations
-from kubelet_lite.scheduler.pod_changes import asks_the_same, counts_the_same
+from kubelet_lite.scheduler.pod_changes import FINISHED, asks_the_same, counts_the_same
 from kubelet_lite.scheduler.pod_info import PodInfo, pod_info
 from kubelet_lite.scheduler.queue import Refuser, SchedulingQueue, Waiting
 from kubelet_lite.scheduler.waiting_pods import WaitingPods
@@ -48,7 +48,6 @@ NODES_BETWEEN_AWAITS: Final = 100_000
 """Nodes looked at, pod for pod, before others may run: about 10 ms."""
 RETRY_SECONDS: Final = 1.0
 """Between tries when the API server cannot be reached."""
-FINISHED: Final = ("Succeeded", "Failed")
 _log = logs.get_logger()
 T = TypeVar("T")
 

@@ -31,9 +31,9 @@ from kubelet_lite.api.reading import DecodingError
 from kubelet_lite.api.scheduling_v1 import PriorityClass
 from kubelet_lite.api.storage_v1 import CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment
 from kubelet_lite.client import manifests
+from kubelet_lite.scheduler.configuration import DEFAULT_SCHEDULER
+from kubelet_lite.scheduler.pod_changes import FINISHED
 
-DEFAULT_SCHEDULER: Final = "default-scheduler"
-FINISHED: Final = ("Succeeded", "Failed")
 AROUND: Final[tuple[type[Any], ...]] = (
     Namespace, PersistentVolume, PersistentVolumeClaim, Service, PodDisruptionBudget, StorageClass, CSIDriver, CSINode, CSIStorageCapacity,
     VolumeAttachment, ReplicaSet, StatefulSet, ReplicationController, PriorityClass,

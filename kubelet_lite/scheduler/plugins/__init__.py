@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from kubelet_lite.scheduler.configuration import DEFAULT_SCHEDULER
 from kubelet_lite.scheduler.framework import Handle, Plugin
 from kubelet_lite.scheduler.plugins.default_binder import DefaultBinder
 from kubelet_lite.scheduler.plugins.default_preemption import DefaultPreemption
@@ -26,7 +27,6 @@ from kubelet_lite.scheduler.plugins.volume_restrictions import VolumeRestriction
 from kubelet_lite.scheduler.plugins.volume_zone import VolumeZone
 from kubelet_lite.scheduler.profile import Profile, everywhere
 
-DEFAULT_SCHEDULER: Final = "default-scheduler"
 DEFAULTS: Final[Mapping[type[Plugin], int]] = {
     SchedulingGates: 0, PrioritySort: 0, NodeUnschedulable: 0, NodeName: 0, TaintToleration: 3, NodeAffinity: 2, NodePorts: 0,
     NodeResourcesFit: 1, VolumeRestrictions: 0, NodeVolumeLimits: 0, VolumeBinding: 0, VolumeZone: 0, PodTopologySpread: 2,
