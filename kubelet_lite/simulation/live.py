@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
@@ -65,15 +66,20 @@ class LiveSimulation:
         if error is not None:
             self._give_up(error)
             return
-        with self._stack:
+        try:
             self._leave.set()
             self._drive(asyncio.wait([self._main]))
             self._main.result()
             check_nothing_is_left(self._environment.loop)
+        except BaseException as failure:
+            self._give_up(failure)
+            raise
+        self._stack.close()
 
     def _give_up(self, error: BaseException) -> None:
         self._archive.close()
-        with log_records_to(self._log):
+        with log_records_to(self._log), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of coroutines whose tasks are cancelled before their first step
             self._stack.__exit__(type(error), error, error.__traceback__)
 
     def call(self, function: Callable[[Simulation], Awaitable[T]]) -> T:

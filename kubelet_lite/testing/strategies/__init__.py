@@ -1,4 +1,4 @@
-"""Hypothesis strategies: objects that the API server takes (`deployments()`), behaviours of pretended containers."""
+"""Hypothesis strategies: objects that the API server takes (`deployments()`), behaviours of pretended containers, faults and calls, clusters."""
 from kubelet_lite.testing.strategies.objects import (
     amounts,
     behaviours,
@@ -30,10 +30,19 @@ from kubelet_lite.testing.strategies.objects import (
     tolerations,
     workloads,
 )
+from kubelet_lite.testing.strategies.steps import (
+    faults,
+    instants,
+    schedules,
+    settings,
+    spans,
+    steps_of,
+)
 
 __all__ = [
-    "amounts", "behaviours", "configmaps", "containers", "cronjobs", "daemonsets", "deployments",
-    "horizontalpodautoscalers", "images", "jobs", "limitranges", "names", "namespaces", "nodes", "plain_templates",
-    "poddisruptionbudgets", "pods", "priorityclasses", "replicas", "replicasets", "replicationcontrollers",
-    "resourcequotas", "secrets", "services", "statefulsets", "taints", "templates", "tolerations", "workloads",
+    "amounts", "behaviours", "configmaps", "containers", "cronjobs", "daemonsets", "deployments", "faults",
+    "horizontalpodautoscalers", "images", "instants", "jobs", "limitranges", "names", "namespaces", "nodes",
+    "plain_templates", "poddisruptionbudgets", "pods", "priorityclasses", "replicas", "replicasets",
+    "replicationcontrollers", "resourcequotas", "schedules", "secrets", "services", "settings", "spans",
+    "statefulsets", "steps_of", "taints", "templates", "tolerations", "workloads",
 ]

@@ -1,0 +1,50 @@
+"""Strategies of faults and settings: every fault, in every field, plays; schedules are in order."""
+import msgspec
+import pytest
+from hypothesis import find, given, settings
+from hypothesis import strategies as st
+
+from kubelet_lite.simulation.faults import FAULTS, CrashActor
+from kubelet_lite.simulation.replay import steps_of as read_again
+from kubelet_lite.simulation.simulation import play
+from kubelet_lite.simulation.step import Fault
+from kubelet_lite.testing import strategies
+
+FEW = settings(max_examples=20, database=None)
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_fault_of_every_kind_can_be_drawn_and_written_down(kind):
+    @FEW
+    @given(strategies.steps_of(kind))
+    def drawn(fault):
+        assert type(fault) is kind
+        assert read_again([msgspec.to_builtins(fault)]) == (fault,)
+
+    drawn()
+
+
+@settings(max_examples=5, database=None)
+@given(strategies.schedules(), strategies.settings(max_nodes=2))
+def test_what_is_drawn_can_be_played(steps, setting):
+    async def scenario(simulation):
+        await simulation.sleep(1)
+
+    assert [step.at for step in steps] == sorted(step.at for step in steps)
+    play(scenario, setting=msgspec.structs.replace(setting, settle=False), steps=steps).raise_error()
+
+
+def test_schedules_shrink_to_one_plain_fault():
+    (fault,) = find(strategies.schedules(strategies.faults(CrashActor)), bool, settings=settings(database=None))
+    assert fault == CrashActor(part="default-scheduler", seconds=1.0, may_miss=True)
+
+
+def test_a_field_of_an_unknown_kind_asks_for_a_strategy():
+    class Odd(Fault, frozen=True, kw_only=True):
+        shape: complex = 0j
+
+        async def play(self, simulation): ...
+
+    with pytest.raises(TypeError, match=r"Odd\.shape"):
+        strategies.steps_of(Odd)
+    assert find(strategies.steps_of(Odd, shape=st.just(1j)), bool).shape == 1j
