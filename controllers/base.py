@@ -108,6 +108,8 @@ class Delete(msgspec.Struct, frozen=True, kw_only=True):
     propagation: Propagation | None = None
     grace_period_seconds: int | None = None
     if_unchanged: bool = False
+    if_managed: bool = False
+    """Whether it must still be managed by who manages it here. One that is not any more counts as gone."""
     success: Record | None = None
     failure: Record | None = None
 

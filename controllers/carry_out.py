@@ -13,7 +13,18 @@ from kubelet_lite.api.errors import AlreadyExists, ApiError, Conflict, NotFound
 from kubelet_lite.api.requests import JSON_PATCH
 from kubelet_lite.client.base import Client, Preconditions
 from kubelet_lite.client.events import EventRecorder
-from kubelet_lite.controllers.base import Action, Create, Delete, Failure, Patch, Record, Update, Write, key_of
+from kubelet_lite.controllers.base import (
+    Action,
+    Create,
+    Delete,
+    Failure,
+    Patch,
+    Record,
+    Update,
+    Write,
+    controller_of,
+    key_of,
+)
 
 FIRST_BATCH: Final = 1
 """Creates at once at first; each batch without a failure doubles it."""
@@ -105,13 +116,26 @@ class Executor:
                     content_type=action.content_type, cause=cause,
                 )
             case Delete():
-                conditions = Preconditions(
-                    uid=obj.metadata.uid, resource_version=obj.metadata.resourceVersion if action.if_unchanged else None,
-                )
-                return await client.delete(
-                    type(obj), name, namespace=namespace, propagation=action.propagation,
-                    grace_period_seconds=action.grace_period_seconds, preconditions=conditions, cause=cause,
-                )
+                return await self._delete(action, obj, cause)
+
+    async def _delete(self, action: Delete, obj: Any, cause: str) -> Any:
+        """`obj`: as it is known."""
+        metadata = obj.metadata
+        pinned = action.if_unchanged or action.if_managed
+        conditions = Preconditions(uid=metadata.uid, resource_version=metadata.resourceVersion if pinned else None)
+        try:
+            return await self._client.delete(
+                type(obj), metadata.name, namespace=metadata.namespace, propagation=action.propagation,
+                grace_period_seconds=action.grace_period_seconds, preconditions=conditions, cause=cause,
+            )
+        except Conflict:
+            if not action.if_managed:
+                raise
+        fresh = await self._client.get(type(obj), metadata.name, namespace=metadata.namespace)
+        manager, now = controller_of(obj), controller_of(fresh)
+        if fresh.metadata.uid != metadata.uid or manager is None or now is None or now.uid != manager.uid:
+            raise NotFound(f"{key_of(obj)} is no longer what was to be deleted")
+        return await self._delete(action, fresh, cause)
 
     async def _check_alive(self, owner: Any) -> None:
         """Raises Conflict for one that is gone or about to be: it must not take anything any more."""

@@ -38,6 +38,10 @@ from kubelet_lite.controllers.pod_facts import available_at, from_template, is_a
 
 MOST_AT_ONCE: Final = 500
 """Pods made or deleted in one plan, as kube-controller-manager's burst: then it looks again."""
+MOST_FAILED: Final = 10
+"""As many pods more than it has may have failed of those that a set made …"""
+FAILED_SECONDS: Final = 60.0
+"""… within this time; then it waits: a pod that its kubelet rejects is rejected at once, and so are those that follow."""
 REPLICA_FAILURE: Final = "ReplicaFailure"
 _CONDITIONS: Final[dict[Any, Any]] = {ReplicaSet: ReplicaSetCondition, ReplicationController: ReplicationControllerCondition}
 
@@ -140,8 +144,26 @@ def plan(view: ReplicaSetView, now: float) -> Plan:
     if status != owner.status:
         actions.append(Update(object=replace(owner, status=status), subresource="status"))
     if owner.metadata.deletionTimestamp is None:
-        actions += _missing(view, active) or _surplus(view, active, now)
-    return Plan(tuple(actions), _next_available(active, owner.spec.minReadySeconds, now))
+        held_back = _held_back_until(view, now) if len(active) < (owner.spec.replicas or 0) else None
+        if held_back is None:
+            actions += _missing(view, active) or _surplus(view, active, now)
+    else:
+        held_back = None
+    times = [time for time in (_next_available(active, owner.spec.minReadySeconds, now), held_back) if time is not None]
+    return Plan(tuple(actions), min(times, default=None))
+
+
+def _held_back_until(view: ReplicaSetView, now: float) -> float | None:
+    """When the set may make pods again, of which too many failed as soon as they were made; None: now.
+
+    kube-controller-manager has no such bound but its rate of requests: kubernetes/kubernetes#88851.
+    """
+    failed = sorted(
+        made for pod in view.pods if pod.status.phase == "Failed" and _is_owned(pod, view.owner)
+        and (made := timestamps.parse_time(pod.metadata.creationTimestamp or "1970-01-01T00:00:00Z")) > now - FAILED_SECONDS
+    )
+    most = (view.owner.spec.replicas or 0) + MOST_FAILED
+    return failed[-most] + FAILED_SECONDS if len(failed) >= most else None
 
 
 def _is_owned(pod: Pod, owner: Any) -> bool:
@@ -169,7 +191,7 @@ def _surplus(view: ReplicaSetView, active: Sequence[Pod], now: float) -> list[Ac
         return []
     success = Record(owner, "Normal", "SuccessfulDelete", "Deleted pod: {name}")
     failure = Record(owner, "Warning", "FailedDelete", "Error deleting: {error}")
-    return [Delete(object=pod, success=success, failure=failure) for pod in pods_to_delete(active, count, view.related, now)]
+    return [Delete(object=pod, if_managed=True, success=success, failure=failure) for pod in pods_to_delete(active, count, view.related, now)]
 
 
 def _next_available(active: Sequence[Pod], min_ready_seconds: int, now: float) -> float | None:

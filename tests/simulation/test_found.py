@@ -1,13 +1,15 @@
 """What simulations found in this code, each as the shortest run that shows it."""
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
 from kubelet_lite.api.core_v1 import Pod
 from kubelet_lite.simulation.faults.watches import DelayedWatches
 from kubelet_lite.simulation.invariants import STANDARD
 from kubelet_lite.simulation.simulation import Setting, Simulation, play
-from tests.simulation.mutants.scenarios import plain_pod
+from tests.simulation.mutants.controllers import stale_pods_at_the_theft
+from tests.simulation.mutants.scenarios import plain_pod, rejected, stolen_and_shrunk
 
 SETTING = Setting(nodes=1, settle=True)
 
@@ -38,3 +40,18 @@ def test_a_container_that_takes_its_time_is_asked_to_end_once() -> None:
         assert simulation.snapshot.get(Pod, "a", "default") is None
 
     play(slow_end, setting=SETTING, invariants=STANDARD).raise_error()
+
+
+def test_pods_that_are_rejected_at_once_are_not_made_again_and_again() -> None:
+    """As fast as the API server answered, and no time passed (kubernetes/kubernetes#88851)."""
+    run = play(rejected, setting=SETTING, invariants=STANDARD)
+    run.raise_error()
+    made = [revision for revision in run.archive.revisions if revision.event.key.resource == "pods" and revision.verb == "create"]
+    assert 20 <= len(made) <= 60
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_pod_that_was_taken_away_is_not_deleted_by_who_does_not_know_it_yet(seed: int) -> None:
+    """By its UID alone, though it was no longer this ReplicaSet's (kubernetes/kubernetes#138818)."""
+    steps = stale_pods_at_the_theft(seed)
+    play(stolen_and_shrunk, seed=seed, setting=Setting(nodes=2, settle=True), steps=steps, invariants=STANDARD).raise_error()

@@ -58,6 +58,16 @@ def a_pod_that_was_given_up_is_deleted(patch: pytest.MonkeyPatch) -> None:  # k#
 real_plan = replicaset.plan
 
 
+@drawn
+def stale_pods_at_the_theft(random: Random) -> Sequence[Step]:
+    return [StaleCache(at=random.uniform(10, 20), seconds=random.uniform(5, 20), part=INFORMERS, resources=("pods",), may_miss=True)]
+
+
+@mutant("4", scenarios.stolen_and_shrunk, "OrphanNeverDeleted", faults=stale_pods_at_the_theft)
+def a_pod_is_deleted_on_hearsay(patch: pytest.MonkeyPatch) -> None:  # k#138818: nobody asks whose it is now
+    patch.setattr(carry_out, "Preconditions", lambda uid=None, resource_version=None: Preconditions(uid=uid))
+
+
 @mutant("15", scenarios.theft, "EventuallyStable")
 def a_counter_of_the_status_becomes_negative(patch: pytest.MonkeyPatch) -> None:  # k#58347
     def status(view: Any, active: Any, leaving: int, now: float) -> Any:

@@ -85,6 +85,27 @@ async def theft(simulation: Simulation) -> None:
         await simulation.client.patch(Pod, name, stolen, namespace=NAMESPACE, content_type=MERGE_PATCH)
 
 
+async def stolen_and_shrunk(simulation: Simulation) -> None:
+    """A user takes a pod away from its ReplicaSet, and wants none of the others any more."""
+    await simulation.client.create(deployment(replicas=4))
+    await simulation.sleep(20)
+    stolen = {"metadata": {"labels": {"app": "stolen"}, "ownerReferences": None}}
+    await simulation.client.patch(Pod, of(simulation)[0].metadata.name, stolen, namespace=NAMESPACE, content_type=MERGE_PATCH)
+    await change(simulation, {"replicas": 0})
+    await simulation.sleep(30)
+
+
+async def rejected(simulation: Simulation) -> None:
+    """A Deployment whose pods their node rejects, since they ask for more than it has."""
+    made = deployment(replicas=2)
+    asked = core_v1.ResourceRequirements(requests={"cpu": "100"})
+    container = replace(made.spec.template.spec.containers[0], resources=asked)
+    template = replace(made.spec.template, spec=replace(made.spec.template.spec, nodeName="node-1", containers=(container,)))
+    await simulation.client.create(replace(made, spec=replace(made.spec, template=template)))
+    await simulation.sleep(200)
+    await simulation.client.delete(Deployment, "web", namespace=NAMESPACE)
+
+
 async def same_name(simulation: Simulation) -> None:
     """A pod is deleted by force, and a pod of a user's own takes its name; then its ReplicaSet shrinks."""
     await simulation.client.create(deployment(replicas=3))
