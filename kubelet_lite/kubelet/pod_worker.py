@@ -194,12 +194,21 @@ class PodWorker:
             self._said = self.pod.status
             if contradicts:
                 self._may_contradict_at = now + CONTRADICT_SECONDS
-        except (NotFound, Conflict):
-            self.gone = True
-            self._kubelet.mark(self.uid)
         except ApiError as error:
+            if isinstance(error, NotFound) or (isinstance(error, Conflict) and await self._is_another()):
+                self.gone = True
+                self._kubelet.mark(self.uid)
+                return
             _log.warning("status_not_written", object=self._name, error=error.message)
             self._kubelet.wake_at(self.uid, self._kubelet.environment.now() + actions.RETRY_SECONDS)
+
+    async def _is_another(self) -> bool:
+        """Whether the pod of this name is another one by now, or none: a Conflict alone may mean that others write it, too."""
+        try:
+            found = await self._kubelet.client.get(Pod, self.pod.metadata.name, namespace=self.pod.metadata.namespace)
+        except ApiError as error:
+            return isinstance(error, NotFound)
+        return found.metadata.uid != self.uid
 
     def _contradicts(self, status: PodStatus) -> bool:
         """Whether a status says nothing new: somebody else has changed what was written last."""

@@ -5,6 +5,7 @@ import pytest
 from msgspec.structs import replace
 
 from kubelet_lite.api.core_v1 import Pod
+from kubelet_lite.simulation.faults.api import ApiErrors
 from kubelet_lite.simulation.faults.watches import DelayedWatches
 from kubelet_lite.simulation.invariants import STANDARD
 from kubelet_lite.simulation.simulation import Setting, Simulation, play
@@ -48,6 +49,16 @@ def test_pods_that_are_rejected_at_once_are_not_made_again_and_again() -> None:
     run.raise_error()
     made = [revision for revision in run.archive.revisions if revision.event.key.resource == "pods" and revision.verb == "create"]
     assert 20 <= len(made) <= 60
+
+
+def test_a_kubelet_whose_status_meets_a_conflict_keeps_its_pod() -> None:
+    """It took any Conflict for another pod of that name, tore the pod down and forgot it."""
+    async def one_pod(simulation: Simulation) -> None:
+        await simulation.client.create(plain_pod("a", node="node-1"))
+        await simulation.sleep(30)
+
+    conflicts = ApiErrors(part="kubelet-node-1", code=409, seconds=10)
+    play(one_pod, setting=SETTING, steps=[conflicts], invariants=STANDARD).raise_error()
 
 
 @pytest.mark.parametrize("seed", range(4))
