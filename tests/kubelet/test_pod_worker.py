@@ -9,6 +9,7 @@ from kubelet_lite.kubelet.pod_worker import _difference
 from kubelet_lite.registry.patch import apply_strategic
 from kubelet_lite.simulation.environment import SimulatedEnvironment
 from kubelet_lite.simulation.run import simulate
+from kubelet_lite.simulation.tape import Tape
 
 POD = Pod(metadata=ObjectMeta(name="pod", namespace="default"), spec=PodSpec(containers=(Container(name="c", image="i"),)))
 
@@ -18,6 +19,20 @@ def test_the_patch_of_a_status_takes_addresses_away_that_the_pod_has_no_more() -
     new = PodStatus(podIP="10.0.0.2", podIPs=(PodIP(ip="10.0.0.2"),))
     patched = apply_strategic({"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}]}, _difference(old, new), PodStatus)
     assert patched == {"podIP": "10.0.0.2", "podIPs": [{"ip": "10.0.0.2"}]}
+
+
+def test_a_contradiction_that_has_to_wait_lets_time_pass() -> None:
+    """However the moment at which it may be made is rounded."""
+    async def main(environment: SimulatedEnvironment) -> None:
+        async with Cluster(nodes=1, environment=environment) as cluster:
+            await cluster.client.create(POD)
+            await cluster.wait("pod/pod", "condition=Ready")
+            for _ in range(100):
+                await environment.sleep(environment.random.uniform(4, 9))
+                contrary = {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}
+                await cluster.client.patch(Pod, "pod", contrary, namespace="default", content_type=STRATEGIC_MERGE_PATCH, subresource="status")
+
+    simulate(Tape(1), main, spin_limit=10_000)
 
 
 def test_two_who_contradict_each_other_about_a_pod_do_not_chase_each_other() -> None:
