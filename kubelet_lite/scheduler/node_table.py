@@ -244,10 +244,16 @@ class NodeTable:
             self.lowest_priority = info.priority
 
     def refresh(self, info: PodInfo) -> None:
-        """Takes over news of a placed pod that change nothing in what it counts for."""
+        """Takes over news of a placed pod that change nothing in what it asks of its node."""
         placed = self._placed[info.key]
-        if placed.info.pod.status.startTime != info.pod.status.startTime:
+        before = placed.info.pod
+        if before.status.startTime != info.pod.status.startTime:
             self._note_change(placed.row)
+        if before.metadata.labels != info.pod.metadata.labels:
+            self._note_change(placed.row)
+            if self.tallies.asked:
+                self.tallies.add(before, placed.row, -1)
+                self.tallies.add(info.pod, placed.row, 1)
         self._placed[info.key] = Placed(info, placed.row)
         self._on[placed.row][info.key] = info
         if info.volumes:

@@ -16,10 +16,10 @@ def asks_the_same(old: Pod, new: Pod) -> bool:
 
 
 def counts_the_same(old: Pod, new: Pod) -> bool:
-    """Most updates of a pod are its status: on its node it counts for as much as before."""
+    """Most updates of a pod are its status, or the labels that it gets with its node: it asks for as much of its node as before."""
     a, b = old.spec, new.spec
     return (
-        old.metadata.labels == new.metadata.labels and (old.metadata.deletionTimestamp is None) == (new.metadata.deletionTimestamp is None)
+        (old.metadata.deletionTimestamp is None) == (new.metadata.deletionTimestamp is None)
         and a.containers == b.containers and a.initContainers == b.initContainers and a.overhead == b.overhead and a.resources == b.resources
         and _granted(old) == _granted(new)
     )

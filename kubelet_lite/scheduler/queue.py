@@ -78,6 +78,11 @@ class SchedulingQueue:
         """(active, backing off, unschedulable, gated)."""
         return len(self._active), len(self._backoff), len(self._unschedulable), len(self._gated)
 
+    @property
+    def listens(self) -> bool:
+        """Whether a change could matter to any pod."""
+        return bool(self._refused_by or self._flying)
+
     def add(self, info: PodInfo, now: float) -> None:
         """A new or changed pod that has no node. A change gives an unschedulable pod another chance."""
         known = self._take(info.key)

@@ -123,9 +123,9 @@ class Scheduler(Actor):
             _log.warning("plugin_failed", kind=change.kind.__name__, error=str(error))
             return True
 
-    def _tell(self, change: Change) -> int:
-        """Wakes the pods that a change could help."""
-        return self._queue.changed(change, self._environment.monotonic())
+    def _tell(self, kind: type[Any], old: Any, new: Any) -> int:
+        """Wakes the pods that a change could help; how many."""
+        return self._queue.changed(Change(kind, old, new), self._environment.monotonic()) if self._queue.listens else 0
 
     def _count_bound(self) -> None:
         self._bound += 1
@@ -134,7 +134,7 @@ class Scheduler(Actor):
         """An assumption was taken back: its node is as it was, and others may have it. A promise of before stands again."""
         if info.pod.status.nominatedNodeName:
             self._nominations.add(info, info.pod.status.nominatedNodeName)
-        self._tell(Change(Pod, old=info.pod))
+        self._tell(Pod, info.pod, None)
         self._changed.set()
 
     def statistics(self) -> Mapping[str, float]:
@@ -199,11 +199,11 @@ class Scheduler(Actor):
         before = self._nodes.node(node.metadata.name)
         if event.type == "DELETED":
             self._nodes.remove_node(node.metadata.name)
-            self._tell(Change(Node, old=node))
+            self._tell(Node, node, None)
             return
         self._nodes.set_node(node)
         if before is None or not same_for_scheduling(before, node):
-            self._tell(Change(Node, old=before, new=node))
+            self._tell(Node, before, node)
 
     def _pod_event(self, event: WatchEvent) -> None:
         if event.type == "DELETED":
@@ -253,11 +253,11 @@ class Scheduler(Actor):
         before = placed.info.pod if placed is not None else None
         if placed is not None and self._nodes.name(placed.row) == pod.spec.nodeName and counts_the_same(placed.info.pod, pod):
             self._nodes.refresh(msgspec.structs.replace(placed.info, pod=pod))
-            if not was_assumed:
+            if not was_assumed and placed.info.pod.metadata.labels == pod.metadata.labels:
                 return
         else:
             self._nodes.place(pod_info(pod), pod.spec.nodeName)
-        self._tell(Change(Pod, old=None if was_assumed else before, new=pod))
+        self._tell(Pod, None if was_assumed else before, pod)
 
     def _drop(self, key: tuple[str, str]) -> None:
         """The pod waits for no node any more."""
@@ -266,7 +266,7 @@ class Scheduler(Actor):
             self._asked_about = None
 
     def _object_changed(self, change: cache.Change[Any]) -> None:
-        if self._tell(Change(type(change.object), change.old, change.new)):
+        if self._tell(type(change.object), change.old, change.new):
             self._changed.set()
 
     def _pod_gone(self, pod: Pod) -> None:
@@ -275,7 +275,7 @@ class Scheduler(Actor):
         self._bindings.gone(key)
         self._nominations.remove(key)
         if self._nodes.remove(key):
-            self._tell(Change(Pod, old=pod))
+            self._tell(Pod, pod, None)
 
     async def _schedule_for_ever(self) -> None:
         while True:

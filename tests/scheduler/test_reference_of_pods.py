@@ -136,6 +136,36 @@ def play(specs: list[tuple[bool, str, bool]], others: list[Old], pod: Pod, leavi
     check(table, cluster, pod)
 
 
+@settings(max_examples=100)
+@given(node_specs, placed_pods(affinities), label_maps, affinities, constraints, st.lists(st.tuples(st.integers(0, 8), label_maps), max_size=4))
+def test_pods_that_get_other_labels_on_their_node_count_by_them(
+    specs: list[tuple[bool, str, bool]], others: list[Old], labels: dict[str, str], affinity: Affinity | None, spread: tuple[TopologySpreadConstraint, ...],
+    changes: list[tuple[int, dict[str, str]]],
+) -> None:
+    table, cluster = NodeTable(), plain.Cluster()
+    for number, spec in enumerate(specs):
+        node = node_of(number, *spec)
+        table.set_node(node)
+        cluster[f"n{number}"] = node, []
+    olds = [pod_of(f"old{i}", namespace, its, deleted, affinity=a) for i, (namespace, its, a, _, deleted) in enumerate(others)]
+    for old, (*_, where, _) in zip(olds, others, strict=True):
+        table.place(pod_info(old), f"n{where}")
+    pod = pod_of("new", "default", labels, affinity=affinity, topologySpreadConstraints=spread)
+    decisions(table, AROUND).decide(pod_info(pod), random.Random(1))
+    for number, its in changes:
+        if number < len(olds):
+            olds[number] = msgspec.structs.replace(olds[number], metadata=msgspec.structs.replace(olds[number].metadata, labels=its))
+            placed = table.placed((olds[number].metadata.namespace, olds[number].metadata.name))
+            if placed is not None:
+                table.refresh(msgspec.structs.replace(placed.info, pod=olds[number]))
+            else:
+                table.place(pod_info(olds[number]), f"n{others[number][3]}")
+    for old, (*_, where, _) in zip(olds, others, strict=True):
+        if f"n{where}" in cluster:
+            cluster[f"n{where}"][1].append(old)
+    check(table, cluster, pod)
+
+
 departures = st.lists(st.integers(0, 8), max_size=3)
 
 
