@@ -7,6 +7,8 @@ import asyncio
 import statistics
 import time
 from collections.abc import Callable, Coroutine, Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import anyio
@@ -27,6 +29,9 @@ SEED_NODES, SEED_PODS = 5, 50
 SEEDS: Final = 20
 STARTS: Final = 30
 START_NODES: Final = 3
+MACHINE_EXAMPLES: Final = 50
+MACHINE_STEPS: Final = 20
+SERVERS: Final = 20
 LONGEST_SECONDS: Final = 120.0
 """Of virtual time, for convergence."""
 PROBE: Final = Probe(httpGet=HTTPGetAction(path="/", port=80), periodSeconds=10)
@@ -109,7 +114,43 @@ def start() -> Iterable[Row]:
     yield Row("start", "start and stop", took * 1000, "ms", f"{START_NODES} nodes; median of {STARTS}")
 
 
-WORKLOADS: Final = {"hour": hour, "seeds": seeds, "start": start}
+def machine() -> Iterable[Row]:
+    from hypothesis import HealthCheck, settings
+    from hypothesis.stateful import run_state_machine_as_test
+
+    from kubelet_lite.testing import Faults, Workloads
+
+    class Rollouts(Faults, Workloads):
+        pass
+
+    def run(examples: int) -> None:
+        run_state_machine_as_test(Rollouts, settings=settings(
+            max_examples=examples, stateful_step_count=MACHINE_STEPS, database=None, deadline=None, derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ))
+
+    run(1)
+    begun = time.thread_time()
+    run(MACHINE_EXAMPLES)
+    took = time.thread_time() - begun
+    note = f"ClusterMachine with faults: {Rollouts.setting.nodes} nodes, some 10 pods, up to {MACHINE_STEPS} steps; settles at its end"
+    yield Row("machine", "throughput", MACHINE_EXAMPLES / took, "examples/s", note)
+
+
+def kube_server() -> Iterable[Row]:
+    from kubelet_lite.testing.server import ServerThread
+
+    took = []
+    with TemporaryDirectory() as folder, ServerThread() as thread:
+        for _ in range(1 + SERVERS):
+            begun = time.perf_counter()
+            with thread.serve(Path(folder)):
+                pass
+            took.append(time.perf_counter() - begun)
+    yield Row("kube_server", "start and stop", statistics.median(took[1:]) * 1000, "ms", f"a test's server: HTTPS, 1 node; by the clock; median of {SERVERS}")
+
+
+WORKLOADS: Final = {"hour": hour, "seeds": seeds, "start": start, "machine": machine, "kube_server": kube_server}
 
 if __name__ == "__main__":
     main("simulation", WORKLOADS)
