@@ -10,9 +10,8 @@ import numpy as np
 from kubelet_lite.scheduler.decision import Decisions, Placement, Unschedulable
 from kubelet_lite.scheduler.filtering import rejected, weighted_scores
 from kubelet_lite.scheduler.framework import Rejection
-from kubelet_lite.scheduler.nominations import NOBODY
+from kubelet_lite.scheduler.nominations import NOBODY, Nomination
 from kubelet_lite.scheduler.pod_info import PodInfo
-from kubelet_lite.scheduler.victims import Nomination
 
 
 class Cut(msgspec.Struct, frozen=True):

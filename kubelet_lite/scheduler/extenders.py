@@ -20,8 +20,9 @@ from kubelet_lite.scheduler.configuration import ExtenderConfiguration, Extender
 from kubelet_lite.scheduler.decision import Decisions, Feasible, Placement, Unschedulable
 from kubelet_lite.scheduler.framework import MAX_NODE_SCORE, Rejection
 from kubelet_lite.scheduler.node_table import NodeTable, Rows
+from kubelet_lite.scheduler.nominations import Nomination
 from kubelet_lite.scheduler.pod_info import PodInfo
-from kubelet_lite.scheduler.victims import Nomination, best, nomination
+from kubelet_lite.scheduler.victims import best, nomination
 
 if TYPE_CHECKING:
     import ssl

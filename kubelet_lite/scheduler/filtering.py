@@ -8,12 +8,11 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from kubelet_lite.scheduler.framework import Refusals, Rejection
+from kubelet_lite.scheduler.framework import Filter, Filters, Refusals, Rejection
 from kubelet_lite.scheduler.node_table import Column, NodeTable, Rows
 from kubelet_lite.scheduler.nominations import NOBODY, Promised
-from kubelet_lite.scheduler.per_node import Filtering, Scoring
+from kubelet_lite.scheduler.per_node import Scoring
 from kubelet_lite.scheduler.pod_info import PodInfo
-from kubelet_lite.scheduler.profile import Profile
 
 
 class Candidates(msgspec.Struct, frozen=True):
@@ -30,7 +29,7 @@ class Candidates(msgspec.Struct, frozen=True):
 EVERY_NODE: Final = Candidates()
 
 
-def candidates(nodes: NodeTable, pod: PodInfo, profile: Profile) -> Candidates:
+def candidates(nodes: NodeTable, pod: PodInfo, profile: Filters) -> Candidates:
     """The nodes that are worth a filter's look."""
     names: frozenset[str] | None = None
     narrowed_by: list[str] = []
@@ -55,12 +54,12 @@ def _nothing_left(plugins: Sequence[str]) -> str:
     return f"node(s) didn't satisfy plugin(s) [{' '.join(plugins)}] simultaneously"
 
 
-def lastingly_feasible(nodes: NodeTable, pod: PodInfo, profile: Profile, rows: Rows) -> Rows:
+def lastingly_feasible(nodes: NodeTable, pod: PodInfo, profile: Filters, rows: Rows) -> Rows:
     """Those of `rows` that pass all that depends on themselves alone."""
     return _passing(nodes, pod, profile.lasting_filters, rows)
 
 
-def widely_feasible(nodes: NodeTable, pod: PodInfo, profile: Profile, rows: Rows, promised: Promised = NOBODY) -> Rows:
+def widely_feasible(nodes: NodeTable, pod: PodInfo, profile: Filters, rows: Rows, promised: Promised = NOBODY) -> Rows:
     """Those of `rows`, which are lastingly feasible, that pass the other filters too, also should all who were promised a node come."""
     rows = _passing(nodes, pod, profile.wide_filters, rows)
     if not promised:
@@ -68,18 +67,18 @@ def widely_feasible(nodes: NodeTable, pod: PodInfo, profile: Profile, rows: Rows
     return rows[~np.isin(rows, [row for row in rows.tolist() if row in promised and not _leaves_room(nodes, pod, profile, row, promised)])]
 
 
-def feasible_rows(nodes: NodeTable, pod: PodInfo, profile: Profile, rows: Rows) -> Rows:
+def feasible_rows(nodes: NodeTable, pod: PodInfo, profile: Filters, rows: Rows) -> Rows:
     """Those of `rows` that every filter passes."""
     return widely_feasible(nodes, pod, profile, lastingly_feasible(nodes, pod, profile, rows))
 
 
-def fits(nodes: NodeTable, pod: PodInfo, profile: Profile, row: int, promised: Promised) -> bool:
+def fits(nodes: NodeTable, pod: PodInfo, profile: Filters, row: int, promised: Promised) -> bool:
     """Whether a single row passes every filter, with and without those who were promised it."""
     rows = np.array([row], np.intp)
     return (row not in promised or _leaves_room(nodes, pod, profile, row, promised)) and feasible_rows(nodes, pod, profile, rows).size > 0
 
 
-def rejected(nodes: NodeTable, pod: PodInfo, profile: Profile, promised: Promised = NOBODY, among: Rows | None = None) -> Refusals:
+def rejected(nodes: NodeTable, pod: PodInfo, profile: Filters, promised: Promised = NOBODY, among: Rows | None = None) -> Refusals:
     """The first refusal of each refused row, in groups."""
     rows = every = np.flatnonzero(nodes.alive) if among is None else among
     found: list[tuple[Rejection, Rows]] = []
@@ -114,14 +113,14 @@ def counted(reasons: Iterable[tuple[str, int]]) -> str:
     return ", ".join(sorted(f"{count} {reason}" for reason, count in counts.items() if count))
 
 
-def _passing(nodes: NodeTable, pod: PodInfo, filters: Sequence[Filtering], rows: Rows) -> Rows:
+def _passing(nodes: NodeTable, pod: PodInfo, filters: Sequence[Filter], rows: Rows) -> Rows:
     for plugin in filters:
         if plugin.applies(pod, nodes) and rows.size:
             rows = rows[plugin.mask(pod, nodes, rows)]
     return rows
 
 
-def _refusals(nodes: NodeTable, pod: PodInfo, profile: Profile, rows: Rows) -> list[tuple[Rejection, Rows]]:
+def _refusals(nodes: NodeTable, pod: PodInfo, profile: Filters, rows: Rows) -> list[tuple[Rejection, Rows]]:
     found: list[tuple[Rejection, Rows]] = []
     for plugin in profile.filters:
         if plugin.applies(pod, nodes) and rows.size:
@@ -132,7 +131,7 @@ def _refusals(nodes: NodeTable, pod: PodInfo, profile: Profile, rows: Rows) -> l
     return found
 
 
-def _refusals_with(nodes: NodeTable, pod: PodInfo, profile: Profile, row: int, promised: Promised) -> list[tuple[Rejection, Rows]]:
+def _refusals_with(nodes: NodeTable, pod: PodInfo, profile: Filters, row: int, promised: Promised) -> list[tuple[Rejection, Rows]]:
     """The same for one row, were those who were promised it there."""
     with nodes.supposing():
         for other in promised[row]:
@@ -143,5 +142,5 @@ def _refusals_with(nodes: NodeTable, pod: PodInfo, profile: Profile, row: int, p
     return found
 
 
-def _leaves_room(nodes: NodeTable, pod: PodInfo, profile: Profile, row: int, promised: Promised) -> bool:
+def _leaves_room(nodes: NodeTable, pod: PodInfo, profile: Filters, row: int, promised: Promised) -> bool:
     return not _refusals_with(nodes, pod, profile, row, promised)

@@ -7,15 +7,15 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/scheduling-framework/
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Hashable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 import msgspec
 import numpy as np
 
 from kubelet_lite.scheduler.node_info import NodeInfo
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
-from kubelet_lite.scheduler.nominations import Nominations, Promised
+from kubelet_lite.scheduler.nominations import Nomination, Nominations, Promised
 from kubelet_lite.scheduler.pod_info import PodInfo
 from kubelet_lite.scheduler.surroundings import Given, Surroundings
 from kubelet_lite.scheduler.waiting_pods import WaitingPods
@@ -23,8 +23,6 @@ from kubelet_lite.scheduler.waiting_pods import WaitingPods
 if TYPE_CHECKING:
     from kubelet_lite.actors.environment import Environment
     from kubelet_lite.client.base import Client
-    from kubelet_lite.scheduler.profile import Profile
-    from kubelet_lite.scheduler.victims import Nomination
 
 __all__ = [
     "MAX_NODE_SCORE", "NOT_TRIED", "Attempt", "Change", "Column", "Handle", "Lasting", "Mask", "NoArgs", "NodeInfo", "NodeTable", "Plugin",
@@ -50,6 +48,42 @@ class Rejection(msgspec.Struct, frozen=True):
 
 
 Refusals = Sequence[tuple[Rejection, Rows]]
+
+
+class Filter(Protocol):
+    """What a profile has of a plug-in that filters, all nodes at once."""
+
+    @property
+    def name(self) -> str: ...
+
+    def applies(self, pod: PodInfo, nodes: NodeTable, /) -> bool: ...
+
+    def mask(self, pod: PodInfo, nodes: NodeTable, rows: Rows, /) -> Mask: ...
+
+    def reject(self, pod: PodInfo, nodes: NodeTable, rows: Rows, /) -> Refusals: ...
+
+
+class Filters(Protocol):
+    """A profile, as far as it says where a pod may go: what a plug-in needs that asks "would it fit if …"."""
+
+    @property
+    def plugins(self) -> Mapping[str, Plugin]: ...
+
+    @property
+    def pre_filter(self) -> Sequence[Plugin]: ...
+
+    @property
+    def filters(self) -> Sequence[Filter]: ...
+
+    @property
+    def lasting_filters(self) -> Sequence[Filter]:
+        """Those that judge a node by itself and the pods on it."""
+        ...
+
+    @property
+    def wide_filters(self) -> Sequence[Filter]:
+        """The others."""
+        ...
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -86,7 +120,7 @@ class Unplaced(msgspec.Struct, frozen=True):
     pod: PodInfo
     refusals: Refusals
     promised: Promised
-    profile: Profile
+    profile: Filters
     random: random.Random
 
 

@@ -8,12 +8,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import msgspec
+
 from kubelet_lite.scheduler.node_table import NodeTable
 from kubelet_lite.scheduler.pod_info import PodInfo
 
 Promised = Mapping[int, Sequence[PodInfo]]
 """Row → who was promised it."""
 NOBODY: Final[Promised] = {}
+Harm = tuple[int, int, int, int, float]
+"""Protected pods displaced; the highest priority; the sum of all; how many; and how long ago the most important ones started."""
+
+
+class Nomination(msgspec.Struct, frozen=True):
+    """A node that is promised to the pod, once its victims are gone."""
+
+    node_name: str
+    victims: tuple[PodInfo, ...]
+    """The most important first."""
+    violations: int
+    """How many of them a disruption budget protects."""
+    harm: Harm
+    """The less, the better."""
 
 
 class Nominations:

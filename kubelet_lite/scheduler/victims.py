@@ -7,36 +7,19 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import msgspec
 import numpy as np
 
 from kubelet_lite.api import selectors, timestamps
 from kubelet_lite.api.core_v1 import Pod
 from kubelet_lite.api.policy_v1 import PodDisruptionBudget
 from kubelet_lite.scheduler.filtering import fits, rejected
+from kubelet_lite.scheduler.framework import Filters
 from kubelet_lite.scheduler.node_table import NodeTable
-from kubelet_lite.scheduler.nominations import Promised
+from kubelet_lite.scheduler.nominations import Nomination, Promised
 from kubelet_lite.scheduler.pod_info import PodInfo
 from kubelet_lite.scheduler.priorities import PODS
-from kubelet_lite.scheduler.profile import Profile
 
 NO_VICTIMS: Final = "No preemption victims found for incoming pod"
-
-
-Harm = tuple[int, int, int, int, float]
-"""Protected pods displaced; the highest priority; the sum of all; how many; and how long ago the most important ones started."""
-
-
-class Nomination(msgspec.Struct, frozen=True):
-    """A node that is promised to the pod, once its victims are gone."""
-
-    node_name: str
-    victims: tuple[PodInfo, ...]
-    """The most important first."""
-    violations: int
-    """How many of them a disruption budget protects."""
-    harm: Harm
-    """The less, the better."""
 
 
 def best(candidates: Sequence[Nomination], rng: random.Random) -> Nomination:
@@ -47,7 +30,7 @@ def best(candidates: Sequence[Nomination], rng: random.Random) -> Nomination:
 
 
 def victims_on(
-    nodes: NodeTable, pod: PodInfo, profile: Profile, row: int, promised: Promised, budgets: Sequence[PodDisruptionBudget],
+    nodes: NodeTable, pod: PodInfo, profile: Filters, row: int, promised: Promised, budgets: Sequence[PodDisruptionBudget],
 ) -> Nomination | Sequence[str]:
     """Who has to leave the node, or why that would not help."""
     lower = [other for other in nodes.placed_on(row) if other.priority < pod.priority]

@@ -16,12 +16,13 @@ from kubelet_lite.api.policy_v1 import PodDisruptionBudget, PodDisruptionBudgetS
 from kubelet_lite.scheduler.decision import Decisions, Placement, Unschedulable
 from kubelet_lite.scheduler.framework import Handle
 from kubelet_lite.scheduler.node_table import NodeTable
+from kubelet_lite.scheduler.nominations import Nomination
 from kubelet_lite.scheduler.plugins.default_preemption import DefaultPreemption, DefaultPreemptionArgs
 from kubelet_lite.scheduler.plugins.node_resources_fit import NodeResourcesFit
 from kubelet_lite.scheduler.pod_info import PodInfo, pod_info
 from kubelet_lite.scheduler.profile import Profile, everywhere
 from kubelet_lite.scheduler.surroundings import Given
-from kubelet_lite.scheduler.victims import Nomination, victims_for_resources
+from kubelet_lite.scheduler.victims import victims_for_resources
 from tests.scheduler import plain
 from tests.scheduler.objects import a_node, a_pod, decisions, table
 

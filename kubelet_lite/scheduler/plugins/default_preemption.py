@@ -18,9 +18,10 @@ from kubelet_lite.api.policy_v1 import PodDisruptionBudget
 from kubelet_lite.scheduler.filtering import counted, rejected
 from kubelet_lite.scheduler.framework import Attempt, Handle, Plugin, Refusals, Rejection, Unplaced
 from kubelet_lite.scheduler.node_table import NodeTable, Rows
+from kubelet_lite.scheduler.nominations import Nomination
 from kubelet_lite.scheduler.plugins.node_resources_fit import NodeResourcesFit
 from kubelet_lite.scheduler.pod_info import PodInfo
-from kubelet_lite.scheduler.victims import NO_VICTIMS, Nomination, best, victims_for_resources, victims_on
+from kubelet_lite.scheduler.victims import NO_VICTIMS, best, victims_for_resources, victims_on
 
 NOT_HELPFUL: Final = "Preemption is not helpful for scheduling"
 RESOURCES: Final = "NodeResourcesFit"
