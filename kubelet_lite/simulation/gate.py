@@ -37,6 +37,8 @@ SERVER: Final = "apiserver"
 PATIENCE_SECONDS: Final = 60.0
 """How long an asker waits for an answer before it takes it for lost: as long as clients and servers of Kubernetes do."""
 WRITES: Final = frozenset({"create", "update", "patch", "delete", "deletecollection", "bind"})
+STRAIGHT: Final = ("get", "list", "logs", "create", "update", "patch", "delete", "delete_collection", "bind")
+"""The registry's methods that pass the gate whole: a watch may meet what comes into its way later."""
 _PODS: Final = resource_of(Pod)
 
 
@@ -94,10 +96,11 @@ class Obstacle:
 
 
 class Gate:
-    """What stands in the way now, and the watches that are open."""
+    """What stands in the way now, and the watches that are open. `turned`: told whether there is anything, when that changes."""
 
-    def __init__(self) -> None:
+    def __init__(self, turned: Callable[[bool], None]) -> None:
         self.obstacles: dict[Obstacle, None] = {}
+        self._turned = turned
         self.unheard: Callable[[Request], None] = lambda request: None
         """Told of every request that took effect and whose asker did not get the answer."""
         self._watches: dict[GatedWatch, None] = {}
@@ -106,10 +109,14 @@ class Gate:
     def hindered(self, obstacle: SomeObstacle) -> Iterator[SomeObstacle]:
         """Within the block it stands there."""
         self.obstacles[obstacle] = None
+        if len(self.obstacles) == 1:
+            self._turned(True)
         try:
             yield obstacle
         finally:
             del self.obstacles[obstacle]
+            if not self.obstacles:
+                self._turned(False)
             obstacle.over.set()
 
     def cut(self, concerns: Callable[[Request], bool], end: Callable[[Request], Exception]) -> int:
@@ -260,14 +267,20 @@ class _OpenedWatch(AbstractAsyncContextManager[AsyncIterator[Batch]]):
 
 
 class GatedRegistry(Registry):
-    """A registry behind a gate. Without an obstacle, and for the API server's own requests, it is the registry beneath."""
+    """A registry behind a gate. The API server's own requests do not pass it. While there is no obstacle the methods of the registry
+    beneath stand in the place of those here, but for watches: an open gate costs nothing."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
-        self.gate = Gate()
+        self.gate = Gate(self._turned)
+        self._turned(False)
 
-    def _free(self, ctx: RequestContext) -> bool:
-        return not self.gate.obstacles or ctx.identity is LOOPBACK
+    def _turned(self, hindered: bool) -> None:
+        for verb in STRAIGHT:
+            if hindered:
+                delattr(self, verb)
+            else:
+                setattr(self, verb, getattr(super(), verb))
 
     def _pass(
         self, verb: str, ctx: RequestContext, resource: Resource, namespace: str, name: str, serve: Callable[[], Awaitable[T]],
@@ -280,7 +293,7 @@ class GatedRegistry(Registry):
         self, ctx: RequestContext, resource: Resource, namespace: str, name: str, *, subresource: str = "", resource_version: str = "",
     ) -> Coroutine[Any, Any, Any]:
         serve = super().get
-        if self._free(ctx):
+        if ctx.identity is LOOPBACK:
             return serve(ctx, resource, namespace, name, subresource=subresource, resource_version=resource_version)
         request = self.gate.request("get", ctx, resource, namespace, name, resource_version)
 
@@ -306,7 +319,7 @@ class GatedRegistry(Registry):
 
     def list(self, ctx: RequestContext, resource: Resource, namespace: str, options: ListOptions) -> Coroutine[Any, Any, ListResult]:
         serve = super().list
-        if self._free(ctx):
+        if ctx.identity is LOOPBACK:
             return serve(ctx, resource, namespace, options)
         request = self.gate.request("list", ctx, resource, namespace, "", options.resource_version)
 
@@ -337,7 +350,7 @@ class GatedRegistry(Registry):
 
     def logs(self, ctx: RequestContext, namespace: str, name: str, options: PodLogOptions) -> AsyncIterator[bytes] | None:
         chunks = super().logs(ctx, namespace, name, options)
-        if chunks is None or self._free(ctx):
+        if chunks is None or ctx.identity is LOOPBACK:
             return chunks
         return self._logs(self.gate.request("get", ctx, _PODS, namespace, name), chunks)
 
@@ -352,7 +365,7 @@ class GatedRegistry(Registry):
         self, ctx: RequestContext, resource: Resource, namespace: str, body: Any, *, name: str = "", subresource: str = "",
     ) -> Coroutine[Any, Any, Any]:
         serve = super().create
-        if self._free(ctx):
+        if ctx.identity is LOOPBACK:
             return serve(ctx, resource, namespace, body, name=name, subresource=subresource)
         return self._pass(
             "create", ctx, resource, namespace, name, lambda: serve(ctx, resource, namespace, body, name=name, subresource=subresource),
@@ -362,7 +375,7 @@ class GatedRegistry(Registry):
         self, ctx: RequestContext, resource: Resource, namespace: str, name: str, body: Any, *, subresource: str = "",
     ) -> Coroutine[Any, Any, tuple[Any, bool]]:
         serve = super().update
-        if self._free(ctx):
+        if ctx.identity is LOOPBACK:
             return serve(ctx, resource, namespace, name, body, subresource=subresource)
         return self._pass("update", ctx, resource, namespace, name, lambda: serve(ctx, resource, namespace, name, body, subresource=subresource))
 
@@ -370,7 +383,7 @@ class GatedRegistry(Registry):
         self, ctx: RequestContext, resource: Resource, namespace: str, name: str, patch: Any, content_type: str, *, subresource: str = "",
     ) -> Coroutine[Any, Any, tuple[Any, bool]]:
         serve = super().patch
-        if self._free(ctx):
+        if ctx.identity is LOOPBACK:
             return serve(ctx, resource, namespace, name, patch, content_type, subresource=subresource)
         return self._pass(
             "patch", ctx, resource, namespace, name, lambda: serve(ctx, resource, namespace, name, patch, content_type, subresource=subresource),
@@ -380,7 +393,7 @@ class GatedRegistry(Registry):
         self, ctx: RequestContext, resource: Resource, namespace: str, name: str, options: DeleteOptions,
     ) -> Coroutine[Any, Any, Any]:
         serve = super().delete
-        if self._free(ctx):
+        if ctx.identity is LOOPBACK:
             return serve(ctx, resource, namespace, name, options)
         return self._pass("delete", ctx, resource, namespace, name, lambda: serve(ctx, resource, namespace, name, options))
 
@@ -388,12 +401,12 @@ class GatedRegistry(Registry):
         self, ctx: RequestContext, resource: Resource, namespace: str, list_options: ListOptions, options: DeleteOptions,
     ) -> Coroutine[Any, Any, ListResult]:
         serve = super().delete_collection
-        if self._free(ctx):
+        if ctx.identity is LOOPBACK:
             return serve(ctx, resource, namespace, list_options, options)
         return self._pass("deletecollection", ctx, resource, namespace, "", lambda: serve(ctx, resource, namespace, list_options, options))
 
     def bind(self, ctx: RequestContext, bindings: Sequence[Any]) -> Coroutine[Any, Any, Sequence[Exception | None]]:
-        return super().bind(ctx, bindings) if self._free(ctx) else self._bind_each(ctx, bindings)
+        return super().bind(ctx, bindings) if ctx.identity is LOOPBACK else self._bind_each(ctx, bindings)
 
     async def _bind_each(self, ctx: RequestContext, bindings: Sequence[Any]) -> Sequence[Exception | None]:
         """Over the network these are requests of their own, under way at the same time."""

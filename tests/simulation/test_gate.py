@@ -11,7 +11,7 @@ from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.requests import MERGE_PATCH, ListOptions
 from kubelet_lite.client.http import HttpClient
 from kubelet_lite.client.kubeconfig import Server
-from kubelet_lite.simulation.gate import Obstacle
+from kubelet_lite.simulation.gate import STRAIGHT, GatedRegistry, Obstacle
 from kubelet_lite.simulation.simulation import Setting, play
 
 API_ONLY = Setting(nodes=0, components=("apiserver",))
@@ -232,3 +232,15 @@ def test_over_http_a_part_is_known_by_its_user_agent_and_a_lost_connection_is_lo
                         await anext(batches)
 
     played(scenario, SERVED)
+
+
+def test_a_gate_without_obstacles_is_the_registry_beneath():
+    async def scenario(simulation):
+        registry = simulation.cluster.registry
+        beneath = super(GatedRegistry, registry)
+        assert [getattr(registry, verb) == getattr(beneath, verb) for verb in STRAIGHT] == [True] * len(STRAIGHT)
+        with simulation.gate.hindered(Wall("nobody")), simulation.gate.hindered(Wall("nobody")):
+            assert [getattr(registry, verb) == getattr(beneath, verb) for verb in STRAIGHT] == [False] * len(STRAIGHT)
+        assert registry.get == beneath.get
+
+    played(scenario)
