@@ -2,6 +2,7 @@
 Service follows it; a namespace comes and goes with all that is in it."""
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from kubelet_lite.api.apps_v1 import Deployment, DeploymentSpec, ReplicaSet
@@ -15,7 +16,7 @@ from kubelet_lite.api.core_v1 import (
     ServicePort,
     ServiceSpec,
 )
-from kubelet_lite.api.errors import ApiError
+from kubelet_lite.api.errors import ApiError, NotFound
 from kubelet_lite.api.meta_v1 import LabelSelector, ObjectMeta
 from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH
 from kubelet_lite.simulation.simulation import Simulation
@@ -71,7 +72,10 @@ async def rollout(simulation: Simulation) -> None:
     await client.create(service("db", namespace=OTHER))
     await simulation.sleep(10)
     await client.delete(Namespace, OTHER)
-    await client.delete(Pod, simulation.snapshot.list(Pod, NAMESPACE)[0].metadata.name, namespace=NAMESPACE)
+    for pod in simulation.snapshot.list(Pod, NAMESPACE)[:1]:
+        with suppress(NotFound):
+            await client.delete(Pod, pod.metadata.name, namespace=NAMESPACE)
     await simulation.sleep(5)
-    await client.delete(Deployment, "web", namespace=NAMESPACE, propagation="Foreground")
-    await simulation.until(lambda snapshot: not snapshot.list(ReplicaSet, NAMESPACE) and not snapshot.list(Pod, NAMESPACE))
+    with suppress(NotFound):
+        await client.delete(Deployment, "web", namespace=NAMESPACE, propagation="Foreground")
+    await simulation.until(lambda snapshot: not snapshot.list(ReplicaSet, NAMESPACE))
