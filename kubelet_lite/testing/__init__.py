@@ -8,11 +8,12 @@ if TYPE_CHECKING:
     from kubelet_lite.simulation.invariants import STANDARD
     from kubelet_lite.simulation.simulation import Setting, Simulation
     from kubelet_lite.testing import builders, strategies
-    from kubelet_lite.testing.machine import ClusterMachine, Faults, Workloads
+    from kubelet_lite.testing.machine import ClusterMachine, Faults, UserActions, Workloads
     from kubelet_lite.testing.running import run_simulation
 
 _HOMES = {
     "ClusterMachine": "kubelet_lite.testing.machine", "Faults": "kubelet_lite.testing.machine", "Workloads": "kubelet_lite.testing.machine",
+    "UserActions": "kubelet_lite.testing.machine",
     "run_simulation": "kubelet_lite.testing.running", "STANDARD": "kubelet_lite.simulation.invariants",
     "Setting": "kubelet_lite.simulation.simulation", "Simulation": "kubelet_lite.simulation.simulation",
     "always": "kubelet_lite.simulation.invariant", "eventually": "kubelet_lite.simulation.invariant", "never": "kubelet_lite.simulation.invariant",
@@ -20,7 +21,7 @@ _HOMES = {
 """Loaded when they are asked for: pytest imports this package wherever it is installed."""
 
 __all__ = [
-    "STANDARD", "ClusterMachine", "Faults", "Setting", "Simulation", "Workloads", "always", "builders", "eventually", "never", "run_simulation",
+    "STANDARD", "ClusterMachine", "Faults", "Setting", "Simulation", "UserActions", "Workloads", "always", "builders", "eventually", "never", "run_simulation",
     "strategies",
 ]
 

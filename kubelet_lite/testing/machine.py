@@ -41,7 +41,7 @@ from kubelet_lite.simulation.live import LiveSimulation
 from kubelet_lite.simulation.recording import Recording
 from kubelet_lite.simulation.simulation import Setting, Simulation
 from kubelet_lite.simulation.snapshot import Snapshot
-from kubelet_lite.simulation.step import Fault, Step
+from kubelet_lite.simulation.step import Call, Fault, Step
 from kubelet_lite.testing import builders, strategies
 from kubelet_lite.testing.running import FOLDER, told
 
@@ -152,6 +152,16 @@ class Workloads(ClusterMachine):
     def _patch(self, workload: Workload, patch: Any) -> None:
         kind, name = workload
         self.ask(lambda client: client.patch(_KINDS[kind], name, patch, content_type=MERGE_PATCH, namespace="default"))
+
+
+class UserActions(ClusterMachine):
+    """Users scale, roll, restart, delete, evict, relabel and cordon what is there. `calls` is a strategy, which a subclass may narrow."""
+
+    calls: ClassVar[Any] = strategies.calls(at=st.just(0.0))
+
+    @rule(call=st.runner().flatmap(lambda machine: machine.calls))
+    def somebody(self, call: Call) -> None:
+        self.start(call)
 
 
 class Faults(ClusterMachine):

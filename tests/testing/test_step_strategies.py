@@ -9,12 +9,13 @@ from kubelet_lite.simulation.replay import steps_of as read_again
 from kubelet_lite.simulation.simulation import play
 from kubelet_lite.simulation.step import Fault
 from kubelet_lite.testing import strategies
+from kubelet_lite.testing.strategies.steps import CALLS
 
 FEW = settings(max_examples=20, database=None)
 
 
-@pytest.mark.parametrize("kind", FAULTS)
-def test_a_fault_of_every_kind_can_be_drawn_and_written_down(kind):
+@pytest.mark.parametrize("kind", [*FAULTS, *CALLS])
+def test_a_step_of_every_kind_can_be_drawn_and_written_down(kind):
     @FEW
     @given(strategies.steps_of(kind))
     def drawn(fault):

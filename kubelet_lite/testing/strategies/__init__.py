@@ -31,6 +31,7 @@ from kubelet_lite.testing.strategies.objects import (
     workloads,
 )
 from kubelet_lite.testing.strategies.steps import (
+    calls,
     faults,
     instants,
     schedules,
@@ -40,7 +41,7 @@ from kubelet_lite.testing.strategies.steps import (
 )
 
 __all__ = [
-    "amounts", "behaviours", "configmaps", "containers", "cronjobs", "daemonsets", "deployments", "faults",
+    "amounts", "behaviours", "calls", "configmaps", "containers", "cronjobs", "daemonsets", "deployments", "faults",
     "horizontalpodautoscalers", "images", "instants", "jobs", "limitranges", "names", "namespaces", "nodes",
     "plain_templates", "poddisruptionbudgets", "pods", "priorityclasses", "replicas", "replicasets",
     "replicationcontrollers", "resourcequotas", "schedules", "secrets", "services", "settings", "spans",

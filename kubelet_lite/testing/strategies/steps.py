@@ -14,12 +14,25 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from msgspec.structs import fields
 
+from kubelet_lite.simulation.calls import (
+    Cordon,
+    Delete,
+    Drain,
+    Evict,
+    ForceDelete,
+    LabelTheft,
+    Restart,
+    Scale,
+    SetImage,
+)
 from kubelet_lite.simulation.faults import FAULTS
 from kubelet_lite.simulation.faults.actors import ClockJump
 from kubelet_lite.simulation.faults.containers import ContainerFault, SlowStart
 from kubelet_lite.simulation.faults.nodes import NodeDeath
 from kubelet_lite.simulation.simulation import Setting
-from kubelet_lite.simulation.step import Fault, Step
+from kubelet_lite.simulation.step import Call, Fault, Step
+from kubelet_lite.simulation.which import Which
+from kubelet_lite.testing.strategies.objects import images, replicas
 
 S = TypeVar("S", bound=Step)
 
@@ -33,6 +46,9 @@ ACTORS: Final = (
     *KUBELETS,
 )
 """Names of some. The controllers share their informers, which watch for them."""
+WORKLOADS: Final = ("deployments.apps", "replicasets.apps")
+CALLS: Final[tuple[type[Call], ...]] = (Scale, SetImage, Restart, Delete, ForceDelete, Evict, LabelTheft, Cordon, Drain)
+"""What users do to what is there. Those that bring something (Create, Apply, Edit) have a strategy where their values are given."""
 CLOCKS: Final = ("controllers", "scheduler", *KUBELETS)
 """The parts that have a clock of their own."""
 
@@ -57,9 +73,14 @@ def faults(*kinds: type[Fault], **values: SearchStrategy[Any]) -> SearchStrategy
     return st.one_of([steps_of(kind, **{"may_miss": st.just(True), **values}) for kind in kinds or FAULTS])
 
 
+def calls(*kinds: type[Call], **values: SearchStrategy[Any]) -> SearchStrategy[Call]:
+    """One of some kinds, or of all that do something to what is there. `values`: strategies for fields that all of them have."""
+    return st.one_of([steps_of(kind, **values) for kind in kinds or CALLS])
+
+
 def schedules(*steps: SearchStrategy[Step], max_size: int = MOST_STEPS) -> SearchStrategy[tuple[Step, ...]]:
-    """Some faults, or other steps, in the order of their times."""
-    return st.lists(st.one_of(steps or [faults()]), max_size=max_size).map(lambda drawn: tuple(sorted(drawn, key=lambda step: step.at)))
+    """Some faults and calls, or others, in the order of their times."""
+    return st.lists(st.one_of(steps or [faults(), calls()]), max_size=max_size).map(lambda drawn: tuple(sorted(drawn, key=lambda step: step.at)))
 
 
 def settings(max_nodes: int = 5) -> SearchStrategy[Setting]:
@@ -77,6 +98,10 @@ def steps_of(kind: type[S], **values: SearchStrategy[Any]) -> SearchStrategy[S]:
 def _values(kind: type[Step], name: str, hint: Any) -> SearchStrategy[Any]:
     if name == "part":
         return st.sampled_from(_parts(kind))
+    if name == "which":
+        return _objects(kind)
+    if (kind, name) == (ForceDelete, "grace_period_seconds"):
+        return st.just(0)
     if name in _BY_NAME:
         return _BY_NAME[name]()
     if typing.get_origin(hint) is Literal:
@@ -90,6 +115,15 @@ def _parts(kind: type[Step]) -> tuple[str, ...]:
     if issubclass(kind, NodeDeath | ContainerFault | SlowStart):
         return KUBELETS
     return CLOCKS if issubclass(kind, ClockJump) else (*ACTORS, "*")
+
+
+def _objects(kind: type[Step]) -> SearchStrategy[Which]:
+    """Of what the calls of a class are about: that of its default, or workloads."""
+    default = next(field.default for field in fields(kind) if field.name == "which")
+    nth = st.integers(0, 5)
+    if isinstance(default, Which):
+        return nth.map(lambda n: Which(kind=default.kind, namespace=default.namespace, nth=n))
+    return st.builds(Which, kind=st.sampled_from(WORKLOADS), nth=nth)
 
 
 _BY_NAME: Final[Mapping[str, Callable[[], SearchStrategy[Any]]]] = {
@@ -108,6 +142,11 @@ _BY_NAME: Final[Mapping[str, Callable[[], SearchStrategy[Any]]]] = {
     "nth": lambda: st.integers(0, 5),
     "pod": lambda: st.just("*"),
     "container": lambda: st.just("*"),
+    "replicas": replicas,
+    "image": images,
+    "propagation": lambda: st.sampled_from((None, "Background", "Foreground", "Orphan")),
+    "grace_period_seconds": lambda: st.none() | st.integers(0, 30),
+    "like": lambda: st.none() | st.sampled_from(WORKLOADS).map(lambda kind: Which(kind=kind)),
     "exit_code": lambda: st.sampled_from((1, 0, 137)),
 }
 _BY_TYPE: Final[Mapping[Any, Callable[[], SearchStrategy[Any]]]] = {
