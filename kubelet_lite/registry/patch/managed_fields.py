@@ -130,14 +130,24 @@ def _remembered_steps(live: Any, new: Any, mine: ManagerKey, stored: Entries, re
     """The steps by the shape of the change and the present sets; None where they are to be worked out each time."""
     if type(live) is not type(new) or isinstance(new, Unstructured):
         return None
-    if any(e.apiVersion != resource.api_version for e in stored):
-        return None
     without = _without(resource, mine.subresource)
     change = change_of(live, new, without, IDENTITY)
+    changed: Sequence[bytes] | None = None
+    sets: list[tuple[str, str, str, bytes | None]] = []
+    for e in stored:
+        if e.apiVersion != resource.api_version:
+            return None
+        data = bytes(e.fieldsV1)
+        if e.manager != mine.manager or e.subresource != mine.subresource or e.operation != mine.operation:
+            if changed is None:
+                changed = [b'"f:%b"' % name.encode() for name in fields_of(change, type(new), without, IDENTITY)]
+            if _stays(data, changed):
+                sets.append((e.manager, e.operation, e.subresource, None))
+                continue
+        sets.append((e.manager, e.operation, e.subresource, data))
     if not change:
         return tuple(Step(i, None, False) for i in range(len(stored)))
-    changed = [b'"f:%b"' % name.encode() for name in fields_of(change, type(new), without, IDENTITY)]
-    key = (resource, mine, change, *(_concerned(e, mine, changed) for e in stored))
+    key = (resource, mine, change, *sets)
     known = _STEPS.get(key)
     if known is None:
         known = _steps(live, new, mine, stored, resource, None)
@@ -145,13 +155,10 @@ def _remembered_steps(live: Any, new: Any, mine: ManagerKey, stored: Entries, re
     return known
 
 
-def _concerned(entry: ManagedFieldsEntry, mine: ManagerKey, changed: Sequence[bytes]) -> tuple[str, str, str, bytes | None]:
-    """What of an entry its step can depend on. Another manager's set that has none of the changed fields stays, whatever is in it: who owns
-    the metadata and spec of a pod, its owner's UID included, does not matter to a change of its status."""
-    data: bytes | None = bytes(entry.fieldsV1)
-    if data != b"{}" and _key(entry) != mine and not any(field in data for field in changed):  # type: ignore[operator]
-        data = None
-    return entry.manager, entry.operation, entry.subresource, data
+def _stays(data: bytes, changed: Sequence[bytes]) -> bool:
+    """Whether another manager's set has none of the changed fields: it stays, whatever is in it. Who owns the metadata and spec of a pod, its
+    owner's UID included, does not matter to a change of its status."""
+    return data != b"{}" and not any(field in data for field in changed)
 
 
 @cache
