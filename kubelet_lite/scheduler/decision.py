@@ -13,6 +13,8 @@ import msgspec
 import numpy as np
 
 from kubelet_lite.scheduler.filtering import (
+    EVERY_NODE,
+    Candidates,
     candidates,
     counted,
     lastingly_feasible,
@@ -21,13 +23,14 @@ from kubelet_lite.scheduler.filtering import (
     widely_feasible,
 )
 from kubelet_lite.scheduler.framework import NOT_TRIED, Attempt, Refusals, Rejection, Unplaced
-from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
+from kubelet_lite.scheduler.judged import NOT_FEASIBLE, Judged
+from kubelet_lite.scheduler.node_table import Column, NodeTable, Rows
 from kubelet_lite.scheduler.nominations import NOBODY, Nominations, Promised
 from kubelet_lite.scheduler.pod_info import PodInfo
 from kubelet_lite.scheduler.profile import Profile
 
 MAX_KEPT_LIKENESSES: Final = 256
-"""Different pods in a row whose nodes are remembered: 9 bytes a node each."""
+"""Different pods in a row whose nodes are remembered: some 20 bytes a node each."""
 
 
 class Placement(msgspec.Struct, frozen=True):
@@ -77,16 +80,6 @@ class Feasible(msgspec.Struct, frozen=True):
     promised: Promised
 
 
-class Judged(msgspec.Struct):
-    """What is known of the nodes for one likeness of pods, as of `generation` and `changes` of the table."""
-
-    generation: int
-    changes: int
-    fits: Mask
-    points: Column
-    """The sum of all scores that are not relative, for rows that fit."""
-
-
 class Decisions:
     """Decides for one pod after the other, of one profile. Pods are often alike: what was found for one stands for the next, but on
     the rows that changed in between."""
@@ -103,24 +96,43 @@ class Decisions:
 
     def decide(self, pod: PodInfo, rng: random.Random) -> Placement | Unschedulable:
         """`rng` breaks ties."""
-        found = self.feasible(pod)
+        worth = candidates(self.nodes, pod, self.profile)
+        if worth is EVERY_NODE and self._lasting_ones_decide(pod):
+            judged = self._judge(pod)
+            best = judged.best()
+            if not best:
+                return self.unplaced(pod, NOBODY, rng)
+            row = best[0] if len(best) == 1 else best[rng.randrange(len(best))]
+            return Placement(self.nodes.name(row), judged.feasible)
+        found = self.feasible(pod, worth)
         if isinstance(found, Unschedulable):
             return found
         if found.rows.size == 0:
             return self.unplaced(pod, found.promised, rng)
         return self.pick(pod, found, rng)
 
-    def feasible(self, pod: PodInfo) -> Feasible | Unschedulable:
-        """The nodes that every filter passes; Unschedulable where a PreFilter plug-in wants none."""
+    def _lasting_ones_decide(self, pod: PodInfo) -> bool:
+        """Whether the verdict and the points of a node follow from that node alone."""
         nodes, profile = self.nodes, self.profile
-        worth = candidates(nodes, pod, profile)
+        return not (
+            self.nominations or pod.pod.status.nominatedNodeName
+            or any(filtering.applies(pod, nodes) for filtering in profile.wide_filters)
+            or any(scoring.ranks(pod, nodes) for scoring in profile.relative_scores)
+        )
+
+    def feasible(self, pod: PodInfo, worth: Candidates | None = None) -> Feasible | Unschedulable:
+        """The nodes that every filter passes; Unschedulable where a PreFilter plug-in wants none. `worth`: what PreFilter left, if that is
+        known."""
+        nodes, profile = self.nodes, self.profile
+        if worth is None:
+            worth = candidates(nodes, pod, profile)
         if worth.refusal is not None:
             return Unschedulable((), len(nodes), NOT_TRIED, worth.refusal)
         promised = self.nominations.before(pod, nodes) if self.nominations else NOBODY
         judged = None
         if worth.rows is None:
             judged = self._judge(pod)
-            lasting = np.flatnonzero(judged.fits)
+            lasting = np.flatnonzero(judged.points != NOT_FEASIBLE)
         else:
             lasting = lastingly_feasible(nodes, pod, profile, worth.rows)
         rows = self._preferred(pod, widely_feasible(nodes, pod, profile, lasting, promised))
@@ -131,8 +143,9 @@ class Decisions:
         nodes, rows = self.nodes, found.rows
         if rows.size == 1:
             return Placement(nodes.name(int(rows[0])), 1)
-        total = found.points[rows] if found.points is not None else self._points(pod, rows)
-        for _, column in weighted_scores(nodes, pod, self.profile.relative_scores, rows):
+        total, missing = (found.points[rows], ()) if found.points is not None else (np.zeros(rows.size, np.int64), self.profile.lasting_scores)
+        ranking = [scoring for scoring in self.profile.relative_scores if scoring.ranks(pod, nodes)]
+        for _, column in weighted_scores(nodes, pod, (*missing, *ranking), rows):
             total += column
         if extra is not None:
             total += extra
@@ -163,29 +176,12 @@ class Decisions:
         attempt = Attempt(words, last.nomination, hopeless=hopeless, candidates=last.candidates)
         return Unschedulable(tuple((rejection, int(rows.size)) for rejection, rows in found), len(self.nodes), attempt)
 
-    def _points(self, pod: PodInfo, rows: Rows) -> Column:
-        """The sum of all scores that are not relative."""
-        points = np.zeros(rows.size, np.int64)
-        for _, column in weighted_scores(self.nodes, pod, self.profile.lasting_scores, rows):
-            points += column
-        return points
-
     def _judge(self, pod: PodInfo) -> Judged:
-        nodes, likeness = self.nodes, self.profile.likeness(pod)
+        likeness = self.profile.likeness(pod)
         judged = self._judged.get(likeness)
-        rows = nodes.changed_since(judged.changes) if judged is not None and judged.generation == nodes.generation else None
-        if judged is None or rows is None:
-            judged = Judged(nodes.generation, 0, np.zeros(nodes.width, np.bool_), np.zeros(nodes.width, np.int64))
-            self._judged[likeness] = judged
-            rows = np.flatnonzero(nodes.alive)
+        if judged is None or not judged.refresh(self.nodes, self.profile, pod):
+            judged = self._judged[likeness] = Judged(self.nodes, self.profile, pod)
             if len(self._judged) > MAX_KEPT_LIKENESSES:
                 self._judged.popitem(last=False)
         self._judged.move_to_end(likeness)
-        judged.changes = nodes.changes
-        if rows.size:
-            fitting = lastingly_feasible(nodes, pod, self.profile, rows)
-            judged.fits[rows] = False
-            judged.fits[fitting] = True
-            judged.points[rows] = 0
-            judged.points[fitting] = self._points(pod, fitting)
         return judged

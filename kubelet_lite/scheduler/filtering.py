@@ -56,12 +56,12 @@ def _nothing_left(plugins: Sequence[str]) -> str:
 
 def lastingly_feasible(nodes: NodeTable, pod: PodInfo, profile: Filters, rows: Rows) -> Rows:
     """Those of `rows` that pass all that depends on themselves alone."""
-    return _passing(nodes, pod, profile.lasting_filters, rows)
+    return passing(nodes, pod, profile.lasting_filters, rows)
 
 
 def widely_feasible(nodes: NodeTable, pod: PodInfo, profile: Filters, rows: Rows, promised: Promised = NOBODY) -> Rows:
     """Those of `rows`, which are lastingly feasible, that pass the other filters too, also should all who were promised a node come."""
-    rows = _passing(nodes, pod, profile.wide_filters, rows)
+    rows = passing(nodes, pod, profile.wide_filters, rows)
     if not promised:
         return rows
     return rows[~np.isin(rows, [row for row in rows.tolist() if row in promised and not _leaves_room(nodes, pod, profile, row, promised)])]
@@ -113,7 +113,8 @@ def counted(reasons: Iterable[tuple[str, int]]) -> str:
     return ", ".join(sorted(f"{count} {reason}" for reason, count in counts.items() if count))
 
 
-def _passing(nodes: NodeTable, pod: PodInfo, filters: Sequence[Filter], rows: Rows) -> Rows:
+def passing(nodes: NodeTable, pod: PodInfo, filters: Sequence[Filter], rows: Rows) -> Rows:
+    """Those of `rows` that pass all of the filters."""
     for plugin in filters:
         if plugin.applies(pod, nodes) and rows.size:
             rows = rows[plugin.mask(pod, nodes, rows)]

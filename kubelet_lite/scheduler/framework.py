@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_NODE_SCORE", "NOT_TRIED", "Attempt", "Change", "Column", "Handle", "Lasting", "Mask", "NoArgs", "NodeInfo", "NodeTable", "Plugin",
-    "PluginError", "PodInfo", "Refusals", "Rejection", "Rows", "Unplaced", "Unresolvable", "Wait", "WaitingPods", "defines", "normalised",
+    "PluginError", "PodInfo", "Refusals", "Rejection", "Rows", "Unplaced", "Unresolvable", "Wait", "WaitingPods", "defines", "normalised", "single",
 ]
 """What a plug-in may want to import; a user's, from here."""
 MAX_NODE_SCORE: Final = 100
@@ -192,8 +192,15 @@ class Plugin:
         likeness: what it found for one of them then stands for the next, until the node or the pods on it change."""
         return None
 
+    steady: ClassVar[bool] = False
+    """Of a plug-in with a `likeness`: whether it judges a node without looking at the pods on it."""
+
     def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
         """Whether it could refuse any node as a Filter: a plug-in that does not apply costs nothing."""
+        return True
+
+    def ranks(self, pod: PodInfo, nodes: NodeTable) -> bool:
+        """Whether it could give one node more points than another: else its scores cost nothing."""
         return True
 
     def hint(self, change: Change) -> bool | Callable[[PodInfo], bool]:
@@ -225,6 +232,10 @@ class Plugin:
         """Filter, all at once: which of `rows` may take the pod."""
         raise NotImplementedError
 
+    def passes(self, pod: PodInfo, nodes: NodeTable, row: int) -> bool:
+        """Beside `mask`: the same for a single row, where that can be had faster."""
+        return bool(self.mask(pod, nodes, np.array([row], np.intp))[0])
+
     def reject(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Refusals:
         """Beside `mask`: why `rows`, which it refused, may not; in groups, each row in exactly one."""
         return [(Rejection(self.name, (f"node(s) didn't satisfy plugin {self.name}",), resolvable=True), rows)]
@@ -243,6 +254,10 @@ class Plugin:
     def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column | None:
         """Score, all at once: the score of each of `rows`; a single number where all are alike, None where there is nothing to say."""
         raise NotImplementedError
+
+    def points(self, pod: PodInfo, nodes: NodeTable, row: int) -> int:
+        """Beside `column`: the same for a single row, where that can be had faster."""
+        return single(self.column(pod, nodes, np.array([row], np.intp)))
 
     relative: ClassVar[bool] = True
     """Whether what `column` says of a node depends on which other nodes are `rows`; if not, and with a `likeness`, it is remembered."""
@@ -291,6 +306,11 @@ class Lasting(Plugin):
 def defines(plugin: Plugin | type[Plugin], *methods: str) -> bool:
     """Whether the plug-in overrides any of the methods."""
     return not plugin.overridden.isdisjoint(methods)
+
+
+def single(scores: Column | None) -> int:
+    """The points of the only row."""
+    return int(scores.flat[0]) if scores is not None else 0
 
 
 def normalised(scores: Column, *, reverse: bool = False) -> Column:

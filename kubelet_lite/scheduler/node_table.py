@@ -102,10 +102,14 @@ class NodeTable:
 
     def changed_since(self, changes: int) -> Rows | None:
         """The rows on which pods came or went since `changes` was read; None when that is too long ago."""
-        if changes < self._forgotten_changes:
+        rows = self.recent(changes)
+        if rows is None:
             return None
-        rows = self._changed_rows[changes - self._forgotten_changes:]
         return np.array(sorted(set(rows)), np.intp) if len(rows) <= FEW_CHANGES else np.unique(np.array(rows, np.intp))
+
+    def recent(self, changes: int) -> Sequence[int] | None:
+        """The same in the order in which it happened."""
+        return self._changed_rows[changes - self._forgotten_changes:] if changes >= self._forgotten_changes else None
 
     @property
     def width(self) -> int:
@@ -127,6 +131,11 @@ class NodeTable:
 
     def requested(self, resource: str) -> Column:
         return self._known(self._requested, resource)
+
+    def amounts(self, resource: str, row: int) -> tuple[int, int]:
+        """What a row has of the resource, and what of it is requested."""
+        index = self._columns.get(resource)
+        return (self._allocatable.item(index, row), self._requested.item(index, row)) if index is not None else (0, 0)
 
     def _known(self, table: NDArray[np.int64], resource: str) -> Column:
         """The resource's column; nobody has or wants one that never was heard of."""

@@ -11,6 +11,7 @@ from kubelet_lite.scheduler.framework import (
     Rejection,
     Unresolvable,
     defines,
+    single,
 )
 from kubelet_lite.scheduler.node_info import NodeInfo
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
@@ -24,11 +25,16 @@ class Filtering:
         self.plugin = plugin
         self.name = plugin.name
         self.lasting = defines(plugin, "likeness")
+        self.steady = self.lasting and plugin.steady
         self.applies = plugin.applies
         self.mask = plugin.mask
         self.reject = plugin.reject
+        self.passes = plugin.passes
         if not defines(plugin, "mask"):
-            self.mask, self.reject = self._mask, self._reject
+            self.mask, self.reject, self.passes = self._mask, self._reject, self._passes
+
+    def _passes(self, pod: PodInfo, nodes: NodeTable, row: int) -> bool:
+        return self.plugin.filter(pod, NodeInfo(nodes, row)) is None
 
     def _mask(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Mask:
         judge = self.plugin.filter
@@ -52,7 +58,12 @@ class Scoring:
         self._prepares = prepares
         by_node, adjusts = not defines(plugin, "column"), prepares or defines(plugin, "normalize")
         self.relative = not defines(plugin, "likeness") or adjusts or (not by_node and plugin.relative)
-        self.column = self._adjusted if adjusts or by_node or plugin.guarded else plugin.column
+        self.steady = not self.relative and plugin.steady
+        self.ranks = plugin.ranks
+        self.column, self.points = (self._adjusted, self._points) if adjusts or by_node or plugin.guarded else (plugin.column, plugin.points)
+
+    def _points(self, pod: PodInfo, nodes: NodeTable, row: int) -> int:
+        return single(self.column(pod, nodes, np.array([row], np.intp)))
 
     def _adjusted(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column | None:
         plugin = self.plugin

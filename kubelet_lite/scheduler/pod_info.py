@@ -17,6 +17,8 @@ from kubelet_lite.scheduler.pod_terms import AffinityTerms, Spread, affinity_ter
 DEFAULTS: Final = {"cpu": 100, "memory": 200 * 1024 * 1024}
 """What a container without a request counts for in scores (never in filters): millicores, bytes."""
 
+MAX_KEPT: Final = 1024
+
 
 class HostPort(msgspec.Struct, frozen=True):
     """A port of the node that a container wants."""
@@ -57,12 +59,30 @@ class PodInfo(msgspec.Struct, frozen=True, eq=False):
     def priority(self) -> int:
         return self.pod.spec.priority or 0
 
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.pod.metadata.namespace, self.pod.metadata.name
+    key: tuple[str, str]
+    """Namespace and name."""
+
+
+_read: Final[dict[int, PodInfo]] = {}
+"""By the identity of their spec, pods that were read: equal specs are one object in the store, so that most pods need no reading."""
 
 
 def pod_info(pod: Pod) -> PodInfo:
+    meta = pod.metadata
+    known = _read.get(id(pod.spec))
+    if known is not None and known.pod.spec is pod.spec and not pod.status.containerStatuses:
+        like = known.pod.metadata
+        if like.namespace == meta.namespace and like.labels == meta.labels:
+            return msgspec.structs.replace(known, pod=pod, key=(meta.namespace, meta.name))
+    info = _pod_info(pod)
+    if not pod.status.containerStatuses:  # those may say that a resize is under way
+        if len(_read) >= MAX_KEPT:
+            _read.clear()
+        _read[id(pod.spec)] = info
+    return info
+
+
+def _pod_info(pod: Pod) -> PodInfo:
     spec = pod.spec
     requests = scheduling_rules.pod_requests(pod)
     arriving = _scored(pod)
@@ -73,7 +93,8 @@ def pod_info(pod: Pod) -> PodInfo:
     images = [c.image for c in (*spec.containers, *spec.initContainers)]
     volumes = claims.matter(spec.volumes) if spec.volumes else ()
     likeness = msgspec.json.encode((requests, arriving, ports, placement_key, spec.tolerations, spec.nodeName, images), order="sorted")
-    return PodInfo(pod, requests, placed, arriving, ports, placement_key, likeness, affinity_terms(pod), spreads(pod), volumes)
+    key = pod.metadata.namespace, pod.metadata.name
+    return PodInfo(pod, requests, placed, arriving, ports, placement_key, likeness, affinity_terms(pod), spreads(pod), volumes, key)
 
 
 def ports_of(pod: Pod) -> tuple[HostPort, ...]:

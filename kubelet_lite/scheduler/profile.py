@@ -42,10 +42,14 @@ class Profile:
         self.filters = tuple(Filtering(plugin) for plugin in at["filter"])
         self.lasting_filters = tuple(filtering for filtering in self.filters if filtering.lasting)
         self.wide_filters = tuple(filtering for filtering in self.filters if not filtering.lasting)
+        self.steady_filters = tuple(filtering for filtering in self.lasting_filters if filtering.steady)
+        self.moving_filters = tuple(filtering for filtering in self.lasting_filters if not filtering.steady)
         self.post_filter = at["postFilter"]
         self.scores = tuple(Scoring(plugin, weight, prepares=plugin in at["preScore"]) for plugin, weight in enabled.get("score", ()))
         self.relative_scores = tuple(scoring for scoring in self.scores if scoring.relative)
         self.lasting_scores = tuple(scoring for scoring in self.scores if not scoring.relative)
+        self.steady_scores = tuple(scoring for scoring in self.lasting_scores if scoring.steady)
+        self.moving_scores = tuple(scoring for scoring in self.lasting_scores if not scoring.steady)
         self.reserve, self.permit, self.pre_bind, self.bind, self.post_bind = at["reserve"], at["permit"], at["preBind"], at["bind"], at["postBind"]
         self._needy = tuple(plugin for plugin in self.plugins.values() if defines(plugin, "needs"))
         of_their_own = [p.likeness for p in self.plugins.values() if defines(p, "likeness") and type(p).likeness is not Lasting.likeness]

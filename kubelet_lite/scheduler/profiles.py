@@ -210,7 +210,7 @@ def guarded(plugin: Plugin) -> Plugin:
 
 
 GUARDED: Final = (
-    "needs", "likeness", "applies", "hint", "reject", "normalize", "unreserve", *(method for methods in POINTS.values() for method in methods),
+    "needs", "likeness", "applies", "ranks", "hint", "passes", "points", "reject", "normalize", "unreserve", *(method for methods in POINTS.values() for method in methods),
 )
 
 

@@ -55,6 +55,18 @@ def whole_and_used(pod: PodInfo, nodes: NodeTable, rows: Rows, resource: str) ->
     return nodes.allocatable(resource)[rows], used
 
 
+def whole_and_used_of(pod: PodInfo, nodes: NodeTable, row: int, resource: str) -> tuple[int, int]:
+    """The same for a single row."""
+    whole, requested = nodes.amounts(resource, row)
+    match resource:
+        case "cpu":
+            return whole, nodes.scored_cpu.item(row) + pod.arriving_requests[0]
+        case "memory":
+            return whole, nodes.scored_memory.item(row) + pod.arriving_requests[1]
+        case _:
+            return whole, requested + pod.requests.get(resource, 0)
+
+
 def along(shape: Sequence[UtilizationShapePoint], utilization: Column) -> Column:
     """The shape as a broken line, in points of 100; whole numbers, rounded towards zero as Go does."""
     factor = 100 // MAX_SHAPE_SCORE

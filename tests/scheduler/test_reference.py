@@ -13,8 +13,17 @@ from kubelet_lite.api import quantities, scheduling_rules
 from kubelet_lite.api.core_v1 import Node, Pod, Taint, Toleration
 from kubelet_lite.scheduler.decision import Placement
 from kubelet_lite.scheduler.filtering import feasible_rows, rejected, weighted_scores
+from kubelet_lite.scheduler.framework import Handle, Plugin
 from kubelet_lite.scheduler.node_table import NodeTable
+from kubelet_lite.scheduler.plugins.node_resources_balanced_allocation import NodeResourcesBalancedAllocation
+from kubelet_lite.scheduler.plugins.node_resources_fit import (
+    NodeResourcesFit,
+    NodeResourcesFitArgs,
+    RequestedToCapacityRatioParam,
+    ScoringStrategy,
+)
 from kubelet_lite.scheduler.pod_info import pod_info
+from kubelet_lite.scheduler.scoring_resources import ResourceSpec, UtilizationShapePoint
 from tests.scheduler.objects import a_node, a_pod, a_profile, decisions
 
 taints = st.lists(st.builds(lambda k, e: Taint(key=k, effect=e), st.sampled_from("ab"), st.sampled_from(["NoSchedule", "PreferNoSchedule"])), max_size=2)
@@ -163,3 +172,33 @@ def test_changes_beyond_what_is_remembered_are_not_missed(monkeypatch: pytest.Mo
         assert outcome == decisions(table).decide(pod, random.Random(1))
         if isinstance(outcome, Placement):
             table.place(pod, outcome.node_name)
+
+
+STRATEGIES = [
+    ScoringStrategy(), ScoringStrategy(type="MostAllocated", resources=(ResourceSpec("memory", 3), ResourceSpec("cpu", 2), ResourceSpec("example.com/gpu", 1))),
+    ScoringStrategy(
+        type="RequestedToCapacityRatio",
+        requestedToCapacityRatio=RequestedToCapacityRatioParam((UtilizationShapePoint(0, 10), UtilizationShapePoint(70, 3), UtilizationShapePoint(100, 0))),
+    ),
+]
+
+
+@settings(max_examples=200)
+@given(nodes_of, pods_of, amounts, sizes, st.sampled_from(STRATEGIES), st.booleans())
+def test_a_single_row_is_judged_as_the_column_judges_it(
+    nodes: list[dict[str, object]], pods: list[tuple[str, str, int]], cpu: str, memory: str, strategy: ScoringStrategy, without_memory: bool,
+) -> None:
+    table = NodeTable()
+    for i, spec in enumerate(nodes):
+        table.set_node(a_node(f"n{i}", **{**spec, "memory": "0"} if without_memory and i % 2 else spec))  # type: ignore[arg-type]
+    for i, (asked, size, where) in enumerate(pods):
+        table.place(pod_info(a_pod(f"old{i}", asked, size)), f"n{where}")
+    pod, handle = pod_info(a_pod("new", cpu, memory)), Handle.alone(nodes=table)
+    rows = np.flatnonzero(table.alive)
+    fit = NodeResourcesFit(handle, NodeResourcesFitArgs(scoringStrategy=strategy))
+    assert [fit.passes(pod, table, row) for row in rows.tolist()] == fit.mask(pod, table, rows).tolist()
+    scorers: list[Plugin] = [fit, NodeResourcesBalancedAllocation(handle)]
+    for plugin in scorers:
+        found = plugin.column(pod, table, rows)
+        column = [0] * rows.size if found is None else found.tolist()
+        assert [plugin.points(pod, table, row) for row in rows.tolist()] == column

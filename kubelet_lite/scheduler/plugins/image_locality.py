@@ -16,6 +16,7 @@ LARGEST_BYTES_PER_CONTAINER: Final = 1000 * MEGABYTE
 
 
 class ImageLocality(Lasting):
+    steady = True
     relative = False
 
     def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column | None:

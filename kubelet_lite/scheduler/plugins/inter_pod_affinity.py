@@ -119,11 +119,17 @@ class InterPodAffinity(Plugin):
 
     # Score
 
+    def ranks(self, pod: PodInfo, nodes: NodeTable) -> bool:
+        if pod.affinity is not None and pod.affinity.preferred:
+            return True
+        placed = nodes.tallies.preferring or (nodes.tallies.requiring and self.args.hardPodAffinityWeight)
+        return bool(placed) and not self.args.ignorePreferredTermsOfExistingPods
+
     def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column | None:
+        if not self.ranks(pod, nodes):
+            return None
         own = pod.affinity.preferred if pod.affinity is not None else ()
         tallies, weight_of_required = nodes.tallies, self.args.hardPodAffinityWeight
-        if not own and (self.args.ignorePreferredTermsOfExistingPods or not (tallies.preferring or (tallies.requiring and weight_of_required))):
-            return None
         points = np.zeros(rows.size, np.int64)
         for term, weight in own:
             points += weight * _sums(nodes, self._tally(nodes, term), term, rows)

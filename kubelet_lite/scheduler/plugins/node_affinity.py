@@ -4,14 +4,14 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#node-af
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 import numpy as np
 
 from kubelet_lite.api import core_v1, scheduling_rules
-from kubelet_lite.api.core_v1 import Node
+from kubelet_lite.api.core_v1 import Node, PreferredSchedulingTerm
 from kubelet_lite.scheduler import node_terms
 from kubelet_lite.scheduler.framework import Change, Handle, Lasting, Refusals, Rejection, normalised
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
@@ -31,6 +31,7 @@ class NodeAffinity(Lasting):
 
     Args = NodeAffinityArgs
     args: NodeAffinityArgs
+    steady = True
 
     def __init__(self, handle: Handle, args: NodeAffinityArgs | None = None) -> None:
         super().__init__(handle, args)
@@ -88,15 +89,16 @@ class NodeAffinity(Lasting):
 
     # Score
 
+    def ranks(self, pod: PodInfo, nodes: NodeTable) -> bool:
+        return bool(self._wished or (pod.placement_key and _wishes(pod)))
+
     def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column | None:
-        affinity = pod.pod.spec.affinity
-        own = affinity.nodeAffinity if affinity is not None else None
-        if not self._wished and (own is None or not own.preferredDuringSchedulingIgnoredDuringExecution):
+        wishes = _wishes(pod)
+        if not self._wished and not wishes:
             return None
         self._refresh(nodes)
         found = self._points.get(pod.placement_key)
         if found is None:
-            wishes = own.preferredDuringSchedulingIgnoredDuringExecution if own is not None else ()
             found = self._points[pod.placement_key] = node_terms.preferred_points(nodes, (*wishes, *self._wished))
         return normalised(found[rows])
 
@@ -106,3 +108,10 @@ class NodeAffinity(Lasting):
             self._points.clear()
             self._enforced_mask = None
             self._generation = nodes.generation
+
+
+def _wishes(pod: PodInfo) -> Sequence[PreferredSchedulingTerm]:
+    """What the pod itself prefers."""
+    affinity = pod.pod.spec.affinity
+    own = affinity.nodeAffinity if affinity is not None else None
+    return own.preferredDuringSchedulingIgnoredDuringExecution if own is not None else ()

@@ -10,6 +10,8 @@ from kubelet_lite.scheduler.pod_info import PodInfo
 
 
 class NodeName(Lasting):
+    steady = True
+
     def hint(self, change: Change) -> bool | Callable[[PodInfo], bool]:
         if change.kind is not Node or change.old is not None:
             return False

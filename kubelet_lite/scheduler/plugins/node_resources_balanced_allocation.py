@@ -41,6 +41,25 @@ class NodeResourcesBalancedAllocation(Lasting):
         column: Column = (3 * MAX_NODE_SCORE // 2 + with_pod - _balance(whole, used, present)) // 2
         return column
 
+    def points(self, pod: PodInfo, nodes: NodeTable, row: int) -> int:
+        if len(self._resources) != 2 or any(map(is_scalar, self._resources)):
+            return super().points(pod, nodes, row)
+        first, second = self._resources
+        (whole, used), (other_whole, other_used) = nodes.amounts(first, row), nodes.amounts(second, row)
+        asked, other_asked = pod.requests.get(first, 0), pod.requests.get(second, 0)
+        if not asked and not other_asked:
+            return 0
+        if not whole or not other_whole:
+            return 3 * MAX_NODE_SCORE // 4
+        with_pod = _balance_of_two(used + asked, whole, other_used + other_asked, other_whole)
+        return (3 * MAX_NODE_SCORE // 2 + with_pod - _balance_of_two(used, whole, other_used, other_whole)) // 2
+
+
+def _balance_of_two(used: int, whole: int, other_used: int, other_whole: int) -> int:
+    """What `_balance` says of a node that has both; in the same floating-point steps."""
+    apart = abs(min(float(used) / float(whole), 1.0) - min(float(other_used) / float(other_whole), 1.0)) / 2
+    return int((1 - apart) * MAX_NODE_SCORE)
+
 
 def _balance(whole: Sequence[Column], used: Sequence[Column], present: NDArray[np.bool_] | None) -> Column:
     """100 where all are used to the same share; with two, 50 where one is full and the other empty. What a node has none of is left out:

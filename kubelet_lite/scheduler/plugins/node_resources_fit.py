@@ -22,6 +22,7 @@ from kubelet_lite.scheduler.scoring_resources import (
     along,
     is_scalar,
     whole_and_used,
+    whole_and_used_of,
     with_weights,
 )
 
@@ -95,6 +96,15 @@ class NodeResourcesFit(Lasting):
                 mask &= nodes.allocatable(resource)[rows] - nodes.requested(resource)[rows] >= amount
         return mask
 
+    def passes(self, pod: PodInfo, nodes: NodeTable, row: int) -> bool:
+        if nodes.pod_count.item(row) >= nodes.pod_limit.item(row):
+            return False
+        for resource, amount in self.asked(pod).items():
+            whole, used = nodes.amounts(resource, row)
+            if amount and whole - used < amount:
+                return False
+        return True
+
     def reject(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Refusals:
         lacks = [("Too many pods", nodes.pod_count[rows] >= nodes.pod_limit[rows], nodes.pod_limit[rows] <= 0)]
         for resource, amount in sorted(self.asked(pod).items(), key=lambda item: (ORDER.get(item[0], len(ORDER)), item[0])):
@@ -128,6 +138,20 @@ class NodeResourcesFit(Lasting):
         weights = max(weights, 1) if isinstance(weights, int) else np.maximum(weights, 1)
         column: Column = (2 * total + weights) // (2 * weights) if self._shape else total // weights  # by shape: to the nearest, halves up
         return column
+
+    def points(self, pod: PodInfo, nodes: NodeTable, row: int) -> int:
+        if self._shape:
+            return super().points(pod, nodes, row)
+        total = weights = 0
+        most = self.args.scoringStrategy.type == "MostAllocated"
+        for resource, weight in self._weights:
+            if is_scalar(resource) and not pod.requests.get(resource):
+                continue
+            whole, used = whole_and_used_of(pod, nodes, row, resource)
+            if whole:
+                total += weight * ((min(used, whole) if most else max(whole - used, 0)) * MAX_NODE_SCORE // whole)
+                weights += weight
+        return total // max(weights, 1)
 
     def _by_shape(self, whole: Column, used: Column) -> Column:
         full = used > whole

@@ -11,6 +11,8 @@ UNSCHEDULABLE = Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule
 
 
 class NodeUnschedulable(Lasting):
+    steady = True
+
     def hint(self, change: Change) -> bool:
         if change.kind is not Node or change.new is None or change.new.spec.unschedulable:
             return False

@@ -117,6 +117,9 @@ class PodTopologySpread(Plugin):
 
     # Score
 
+    def ranks(self, pod: PodInfo, nodes: NodeTable) -> bool:
+        return bool(self._wishes(pod)[0])
+
     def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column | None:
         wishes, every_label = self._wishes(pod)
         if not wishes:

@@ -18,6 +18,8 @@ from kubelet_lite.scheduler.pod_info import PodInfo
 class TaintToleration(Lasting):
     """Nodes share few distinct sets of taints: each set is judged once a pod, and rows look their answer up."""
 
+    steady = True
+
     def hint(self, change: Change) -> bool | Callable[[PodInfo], bool]:
         if change.kind is not Node or change.new is None or (change.old is not None and change.old.spec.taints == change.new.spec.taints):
             return False
@@ -33,6 +35,9 @@ class TaintToleration(Lasting):
 
     def reject(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Refusals:
         return [(Rejection(self.name, ("node(s) had untolerated taint(s)",), resolvable=False), rows)]
+
+    def ranks(self, pod: PodInfo, nodes: NodeTable) -> bool:
+        return len(nodes.taint_sets) > 1 and any(taint.effect == "PreferNoSchedule" for taints in nodes.taint_sets for taint in taints)
 
     def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column:
         tolerations = tuple(t for t in pod.pod.spec.tolerations if not t.effect or t.effect == "PreferNoSchedule")
