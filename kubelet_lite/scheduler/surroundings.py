@@ -36,14 +36,18 @@ class Surroundings(Protocol):
 
 
 class Given:
-    """A fixed set of objects: for tests, and for decisions without a cluster."""
+    """A set of objects: for tests, and for decisions without a cluster."""
 
     def __init__(self, objects: Iterable[Any] = ()) -> None:
         self._objects: dict[type[Any], dict[tuple[str, str], Any]] = {}
         self._hidden: dict[tuple[type[Any], str, str], Any] = {}
-        self._assumptions = 0
+        self._changes = 0
         for obj in objects:
-            self._objects.setdefault(type(obj), {})[obj.metadata.namespace, obj.metadata.name] = obj
+            self.add(obj)
+
+    def add(self, obj: Any) -> None:
+        self._objects.setdefault(type(obj), {})[obj.metadata.namespace, obj.metadata.name] = obj
+        self._changes += 1
 
     def get(self, kind: type[T], name: str, namespace: str = "") -> T | None:
         return self._objects.get(kind, {}).get((namespace, name))
@@ -53,20 +57,20 @@ class Given:
         return cast(Sequence[T], [obj for (where, _), obj in found.items() if not namespace or where == namespace])
 
     def changed(self, kind: type[Any]) -> int:
-        return self._assumptions
+        return self._changes
 
     def assume(self, obj: Any) -> None:
         key = obj.metadata.namespace, obj.metadata.name
         self._hidden.setdefault((type(obj), *key), self._objects[type(obj)][key])
         self._objects[type(obj)][key] = obj
-        self._assumptions += 1
+        self._changes += 1
 
     def forget(self, obj: Any) -> None:
         key = obj.metadata.namespace, obj.metadata.name
         known = self._hidden.pop((type(obj), *key), None)
         if known is not None:
             self._objects[type(obj)][key] = known
-            self._assumptions += 1
+            self._changes += 1
 
     async def next_change(self, kind: type[Any]) -> None:
         await anyio.sleep_forever()

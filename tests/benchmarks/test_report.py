@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as every
-from benchmarks import scheduling
 from benchmarks.report import Row, main, readable
+from benchmarks.scheduling import own
 
 WORKLOADS = {
     "fast": lambda: [Row("fast", "creates", 1234.5, "1/s", "in process")],
@@ -44,6 +44,6 @@ def test_every_benchmark_is_found() -> None:
 
 
 def test_the_scheduler_decides_for_every_pod_of_a_small_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scheduling, "NODES", 20)
-    rows = list(scheduling.decide("small", [scheduling.demanding(i) for i in range(40)]))
+    monkeypatch.setattr(own, "NODES", 20)
+    rows = list(own.decide("small", [own.demanding(i) for i in range(40)]))
     assert [row.metric for row in rows] == ["decisions", "longest decision", "filling the node table"]

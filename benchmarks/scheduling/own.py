@@ -1,4 +1,4 @@
-"""10,000 pods onto 5,000 nodes: the scheduler's decisions alone, and end to end in process (nothing over the wire, memory only).
+"""10,000 pods onto 5,000 nodes that are not in scheduler_perf: other kinds of pods, and kubelets.
 
 `decide-…`: filter, score, pick; nothing is written. `bind`: the API and the scheduler: pods created through LocalClient until all
 are bound. `run`: with a fake kubelet on every node, until all pods are Running.
@@ -15,7 +15,7 @@ from typing import Final
 import anyio
 import msgspec
 
-from benchmarks.report import Row, Workload, main
+from benchmarks.report import Row, Workload
 from kubelet_lite.api.core_v1 import (
     Affinity,
     Container,
@@ -149,13 +149,21 @@ async def placed(cluster: Cluster, name: str, done: Callable[[Pod], bool], note:
     return [Row(name, "all done after", seconds, "s", note), Row(name, "throughput", PODS / seconds, "pods/s", note)]
 
 
+def all_different() -> list[Pod]:
+    """No two ask for the same."""
+    found = []
+    for number in range(PODS):
+        pod = plain(number)
+        requests = {"cpu": f"{100 + number % 400}m", "memory": f"{128 + number // 400}Mi"}
+        container = msgspec.structs.replace(pod.spec.containers[0], resources=ResourceRequirements(requests=requests))
+        found.append(msgspec.structs.replace(pod, spec=msgspec.structs.replace(pod.spec, containers=(container,))))
+    return found
+
+
 WORKLOADS: Final[dict[str, Workload]] = {
     "decide-plain": lambda: decide("decide-plain", [plain(i) for i in range(PODS)]),
     "decide-demanding": lambda: decide("decide-demanding", [demanding(i) for i in range(PODS)]),
+    "decide-different": lambda: decide("decide-different", all_different()),
     "bind": lambda: anyio.run(bind),
     "run": lambda: anyio.run(run),
 }
-
-
-if __name__ == "__main__":
-    main("scheduling", WORKLOADS)
