@@ -100,10 +100,10 @@ class Decisions:
         if worth is EVERY_NODE and self._lasting_ones_decide(pod):
             judged = self._judge(pod)
             best = judged.best()
-            if not best:
+            if not len(best):
                 return self.unplaced(pod, NOBODY, rng)
             row = best[0] if len(best) == 1 else best[rng.randrange(len(best))]
-            return Placement(self.nodes.name(row), judged.feasible)
+            return Placement(self.nodes.name(int(row)), judged.feasible)
         found = self.feasible(pod, worth)
         if isinstance(found, Unschedulable):
             return found

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from kubelet_lite.scheduler.filtering import passing, weighted_scores
-from kubelet_lite.scheduler.node_table import FEW_CHANGES, Column, NodeTable, Rows
+from kubelet_lite.scheduler.node_table import FEW_CHANGES, Column, Mask, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
 from kubelet_lite.scheduler.profile import Profile
 
@@ -34,9 +34,10 @@ class Judged:
         self.points: Column = np.full(nodes.width, NOT_FEASIBLE, np.int64)
         self.feasible = 0
         self._top = 0
-        self._best: list[int] = []
-        """The rows of `_top` points, in order; none: not known."""
-        self._judge_columns(nodes, profile, pod, rows)
+        self._best: list[int] | Rows = []
+        """The rows of `_top` points, in order; none: not known. A list once it was changed: most likenesses never come again."""
+        alive = np.flatnonzero(nodes.alive)
+        self._judge_columns(nodes, profile, pod, alive if 2 * rows.size > alive.size else rows)
 
     def refresh(self, nodes: NodeTable, profile: Profile, pod: PodInfo) -> bool:
         """Judges what changed; False: that would be everything."""
@@ -52,14 +53,14 @@ class Judged:
                     self._set(row, self._judge_row(nodes, profile, pod, row))
         else:
             changed = np.array(sorted(set(rows)), np.intp) if len(rows) <= FEW_CHANGES else np.unique(np.array(rows, np.intp))
-            self._judge_columns(nodes, profile, pod, changed[self._possible[changed]])
+            self._judge_columns(nodes, profile, pod, changed)
         return True
 
-    def best(self) -> Sequence[int]:
+    def best(self) -> Sequence[int] | Rows:
         """The feasible rows with the most points, in order."""
-        if not self._best and self.feasible:
+        if not len(self._best) and self.feasible:
             self._top = int(self.points.max())
-            self._best = np.flatnonzero(self.points == self._top).tolist()
+            self._best = np.flatnonzero(self.points == self._top)
         return self._best
 
     def _judge_row(self, nodes: NodeTable, profile: Profile, pod: PodInfo, row: int) -> int:
@@ -81,28 +82,46 @@ class Judged:
 
     def _rank(self, row: int, before: int, points: int) -> None:
         """Gives a row whose points changed its place among the best, if they are known."""
-        if not self._best:
+        if not len(self._best):
             return
+        best = self._best if isinstance(self._best, list) else self._best.tolist()
+        self._best = best
         if points > self._top:
             self._top, self._best = points, [row]
         elif points == self._top:
-            bisect.insort(self._best, row)
+            bisect.insort(best, row)
         elif before == self._top:
-            del self._best[bisect.bisect_left(self._best, row)]
+            del best[bisect.bisect_left(best, row)]
 
     def _judge_columns(self, nodes: NodeTable, profile: Profile, pod: PodInfo, rows: Rows) -> None:
         if not rows.size:
             return
         before = self.points[rows]
-        self.points[rows] = NOT_FEASIBLE
-        fitting = passing(nodes, pod, profile.moving_filters, rows)
-        points = self._steady_points[fitting]
-        for _, column in weighted_scores(nodes, pod, profile.moving_scores, fitting):
+        fits = self._fits(nodes, profile, pod, rows)
+        scored = rows if profile.answers_for_any and 2 * np.count_nonzero(fits) > rows.size else rows[fits]
+        points = self._steady_points[scored]
+        for _, column in weighted_scores(nodes, pod, profile.moving_scores, scored):
             points += column
-        self.points[fitting] = points
-        self.feasible += int(fitting.size) - int(np.count_nonzero(before != NOT_FEASIBLE))
+        if scored is rows:
+            after = np.where(fits, points, NOT_FEASIBLE)
+        else:
+            after = np.full(rows.size, NOT_FEASIBLE, np.int64)
+            after[fits] = points
+        self.points[rows] = after
+        self.feasible += int(np.count_nonzero(fits)) - int(np.count_nonzero(before != NOT_FEASIBLE))
         if rows.size > FEW_CHANGES:
             self._best = []
-        for row, old, new in zip(rows.tolist(), before.tolist(), self.points[rows].tolist(), strict=True) if self._best else ():
+        for row, old, new in zip(rows.tolist(), before.tolist(), after.tolist(), strict=True) if len(self._best) else ():
             if new != old:
                 self._rank(row, old, new)
+
+    def _fits(self, nodes: NodeTable, profile: Profile, pod: PodInfo, rows: Rows) -> Mask:
+        mask = self._possible[rows]
+        for filtering in profile.moving_filters:
+            if not filtering.applies(pod, nodes):
+                continue
+            if profile.answers_for_any:
+                mask &= filtering.mask(pod, nodes, rows)
+            else:
+                mask[mask] = filtering.mask(pod, nodes, rows[mask])
+        return mask

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -22,11 +22,14 @@ from kubelet_lite.scheduler.priorities import PODS, RequestedByPriority
 Mask = NDArray[np.bool_]
 Column = NDArray[np.int64]
 Rows = NDArray[np.intp]
+Value = TypeVar("Value", bound=np.generic)
 FIRST_CAPACITY: Final = 64
 MAX_KEPT_CHANGES: Final = 4096
 """Rows remembered as changed: who looks more rarely than that looks at the whole table."""
 FEW_CHANGES: Final = 256
 """Up to here Python's own sorting is the faster."""
+INEXACT: Final = 1 << 46
+"""From here a hundredth of a share may be rounded the wrong way by floats."""
 BASE_RESOURCES: Final = ("cpu", "memory", "ephemeral-storage")
 
 
@@ -80,7 +83,8 @@ class NodeTable:
         self._labels: dict[str, LabelColumn] = {}
         self._labels_as_of = 0
         self._everywhere: dict[str, bool] = {}
-        self._everywhere_as_of = 0
+        self._divisors: dict[str, NDArray[np.float64]] = {}
+        self._totals_as_of = 0
         self.lowest_priority = 0
         """Of all pods that ever were placed."""
         self._changed_rows: list[int] = []
@@ -121,13 +125,28 @@ class NodeTable:
 
     def everywhere(self, resource: str) -> bool:
         """Whether every node has some of the resource."""
-        if self._everywhere_as_of != self.generation:
-            self._everywhere.clear()
-            self._everywhere_as_of = self.generation
+        self._forget_totals()
         found = self._everywhere.get(resource)
         if found is None:
             found = self._everywhere[resource] = bool((self.allocatable(resource)[self.alive] > 0).all())
         return found
+
+    def divisor(self, resource: str) -> NDArray[np.float64] | None:
+        """The column by which to divide amounts of the resource: as floats. None where that would not be exact: beyond 64 TiB."""
+        self._forget_totals()
+        found = self._divisors.get(resource)
+        if found is None:
+            whole = self.allocatable(resource)
+            if whole.max(initial=0) >= INEXACT:
+                return None
+            found = self._divisors[resource] = np.maximum(whole, 1).astype(np.float64)
+        return found
+
+    def _forget_totals(self) -> None:
+        if self._totals_as_of != self.generation:
+            self._everywhere.clear()
+            self._divisors.clear()
+            self._totals_as_of = self.generation
 
     def requested(self, resource: str) -> Column:
         return self._known(self._requested, resource)
@@ -388,6 +407,12 @@ class NodeTable:
                 state = self._images.get(alias)
                 if state is not None and state.rows.pop(row, self) is None and not state.rows:
                     del self._images[alias]
+
+
+def take(column: NDArray[Value], rows: Rows) -> NDArray[Value]:
+    """`column[rows]`, to be read only: no copy where `rows`, which are in order, are the first ones without a gap."""
+    count = rows.size
+    return column[:count] if count and rows[-1] == count - 1 else column[rows]
 
 
 def same_for_scheduling(old: Node, new: Node) -> bool:

@@ -50,6 +50,9 @@ class Profile:
         self.lasting_scores = tuple(scoring for scoring in self.scores if not scoring.relative)
         self.steady_scores = tuple(scoring for scoring in self.lasting_scores if scoring.steady)
         self.moving_scores = tuple(scoring for scoring in self.lasting_scores if not scoring.steady)
+        moving = (*(filtering.plugin for filtering in self.moving_filters), *(scoring.plugin for scoring in self.moving_scores))
+        self.answers_for_any = not any(plugin.guarded for plugin in moving)
+        """Whether nodes that do not fit may be judged too, where that is faster: a user's plug-in is not asked about them."""
         self.reserve, self.permit, self.pre_bind, self.bind, self.post_bind = at["reserve"], at["permit"], at["preBind"], at["bind"], at["postBind"]
         self._needy = tuple(plugin for plugin in self.plugins.values() if defines(plugin, "needs"))
         of_their_own = [p.likeness for p in self.plugins.values() if defines(p, "likeness") and type(p).likeness is not Lasting.likeness]

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from kubelet_lite.scheduler.node_table import BASE_RESOURCES, Column, NodeTable, Rows
+from kubelet_lite.scheduler.node_table import BASE_RESOURCES, Column, NodeTable, Rows, take
 from kubelet_lite.scheduler.pod_info import PodInfo
 
 MAX_SHAPE_SCORE: Final = 10
@@ -47,12 +47,12 @@ def whole_and_used(pod: PodInfo, nodes: NodeTable, rows: Rows, resource: str) ->
     memory count for Kubernetes' defaults."""
     match resource:
         case "cpu":
-            used: Column = nodes.scored_cpu[rows] + pod.arriving_requests[0]
+            used: Column = take(nodes.scored_cpu, rows) + pod.arriving_requests[0]
         case "memory":
-            used = nodes.scored_memory[rows] + pod.arriving_requests[1]
+            used = take(nodes.scored_memory, rows) + pod.arriving_requests[1]
         case _:
-            used = nodes.requested(resource)[rows] + pod.requests.get(resource, 0)
-    return nodes.allocatable(resource)[rows], used
+            used = take(nodes.requested(resource), rows) + pod.requests.get(resource, 0)
+    return take(nodes.allocatable(resource), rows), used
 
 
 def whole_and_used_of(pod: PodInfo, nodes: NodeTable, row: int, resource: str) -> tuple[int, int]:

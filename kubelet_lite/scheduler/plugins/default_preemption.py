@@ -137,7 +137,7 @@ def _kept_off_by_resources(nodes: NodeTable, unplaced: Unplaced) -> Rows:
     if pod.host_ports or any(f.name not in OF_NODES and f.applies(pod, nodes) for f in unplaced.profile.filters):
         return np.zeros(0, np.intp)
     found = [rows for rejection, rows in unplaced.refusals if rejection.plugin == RESOURCES and rejection.resolvable]
-    rows = np.concatenate(found) if found else np.zeros(0, np.intp)
+    rows = np.sort(np.concatenate(found)) if found else np.zeros(0, np.intp)
     return rows[~np.isin(rows, list(promised))] if promised else rows
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from kubelet_lite.api.core_v1 import Namespace, Node, Pod
 from kubelet_lite.api.selectors import Selector
 from kubelet_lite.scheduler.framework import MAX_NODE_SCORE, Change, Handle, Plugin, Refusals, Rejection
-from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
+from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows, take
 from kubelet_lite.scheduler.pod_info import PodInfo
 from kubelet_lite.scheduler.pod_tallies import Selection, Tally, TermTallies
 from kubelet_lite.scheduler.pod_terms import Term, affinity_terms
@@ -94,7 +94,7 @@ class InterPodAffinity(Plugin):
         labelled = mask.copy()
         for term in required:
             label = nodes.label(term.topology_key)
-            codes = label.codes[rows]
+            codes = take(label.codes, rows)
             sums = tally.sums(term.topology_key, label)
             anywhere |= bool(sums[:-1].any())
             labelled &= codes >= 0
@@ -185,7 +185,7 @@ class InterPodAffinity(Plugin):
 def _sums(nodes: NodeTable, tally: Tally, term: Term, rows: Rows) -> Column:
     """For each row the sum over its domain; nothing without the label."""
     label = nodes.label(term.topology_key)
-    codes = label.codes[rows]
+    codes = take(label.codes, rows)
     sums: Column = np.where(codes >= 0, tally.sums(term.topology_key, label)[codes], 0)
     return sums
 
@@ -195,5 +195,5 @@ def _somewhere(nodes: NodeTable, tally: Tally, term: Term, rows: Rows) -> Mask:
     label = nodes.label(term.topology_key)
     holds = tally.sums(term.topology_key, label) > 0
     holds[-1] = False
-    mask: Mask = holds[label.codes[rows]]
+    mask: Mask = holds[take(label.codes, rows)]
     return mask

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kubelet_lite.scheduler.framework import MAX_NODE_SCORE, Handle, Lasting
-from kubelet_lite.scheduler.node_table import Column, NodeTable, Rows
+from kubelet_lite.scheduler.node_table import Column, NodeTable, Rows, take
 from kubelet_lite.scheduler.pod_info import PodInfo
 from kubelet_lite.scheduler.scoring_resources import CPU_AND_MEMORY, ResourceSpec, is_scalar
 
@@ -34,9 +34,9 @@ class NodeResourcesBalancedAllocation(Lasting):
         resources = [r for r in self._resources if not is_scalar(r) or pod.requests.get(r)]
         if not any(pod.requests.get(resource) for resource in resources):
             return None
-        whole = [nodes.allocatable(r)[rows] for r in resources]
-        used = [nodes.requested(r)[rows] for r in resources]
-        present = None if all(map(nodes.everywhere, resources)) else np.array([w > 0 for w in whole])
+        whole = [take(nodes.allocatable(r).astype(np.float64) if (divisor := nodes.divisor(r)) is None else divisor, rows) for r in resources]
+        used = [take(nodes.requested(r), rows) for r in resources]
+        present = None if all(map(nodes.everywhere, resources)) else np.array([take(nodes.allocatable(r), rows) > 0 for r in resources])
         with_pod = _balance(whole, [u + pod.requests.get(r, 0) for u, r in zip(used, resources, strict=True)], present)
         column: Column = (3 * MAX_NODE_SCORE // 2 + with_pod - _balance(whole, used, present)) // 2
         return column
@@ -61,13 +61,17 @@ def _balance_of_two(used: int, whole: int, other_used: int, other_whole: int) ->
     return int((1 - apart) * MAX_NODE_SCORE)
 
 
-def _balance(whole: Sequence[Column], used: Sequence[Column], present: NDArray[np.bool_] | None) -> Column:
+def _balance(whole: Sequence[NDArray[np.float64]], used: Sequence[Column], present: NDArray[np.bool_] | None) -> Column:
     """100 where all are used to the same share; with two, 50 where one is full and the other empty. What a node has none of is left out:
     `present` says what it has; None: everything."""
-    shares = [np.minimum(u / (w if present is None else np.maximum(w, 1)), 1.0) for u, w in zip(used, whole, strict=True)]
+    shares = [u / (w if present is None else np.maximum(w, 1)) for u, w in zip(used, whole, strict=True)]
+    for share in shares:
+        np.minimum(share, 1.0, out=share)
     apart: NDArray[np.float64]
     if len(shares) == 2:
-        apart = np.abs(shares[0] - shares[1]) / 2
+        apart = np.subtract(shares[0], shares[1], out=shares[0])
+        np.abs(apart, out=apart)
+        apart /= 2
         if present is not None:
             apart = np.where(present.all(axis=0), apart, 0.0)
     else:

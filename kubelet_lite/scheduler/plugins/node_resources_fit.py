@@ -9,11 +9,12 @@ from typing import Final
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from kubelet_lite.api import quantities
 from kubelet_lite.api.core_v1 import Node, Pod
 from kubelet_lite.scheduler.framework import MAX_NODE_SCORE, Change, Handle, Lasting, Refusals, Rejection
-from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
+from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows, take
 from kubelet_lite.scheduler.pod_info import PodInfo
 from kubelet_lite.scheduler.scoring_resources import (
     CPU_AND_MEMORY,
@@ -26,6 +27,7 @@ from kubelet_lite.scheduler.scoring_resources import (
     with_weights,
 )
 
+Divisor = NDArray[np.float64]
 ORDER: Final = {"cpu": 0, "memory": 1, "ephemeral-storage": 2}
 """Kubernetes names what is insufficient in this order, extended resources after it."""
 
@@ -58,7 +60,7 @@ class NodeResourcesFit(Lasting):
         strategy = self.args.scoringStrategy
         self._weights = [(spec.name, spec.weight) for spec in with_weights(strategy.resources or CPU_AND_MEMORY)]
         self._shape = strategy.requestedToCapacityRatio.shape if strategy.requestedToCapacityRatio is not None else ()
-        self._points: Callable[[Column, Column], Column] = {
+        self._points: Callable[[Column, Column, Divisor | None], Column] = {
             "LeastAllocated": _least_allocated, "MostAllocated": _most_allocated, "RequestedToCapacityRatio": self._by_shape,
         }[strategy.type]
         self._ignores = bool(self.args.ignoredResources or self.args.ignoredResourceGroups)
@@ -90,10 +92,10 @@ class NodeResourcesFit(Lasting):
     # Filter
 
     def mask(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Mask:
-        mask: Mask = nodes.pod_count[rows] < nodes.pod_limit[rows]
+        mask: Mask = take(nodes.pod_count, rows) < take(nodes.pod_limit, rows)
         for resource, amount in self.asked(pod).items():
             if amount:
-                mask &= nodes.allocatable(resource)[rows] - nodes.requested(resource)[rows] >= amount
+                mask &= take(nodes.allocatable(resource), rows) - take(nodes.requested(resource), rows) >= amount
         return mask
 
     def passes(self, pod: PodInfo, nodes: NodeTable, row: int) -> bool:
@@ -129,7 +131,8 @@ class NodeResourcesFit(Lasting):
             if is_scalar(resource) and not pod.requests.get(resource):
                 continue
             whole, used = whole_and_used(pod, nodes, rows, resource)
-            points = self._points(whole, used)
+            divisor = nodes.divisor(resource)
+            points = self._points(whole, used, take(divisor, rows) if divisor is not None else None)
             total += points if weight == 1 else points * weight
             if self._shape:
                 weights = weights + np.where(points > 0, weight, 0)  # what gives no points has no weight either
@@ -153,22 +156,27 @@ class NodeResourcesFit(Lasting):
                 weights += weight
         return total // max(weights, 1)
 
-    def _by_shape(self, whole: Column, used: Column) -> Column:
+    def _by_shape(self, whole: Column, used: Column, divisor: Divisor | None) -> Column:
         full = used > whole
         utilization = np.where(full, MAX_NODE_SCORE, used * MAX_NODE_SCORE // np.maximum(whole, 1))
         points: Column = np.where(whole > 0, along(self._shape, utilization), 0)
         return points
 
 
-def _least_allocated(whole: Column, used: Column) -> Column:
+def _least_allocated(whole: Column, used: Column, divisor: Divisor | None) -> Column:
     """The share left over, in points; nothing where more is requested than there is."""
-    points: Column = np.maximum(whole - used, 0) * MAX_NODE_SCORE // np.maximum(whole, 1)
-    return points
+    return _points(np.maximum(whole - used, 0), whole, divisor)
 
 
-def _most_allocated(whole: Column, used: Column) -> Column:
+def _most_allocated(whole: Column, used: Column, divisor: Divisor | None) -> Column:
     """The share in use, in points."""
-    points: Column = np.minimum(used, whole) * MAX_NODE_SCORE // np.maximum(whole, 1)
+    return _points(np.minimum(used, whole), whole, divisor)
+
+
+def _points(part: Column, whole: Column, divisor: Divisor | None) -> Column:
+    """Whole hundredths of `whole`. Floats divide five times as fast as integers."""
+    hundredfold = part * MAX_NODE_SCORE
+    points: Column = (hundredfold / divisor).astype(np.int64) if divisor is not None else hundredfold // np.maximum(whole, 1)
     return points
 
 

@@ -16,7 +16,7 @@ from kubelet_lite.api.core_v1 import Node, Pod, TopologySpreadConstraint
 from kubelet_lite.api.selectors import NOTHING
 from kubelet_lite.scheduler import default_spread, node_terms
 from kubelet_lite.scheduler.framework import MAX_NODE_SCORE, Change, Handle, Plugin, Refusals, Rejection
-from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
+from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows, take
 from kubelet_lite.scheduler.plugins.taint_toleration import untolerated
 from kubelet_lite.scheduler.pod_info import PodInfo
 from kubelet_lite.scheduler.pod_tallies import Selection, Tally
@@ -108,7 +108,7 @@ class PodTopologySpread(Plugin):
             counts = _sums(nodes, _tally(nodes, pod, spread), spread.topology_key, domains)[:-1]
             fewest = int(counts[domains.present].min()) if domains.number >= max(spread.min_domains, 1) else 0
             room = spread.max_skew + fewest - int(spread.selector.matches(pod.pod.metadata.labels))
-            codes = label.codes[rows]
+            codes = take(label.codes, rows)
             # A domain without nodes that count holds no pods; code -1 finds the verdict on nodes without the label.
             of_domain = np.append(np.where(domains.present, counts, 0) > room, False).astype(np.int8)
             of_domain[-1] = 2
@@ -131,7 +131,7 @@ class PodTopologySpread(Plugin):
         points = np.zeros(rows.size, np.float64)
         for spread in wishes:
             label = nodes.label(spread.topology_key)
-            codes = label.codes[rows]
+            codes = take(label.codes, rows)
             tally = _tally(nodes, pod, spread)
             if spread.topology_key == HOSTNAME:
                 size = int(scored.sum())
