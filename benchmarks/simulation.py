@@ -18,9 +18,9 @@ from kubelet_lite.api.apps_v1 import Deployment, DeploymentSpec
 from kubelet_lite.api.core_v1 import Container, HTTPGetAction, PodSpec, PodTemplateSpec, Probe
 from kubelet_lite.api.meta_v1 import LabelSelector, ObjectMeta
 from kubelet_lite.cluster import Cluster
-from kubelet_lite.simulation.environment import SimulatedEnvironment
-from kubelet_lite.simulation.run import simulate, simulated_environment
-from kubelet_lite.simulation.tape import Tape
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.run import simulate, simulated_environment
+from kubelet_lite.simulation.virtual.tape import Tape
 
 HOUR_SECONDS: Final = 3600.0
 HOUR_NODES, HOUR_PODS = 100, 1_000

@@ -18,16 +18,16 @@ from typing import Final
 from rich.console import Console
 
 from kubelet_lite.cli.up import check_writable, say, write_private
-from kubelet_lite.simulation import recording as recordings
-from kubelet_lite.simulation import replay as replays
-from kubelet_lite.simulation.compare import compare as compared
-from kubelet_lite.simulation.past import Past
-from kubelet_lite.simulation.recording import Recording, RecordingError
-from kubelet_lite.simulation.reference import NotFoundAgain, parse, resolve
-from kubelet_lite.simulation.replay import Replayed, ReplayError
-from kubelet_lite.simulation.stepper import Stepper
-from kubelet_lite.simulation.story import tell
-from kubelet_lite.simulation.timeline import write as write_timeline
+from kubelet_lite.simulation.records import recording as recordings
+from kubelet_lite.simulation.records import replay as replays
+from kubelet_lite.simulation.records.compare import compare as compared
+from kubelet_lite.simulation.records.past import Past
+from kubelet_lite.simulation.records.recording import Recording, RecordingError
+from kubelet_lite.simulation.records.reference import NotFoundAgain, parse, resolve
+from kubelet_lite.simulation.records.replay import Replayed, ReplayError
+from kubelet_lite.simulation.records.stepper import Stepper
+from kubelet_lite.simulation.records.story import tell
+from kubelet_lite.simulation.records.timeline import write as write_timeline
 
 PROMPT: Final = "(replay) "
 

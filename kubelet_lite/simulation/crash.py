@@ -13,9 +13,9 @@ from typing import Any, Final
 import anyio
 
 from kubelet_lite.actors.actor import current_incarnation
-from kubelet_lite.simulation.environment import SimulatedEnvironment
-from kubelet_lite.simulation.loop import callback_owner
-from kubelet_lite.simulation.run import simulate
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.loop import callback_owner
+from kubelet_lite.simulation.virtual.run import simulate
 
 MOST_CRASHES: Final = 100_000
 """Of one sweep: a run in which the actor takes more steps than this is no test."""

@@ -44,7 +44,7 @@ from kubelet_lite.simulation.faults import (
     UnobservedStates,
 )
 from kubelet_lite.simulation.step import Fault, Step
-from kubelet_lite.simulation.tape import Tape
+from kubelet_lite.simulation.virtual.tape import Tape
 from kubelet_lite.simulation.which import Which
 
 TICKS_PER_SECOND: Final = 2

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import msgspec
 
 from kubelet_lite.simulation.archive import Archive
-from kubelet_lite.simulation.environment import SimulatedEnvironment
 from kubelet_lite.simulation.invariant import InvariantMaker
-from kubelet_lite.simulation.run import check_nothing_is_left, simulated_environment
 from kubelet_lite.simulation.simulation import Run, Setting, Simulation, opened
 from kubelet_lite.simulation.step import Step
-from kubelet_lite.simulation.tape import Tape
 from kubelet_lite.simulation.trace import log_records_to
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.run import check_nothing_is_left, simulated_environment
+from kubelet_lite.simulation.virtual.tape import Tape
 
 if TYPE_CHECKING:
     from kubelet_lite.runtimes.fake import BehaviourOf

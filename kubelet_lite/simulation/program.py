@@ -20,8 +20,8 @@ from typing import Final
 import anyio
 
 from kubelet_lite.actors.actor import Actor, Incarnation, current_incarnation
-from kubelet_lite.simulation.libraries import forget_clients
-from kubelet_lite.simulation.loop import YOUNG, SimulatedLoop, SimulatedTask
+from kubelet_lite.simulation.virtual.libraries import forget_clients
+from kubelet_lite.simulation.virtual.loop import YOUNG, SimulatedLoop, SimulatedTask
 
 TURNS_TO_END: Final = 20
 """Of the loop, at one instant: so long tasks may close what they have before they are cancelled again."""

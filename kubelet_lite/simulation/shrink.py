@@ -11,10 +11,10 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec.structs import fields, replace
 
-from kubelet_lite.simulation.failure import Failure
+from kubelet_lite.simulation.records.failure import Failure
 from kubelet_lite.simulation.simulation import Run, play
 from kubelet_lite.simulation.step import Step
-from kubelet_lite.simulation.tape import Decisions
+from kubelet_lite.simulation.virtual.tape import Decisions
 
 T = TypeVar("T")
 

@@ -21,17 +21,17 @@ from kubelet_lite.registry.registry import Registry
 from kubelet_lite.simulation import settling
 from kubelet_lite.simulation.answers import NotingRegistry, NotingStore, Unheard
 from kubelet_lite.simulation.archive import Archive
-from kubelet_lite.simulation.dump import Dump
-from kubelet_lite.simulation.environment import SimulatedEnvironment
 from kubelet_lite.simulation.errors import FaultNotFired
 from kubelet_lite.simulation.gate import Gate, GatedRegistry, Request
 from kubelet_lite.simulation.invariant import InvariantMaker
-from kubelet_lite.simulation.run import LIMIT_SECONDS, simulate
+from kubelet_lite.simulation.records.dump import Dump
 from kubelet_lite.simulation.running import NotingRuntime
 from kubelet_lite.simulation.snapshot import Snapshot
 from kubelet_lite.simulation.step import Fault, Step
-from kubelet_lite.simulation.tape import Decisions, Tape
 from kubelet_lite.simulation.trace import log_records_to
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.run import LIMIT_SECONDS, simulate
+from kubelet_lite.simulation.virtual.tape import Decisions, Tape
 from kubelet_lite.simulation.watcher import Watcher
 
 if TYPE_CHECKING:

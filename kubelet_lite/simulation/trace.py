@@ -15,7 +15,7 @@ import structlog
 
 from kubelet_lite.actors.actor import current_actor
 from kubelet_lite.api.encoding import encode
-from kubelet_lite.simulation.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
 from kubelet_lite.store.event import Event
 from kubelet_lite.store.store import Store
 

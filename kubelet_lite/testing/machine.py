@@ -34,11 +34,11 @@ from kubelet_lite.api.errors import ApiError
 from kubelet_lite.api.requests import MERGE_PATCH
 from kubelet_lite.client.base import Client
 from kubelet_lite.runtimes.fake import BehaviourOf
-from kubelet_lite.simulation import recording
 from kubelet_lite.simulation.invariant import InvariantMaker
 from kubelet_lite.simulation.invariants import STANDARD
 from kubelet_lite.simulation.live import LiveSimulation
-from kubelet_lite.simulation.recording import Recording
+from kubelet_lite.simulation.records import recording
+from kubelet_lite.simulation.records.recording import Recording
 from kubelet_lite.simulation.simulation import Setting, Simulation
 from kubelet_lite.simulation.snapshot import Snapshot
 from kubelet_lite.simulation.step import Call, Fault, Step

@@ -5,17 +5,17 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from kubelet_lite.simulation import recording, replay
-from kubelet_lite.simulation.failure import lone
 from kubelet_lite.simulation.invariant import InvariantMaker
 from kubelet_lite.simulation.invariants import STANDARD
-from kubelet_lite.simulation.recording import Recording
-from kubelet_lite.simulation.reference import refer
+from kubelet_lite.simulation.records import recording, replay
+from kubelet_lite.simulation.records.failure import lone
+from kubelet_lite.simulation.records.recording import Recording
+from kubelet_lite.simulation.records.reference import refer
+from kubelet_lite.simulation.records.story import tell
 from kubelet_lite.simulation.shrink import BUDGET, shrink_run
 from kubelet_lite.simulation.simulation import Run, Scenario, Setting, play
 from kubelet_lite.simulation.step import Step
-from kubelet_lite.simulation.story import tell
-from kubelet_lite.simulation.tape import Tape
+from kubelet_lite.simulation.virtual.tape import Tape
 
 if TYPE_CHECKING:
     from kubelet_lite.runtimes.fake import BehaviourOf

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubelet_lite.actors.mailbox import CoalescingMailbox, DroppingMailbox, Mailbox, MailboxFull, WaitingMailbox
-from kubelet_lite.simulation.environment import SimulatedEnvironment
-from kubelet_lite.simulation.run import simulate
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.run import simulate
 
 Message = tuple[int, int]
 # A message (key, number) is put; a number takes so many.

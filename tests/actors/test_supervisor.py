@@ -22,8 +22,8 @@ from kubelet_lite.actors.supervisor import (
     CrashBudgetExceeded,
     Supervisor,
 )
-from kubelet_lite.simulation.environment import SimulatedEnvironment
-from kubelet_lite.simulation.run import simulate
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.run import simulate
 
 
 class Scripted(Actor):

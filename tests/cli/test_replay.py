@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from kubelet_lite.cli.main import main
-from kubelet_lite.simulation import recording, replay
 from kubelet_lite.simulation.invariant import always
-from kubelet_lite.simulation.recording import Recording
+from kubelet_lite.simulation.records import recording, replay
+from kubelet_lite.simulation.records.recording import Recording
 from kubelet_lite.simulation.simulation import Run, play
 from tests.simulation.stories import STEPS, failed_run, run_web
 

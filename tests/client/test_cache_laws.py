@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from kubelet_lite.api.core_v1 import ConfigMap
 from kubelet_lite.api.errors import NotFound
 from kubelet_lite.client.cache import Change, Informer
-from kubelet_lite.simulation.environment import SimulatedEnvironment
-from kubelet_lite.simulation.run import simulate
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.run import simulate
 from tests.registry.world import World, config_map
 
 Step = tuple[str, str, str]

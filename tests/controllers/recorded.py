@@ -22,8 +22,8 @@ from kubelet_lite.api.meta_v1 import DeleteOptions
 from kubelet_lite.api.requests import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Body, ListOptions, RequestContext
 from kubelet_lite.apiserver.routes import resource_path
 from kubelet_lite.cluster import Cluster
-from kubelet_lite.simulation.environment import SimulatedEnvironment
-from kubelet_lite.simulation.run import simulate
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.run import simulate
 
 RECORDED = Path(__file__).parents[1] / "recorded"
 sys.path.insert(0, str(RECORDED))

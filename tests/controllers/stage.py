@@ -17,8 +17,8 @@ from kubelet_lite.controllers.deployment import DeploymentController
 from kubelet_lite.controllers.loop import ControllerActor, InformersActor
 from kubelet_lite.controllers.replicaset import ReplicaSetController
 from kubelet_lite.registry.registry import Registry
-from kubelet_lite.simulation.environment import SimulatedEnvironment
-from kubelet_lite.simulation.run import simulate
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.run import simulate
 from kubelet_lite.store import CheckedStore
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from typing import Any
 from kubelet_lite.api.core_v1 import ConfigMap, Event, Pod
 from kubelet_lite.api.errors import Forbidden
 from kubelet_lite.simulation.crash import crash_at_every_step
-from kubelet_lite.simulation.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
 from kubelet_lite.store import Event as StoreEvent
 from tests.controllers.counting import Counting, CountView, counting
 from tests.registry.world import World, config_map, in_world

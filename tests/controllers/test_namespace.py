@@ -19,8 +19,8 @@ from kubelet_lite.cluster import Cluster
 from kubelet_lite.controllers import root_ca, serviceaccount
 from kubelet_lite.controllers.namespace import Remaining, conditions, contents, unexpected
 from kubelet_lite.simulation.crash import crash_at_every_step
-from kubelet_lite.simulation.environment import SimulatedEnvironment
-from kubelet_lite.simulation.run import simulate
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.run import simulate
 
 NOW = 1_800_000_000.0
 

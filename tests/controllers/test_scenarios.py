@@ -12,7 +12,7 @@ from kubelet_lite.api.errors import Forbidden
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.controllers.deployment.history import HISTORY, REVISION
 from kubelet_lite.simulation.crash import crash_at_every_step
-from kubelet_lite.simulation.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
 from tests.controllers.objects import LABELS, deployment
 from tests.controllers.stage import Stage, on_stage
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from kubelet_lite.actors.actor import Incarnation, current_actor, current_incarnation
 from kubelet_lite.controllers.work_queue import WorkQueue
-from kubelet_lite.simulation.environment import SimulatedEnvironment
-from kubelet_lite.simulation.run import simulate
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.run import simulate
 
 Queue = WorkQueue[str]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kubelet_lite.simulation import replay
+from kubelet_lite.simulation.records import replay
 from tests.conformance.servers import KUBECTL, ROOT
 from tests.simulation.stories import failed_run
 

@@ -7,9 +7,9 @@ from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH
 from kubelet_lite.cluster import Cluster
 from kubelet_lite.kubelet.pod_worker import _difference
 from kubelet_lite.registry.patch import apply_strategic
-from kubelet_lite.simulation.environment import SimulatedEnvironment
-from kubelet_lite.simulation.run import simulate
-from kubelet_lite.simulation.tape import Tape
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.run import simulate
+from kubelet_lite.simulation.virtual.tape import Tape
 
 POD = Pod(metadata=ObjectMeta(name="pod", namespace="default"), spec=PodSpec(containers=(Container(name="c", image="i"),)))
 

@@ -10,8 +10,8 @@ from kubelet_lite.api.errors import ApiError
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.client.local import LocalClient
 from kubelet_lite.registry.registry import Registry
-from kubelet_lite.simulation.environment import SimulatedEnvironment
-from kubelet_lite.simulation.run import simulate
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.run import simulate
 from kubelet_lite.store import CheckedStore
 
 SEED = 7

@@ -12,8 +12,8 @@ from kubelet_lite.api.meta_v1 import LabelSelector, ObjectMeta
 from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH
 from kubelet_lite.client.base import Client
 from kubelet_lite.cluster import Cluster
-from kubelet_lite.simulation.environment import SimulatedEnvironment
 from kubelet_lite.simulation.trace import Trace
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
 
 NAMESPACE: Final = "default"
 NAME: Final = "web"

@@ -36,9 +36,9 @@ from kubelet_lite.api.requests import WatchEvent
 from kubelet_lite.api.resources import resource_of
 from kubelet_lite.simulation.answers import Answer, Batch, Opened, StoredObject, Watching
 from kubelet_lite.simulation.archive import Archive, Revision
-from kubelet_lite.simulation.environment import EPOCH
 from kubelet_lite.simulation.invariants import BY_NAME
 from kubelet_lite.simulation.running import SandboxBegan, SandboxEnded
+from kubelet_lite.simulation.virtual.environment import EPOCH
 from kubelet_lite.simulation.watcher import Watcher
 from kubelet_lite.store.event import Event
 from kubelet_lite.store.keys import Key

@@ -12,8 +12,8 @@ from examples import operator_kopf
 from kubelet_lite import Cluster
 from kubelet_lite.api.apps_v1 import Deployment
 from kubelet_lite.api.core_v1 import ConfigMap
-from kubelet_lite.simulation.environment import SimulatedEnvironment
 from kubelet_lite.simulation.trace import Trace
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
 from tests.simulation.operators import traced_cluster
 
 EXAMPLES: Final = Path(operator_kopf.__file__).parent

@@ -12,8 +12,8 @@ from kubelet_lite import Cluster
 from kubelet_lite.api.core_v1 import ConfigMap, Namespace
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.requests import MERGE_PATCH
-from kubelet_lite.simulation.environment import SimulatedEnvironment
 from kubelet_lite.simulation.trace import Trace
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
 from tests.simulation.operators import traced_cluster
 
 CONVERGES_SECONDS: Final = 60.0

@@ -6,7 +6,7 @@ from typing import Final
 
 from kubelet_lite.simulation.draw import draw_steps
 from kubelet_lite.simulation.step import Step
-from kubelet_lite.simulation.tape import Tape
+from kubelet_lite.simulation.virtual.tape import Tape
 
 SECONDS: Final = 120.0
 NODES: Final = 3

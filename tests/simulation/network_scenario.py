@@ -12,8 +12,8 @@ from kubelet_lite.actors.actor import Actor
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.actors.mailbox import CoalescingMailbox, WaitingMailbox
 from kubelet_lite.actors.supervisor import Supervisor
-from kubelet_lite.simulation.environment import SimulatedEnvironment
 from kubelet_lite.simulation.trace import Trace
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
 
 CLIENTS: Final = 5
 REQUESTS: Final = 4

@@ -13,9 +13,9 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 from kubelet_lite import Cluster
-from kubelet_lite.simulation.environment import SimulatedEnvironment
-from kubelet_lite.simulation.loop import callback_owner
 from kubelet_lite.simulation.trace import Trace
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.loop import callback_owner
 
 LOGGERS: Final = ("kopf", "httpx", "controller_kr8s")
 """Kopf tells what it handles, httpx each request."""

@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import pytest
 
-from kubelet_lite.simulation.compare import compare
-from kubelet_lite.simulation.recording import Recording
+from kubelet_lite.simulation.records.compare import compare
+from kubelet_lite.simulation.records.recording import Recording
 from kubelet_lite.simulation.simulation import play
 from tests.simulation.stories import ScaleWeb, run_web
 

@@ -7,8 +7,8 @@ import pytest
 from kubelet_lite.actors.actor import Actor
 from kubelet_lite.actors.supervisor import ActorKilled, Supervisor
 from kubelet_lite.simulation.crash import crash_actor, crash_at_every_step
-from kubelet_lite.simulation.environment import SimulatedEnvironment
-from kubelet_lite.simulation.run import simulate
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.run import simulate
 
 
 class Adder(Actor):

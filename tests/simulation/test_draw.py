@@ -20,9 +20,9 @@ from kubelet_lite.simulation.draw import (
     draw_steps,
 )
 from kubelet_lite.simulation.faults import FAULTS, CrashActor
-from kubelet_lite.simulation.replay import steps_of
+from kubelet_lite.simulation.records.replay import steps_of
 from kubelet_lite.simulation.step import Fault
-from kubelet_lite.simulation.tape import Tape
+from kubelet_lite.simulation.virtual.tape import Tape
 from kubelet_lite.simulation.which import Which
 
 PLAIN = {float: st.floats(allow_nan=False, allow_infinity=False), int: st.integers(-2**63, 2**63 - 1), str: st.text(), bool: st.booleans()}

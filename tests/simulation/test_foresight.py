@@ -12,8 +12,8 @@ from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.cluster import Cluster
 from kubelet_lite.runtimes.base import ProbeAnswer
 from kubelet_lite.runtimes.fake import Behaviour, FakeRuntime
-from kubelet_lite.simulation.environment import SimulatedEnvironment
-from kubelet_lite.simulation.run import simulate
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.run import simulate
 
 Seen = dict[str, list[tuple[float, Any]]]
 """What was written when: statuses by pod, counts by pod and message of an Event Unhealthy."""

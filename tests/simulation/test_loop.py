@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubelet_lite.simulation.environment import EPOCH, SimulatedEnvironment
 from kubelet_lite.simulation.errors import LeftBehind, NothingCanHappen, Spinning, TimeLimitExceeded, UnhandledErrors
-from kubelet_lite.simulation.run import simulate
+from kubelet_lite.simulation.virtual.environment import EPOCH, SimulatedEnvironment
+from kubelet_lite.simulation.virtual.run import simulate
 
 
 def test_an_hour_passes_at_once_and_exactly() -> None:

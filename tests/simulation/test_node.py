@@ -10,9 +10,9 @@ from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH
 from kubelet_lite.cluster import Cluster
 from kubelet_lite.runtimes.fake import Behaviour
-from kubelet_lite.simulation.environment import SimulatedEnvironment
-from kubelet_lite.simulation.run import simulate
 from kubelet_lite.simulation.trace import Trace
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.run import simulate
 
 PROBE: Final = Probe(exec=ExecAction(command=("true",)), periodSeconds=1)
 

@@ -10,8 +10,8 @@ from kubelet_lite.api.core_v1 import ConfigMap, Pod
 from kubelet_lite.api.errors import Gone, MethodNotAllowed
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.requests import MERGE_PATCH, ListOptions
-from kubelet_lite.simulation.past import Past
-from kubelet_lite.simulation.recording import Recording
+from kubelet_lite.simulation.records.past import Past
+from kubelet_lite.simulation.records.recording import Recording
 from kubelet_lite.simulation.snapshot import Snapshot
 from tests.simulation.stories import failed_run
 

@@ -12,9 +12,9 @@ import pytest
 from aiohttp import web
 
 from kubelet_lite.actors.supervisor import Supervisor
-from kubelet_lite.simulation.environment import SimulatedEnvironment
 from kubelet_lite.simulation.program import Program
-from kubelet_lite.simulation.run import simulate
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.run import simulate
 
 URL: Final = "http://localhost:8080/"
 NAME: Final = "operator"

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from kubelet_lite.runtimes.fake import Behaviour
-from kubelet_lite.simulation import recording, replay
 from kubelet_lite.simulation.invariant import Invariant, always
-from kubelet_lite.simulation.recording import Recording
-from kubelet_lite.simulation.reference import NotFoundAgain, Reference, parse, refer, resolve
-from kubelet_lite.simulation.replay import ReplayError
+from kubelet_lite.simulation.records import recording, replay
+from kubelet_lite.simulation.records.recording import Recording
+from kubelet_lite.simulation.records.reference import NotFoundAgain, Reference, parse, refer, resolve
+from kubelet_lite.simulation.records.replay import ReplayError
+from kubelet_lite.simulation.records.story import tell
 from kubelet_lite.simulation.shrink import shrink_run
 from kubelet_lite.simulation.simulation import Run, Setting, Simulation, play
-from kubelet_lite.simulation.story import tell
 from tests.simulation.stories import AT_MOST_FOUR, STEPS, failed_run, run_web
 
 NAMED_LAMBDA = always(lambda snapshot: True, name="yes")

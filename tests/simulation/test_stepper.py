@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import pytest
 
-from kubelet_lite.simulation.recording import Recording
+from kubelet_lite.simulation.records.recording import Recording
+from kubelet_lite.simulation.records.stepper import HELP, Stepper
 from kubelet_lite.simulation.simulation import Run
-from kubelet_lite.simulation.stepper import HELP, Stepper
 from tests.simulation.stories import failed_run
 
 

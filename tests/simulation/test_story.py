@@ -8,12 +8,12 @@ import pytest
 from kubelet_lite.api.core_v1 import ConfigMap, Pod
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.simulation.calls import Delete
-from kubelet_lite.simulation.difference import ABSENT, Change, differences, shown, significant
-from kubelet_lite.simulation.failure import Failure
 from kubelet_lite.simulation.invariant import always
-from kubelet_lite.simulation.recording import Recording
+from kubelet_lite.simulation.records.difference import ABSENT, Change, differences, shown, significant
+from kubelet_lite.simulation.records.failure import Failure
+from kubelet_lite.simulation.records.recording import Recording
+from kubelet_lite.simulation.records.story import LINES, Story, tell
 from kubelet_lite.simulation.simulation import Run, Simulation, play
-from kubelet_lite.simulation.story import LINES, Story, tell
 from kubelet_lite.simulation.which import Which
 from tests.simulation.stories import STEPS, failed_run, run_web
 

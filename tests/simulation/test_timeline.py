@@ -10,9 +10,9 @@ import pytest
 
 from kubelet_lite.api.core_v1 import ConfigMap
 from kubelet_lite.api.meta_v1 import ObjectMeta
-from kubelet_lite.simulation import timeline
+from kubelet_lite.simulation.records import timeline
+from kubelet_lite.simulation.records.timeline import NOISE
 from kubelet_lite.simulation.simulation import Run, Simulation, play
-from kubelet_lite.simulation.timeline import NOISE
 from tests.simulation.stories import failed_run
 
 

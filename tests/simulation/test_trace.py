@@ -9,9 +9,9 @@ from kubelet_lite.actors.actor import Actor
 from kubelet_lite.actors.supervisor import Supervisor
 from kubelet_lite.api.core_v1 import ConfigMap
 from kubelet_lite.api.meta_v1 import ObjectMeta
-from kubelet_lite.simulation.environment import SimulatedEnvironment
-from kubelet_lite.simulation.run import simulate
 from kubelet_lite.simulation.trace import Trace
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.run import simulate
 from kubelet_lite.store.keys import Key
 from kubelet_lite.store.store import Store, stamped
 

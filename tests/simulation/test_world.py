@@ -37,9 +37,9 @@ import httpx
 import pytest
 from aiohttp import web
 
-from kubelet_lite.simulation.environment import EPOCH, SimulatedEnvironment
 from kubelet_lite.simulation.errors import NotSimulated
-from kubelet_lite.simulation.run import simulate
+from kubelet_lite.simulation.virtual.environment import EPOCH, SimulatedEnvironment
+from kubelet_lite.simulation.virtual.run import simulate
 
 UTC: Final = datetime.UTC
 BEGIN: Final = datetime.datetime.fromtimestamp(EPOCH, UTC)
@@ -479,8 +479,8 @@ def test_two_simulations_in_two_threads_do_not_meet() -> None:
 
 
 def test_the_world_is_real_between_the_turns_of_a_loop() -> None:
-    from kubelet_lite.simulation.run import simulated_environment
-    from kubelet_lite.simulation.tape import Tape
+    from kubelet_lite.simulation.virtual.run import simulated_environment
+    from kubelet_lite.simulation.virtual.tape import Tape
 
     with simulated_environment(Tape(0)) as environment:
         inside = environment.loop.run_until_complete(_coroutine(time.time))

@@ -6,9 +6,9 @@ import importlib
 import sys
 from typing import Final
 
-from kubelet_lite.simulation.environment import SimulatedEnvironment
-from kubelet_lite.simulation.run import simulate
 from kubelet_lite.simulation.trace import Trace
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.run import simulate
 
 SCENARIOS: Final = ("cluster", "network", "kopf", "kr8s")
 """Each is a module of this folder whose `run` takes the environment and a trace that is already listening."""

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from kubelet_lite.actors.supervisor import Supervisor
-from kubelet_lite.simulation.environment import SimulatedEnvironment
-from kubelet_lite.simulation.run import simulate
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.run import simulate
 from kubelet_lite.store import Compacted, Limits, Store, StoreActor, expiry
 from kubelet_lite.store.expiry import EVENTS
 from tests.store.things import delete, names, pod, put

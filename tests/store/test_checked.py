@@ -10,8 +10,8 @@ from hypothesis import settings
 
 from kubelet_lite.actors.actor import Actor
 from kubelet_lite.actors.supervisor import Supervisor
-from kubelet_lite.simulation.environment import SimulatedEnvironment
-from kubelet_lite.simulation.run import simulate
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.run import simulate
 from kubelet_lite.store import CheckedStore, Limits, stamped
 from kubelet_lite.store.checked import SharedObjectChanged
 from tests.store.machine import LIMITS, StoreMachine

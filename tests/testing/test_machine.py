@@ -12,11 +12,11 @@ from kubelet_lite.api.errors import ApiError
 from kubelet_lite.api.identity import Identity
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.requests import ListOptions
-from kubelet_lite.simulation import recording
 from kubelet_lite.simulation.faults import ApiErrors, LostAnswers, LostRequests
 from kubelet_lite.simulation.invariant import InvariantViolated, never
+from kubelet_lite.simulation.records import recording
+from kubelet_lite.simulation.records.story import tell
 from kubelet_lite.simulation.simulation import Setting
-from kubelet_lite.simulation.story import tell
 from kubelet_lite.testing import ClusterMachine, Faults, UserActions, Workloads, builders, strategies
 
 FEW = settings(

@@ -2,9 +2,9 @@
 import pytest
 
 from kubelet_lite.api.apps_v1 import Deployment
-from kubelet_lite.simulation import replay
 from kubelet_lite.simulation.faults import CrashActor, Latency
 from kubelet_lite.simulation.invariant import InvariantViolated, never
+from kubelet_lite.simulation.records import replay
 from kubelet_lite.simulation.simulation import Setting
 from kubelet_lite.testing.builders import deployment
 from kubelet_lite.testing.running import run_simulation

@@ -5,7 +5,7 @@ from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
 from kubelet_lite.simulation.faults import FAULTS, CrashActor
-from kubelet_lite.simulation.replay import steps_of as read_again
+from kubelet_lite.simulation.records.replay import steps_of as read_again
 from kubelet_lite.simulation.simulation import play
 from kubelet_lite.simulation.step import Fault
 from kubelet_lite.testing import strategies

@@ -15,8 +15,8 @@ from kubelet_lite.api.errors import NotFound
 from kubelet_lite.api.requests import MERGE_PATCH, STRATEGIC_MERGE_PATCH
 from kubelet_lite.cluster import Cluster
 from kubelet_lite.simulation.crash import crash_at_every_step
-from kubelet_lite.simulation.environment import SimulatedEnvironment
-from kubelet_lite.simulation.run import simulate
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.run import simulate
 from tests.controllers.endpoints.objects import replace
 
 SEED = 7

@@ -2,11 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kubelet_lite.api.errors import Forbidden
 from kubelet_lite.api.identity import ADMIN, Identity, service_account
 from kubelet_lite.api.rbac_v1 import PolicyRule
 from kubelet_lite.registry.authorization import rbac
 from kubelet_lite.registry.authorization.attributes import Attributes, forbidden
-from kubelet_lite.registry.authorization.authorizer import ClusterAuthorizer
+from kubelet_lite.registry.authorization.authorizer import ANY_NAME, ClusterAuthorizer
 from tests.registry.authorization.objects import Objects, made
 
 JANE = Identity(name="jane", groups=("dev", "system:authenticated"))
@@ -49,6 +50,18 @@ def test_a_change_of_roles_is_seen_at_once():
     assert (denied.allowed, denied.reason) == (False, f'RBAC: clusterrole.{GROUP} "reader" not found')
     view.put(role("reader", READ_PODS))
     assert authorizer.authorize(JANE, get_pods()).allowed
+
+
+def test_what_is_allowed_whatever_the_name_is_remembered_once_and_what_is_allowed_by_name_holds_for_that_name():
+    one = {"verbs": ["get"], "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["mine"]}
+    authorizer = ClusterAuthorizer(Objects(role("reader", READ_PODS, one), binding("b", "reader", USER)))
+    for number in range(20):
+        authorizer.check(JANE, get_pods(name=f"pod-{number}"))
+    assert len(authorizer._decisions) == 1
+    authorizer.check(JANE, Attributes(verb="get", version="v1", resource="secrets", namespace="default", name="mine"))
+    for other in ("others", ANY_NAME):
+        with pytest.raises(Forbidden):
+            authorizer.check(JANE, Attributes(verb="get", version="v1", resource="secrets", namespace="default", name=other))
 
 
 def test_masters_may_everything_and_the_rest_nothing_that_is_not_granted():

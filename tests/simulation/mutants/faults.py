@@ -7,7 +7,7 @@ from random import Random
 from kubelet_lite.simulation.faults.network import Partition
 from kubelet_lite.simulation.faults.watches import Compaction, DelayedWatches, EndedWatches
 from kubelet_lite.simulation.step import Step
-from kubelet_lite.simulation.tape import Tape
+from kubelet_lite.simulation.virtual.tape import Tape
 from tests.simulation.mutants.mutant import Faults
 
 READERS = ("*", "controllers' informers", "kubelet-*", "default-scheduler")
