@@ -1,7 +1,7 @@
 """The world as this package may see it: time, randomness, UIDs, secrets and ports, handed down to whoever needs them.
 
 The only file that touches the wall clock, `random`, `uuid` or `secrets`; the linter bans them elsewhere, so that the whole
-cluster runs in virtual time under a seed (`kubelet_lite/simulation/environment.py` is the other implementation).
+cluster runs in virtual time under a seed (`kubelet_lite/simulation/virtual/environment.py` is the other implementation).
 Tasks are not made here: each belongs to an anyio task group, so that it has an owner and an end.
 """
 from __future__ import annotations

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from kubelet_lite.api.identity import MASTERS, Identity
 from kubelet_lite.registry.authorization.attributes import Attributes, Decision, forbidden
 from kubelet_lite.registry.authorization.node import NODES_GROUP, NodeAuthorizer
@@ -15,6 +17,8 @@ from kubelet_lite.registry.view import View
 MAX_CACHED_DECISIONS: Final = 8192
 """Decisions remembered: some hundred users times what each does often. When full, all are forgotten at once."""
 
+ANY_NAME: Final = "\0"
+"""No object has this name, no role speaks of it: who may do something to it may do so to all. Remembered once, not once an object."""
 _MASTERS_ALLOWED: Final = Decision(True)
 
 
@@ -44,6 +48,10 @@ class ClusterAuthorizer:
 
     def check(self, identity: Identity, attributes: Attributes) -> None:
         """Raises Forbidden for what is not allowed."""
+        if MASTERS in identity.groups:
+            return
+        if attributes.name and NODES_GROUP not in identity.groups and self.authorize(identity, replace(attributes, name=ANY_NAME)).allowed:
+            return
         decision = self.authorize(identity, attributes)
         if not decision.allowed:
             raise forbidden(identity, attributes, decision.reason)
