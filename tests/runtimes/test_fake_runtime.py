@@ -9,7 +9,7 @@ from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.runtimes.base import ContainerSpec, Foresight, RuntimeFailure, SandboxSpec
 from kubelet_lite.runtimes.fake import ANNOTATION, Behaviour, FakeRuntime
 from kubelet_lite.runtimes.network.loopback import PretendNetwork
-from kubelet_lite.simulation.run import simulate
+from kubelet_lite.simulation.virtual.run import simulate
 
 
 def played(behaviour, story):

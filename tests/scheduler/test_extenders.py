@@ -12,8 +12,8 @@ from aiohttp import web
 from kubelet_lite.api.core_v1 import Binding, Node, ObjectReference, Pod
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.scheduler.configuration import API_VERSION, load
-from kubelet_lite.simulation.environment import SimulatedEnvironment
-from kubelet_lite.simulation.run import simulate
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.run import simulate
 from tests.scheduler.objects import a_node, a_pod
 from tests.scheduler.world import World, register, world
 

@@ -36,7 +36,7 @@ from kubelet_lite.scheduler.plugins.node_resources_fit import NodeResourcesFit
 from kubelet_lite.scheduler.pod_info import pod_info
 from kubelet_lite.scheduler.profile import Profile, everywhere
 from kubelet_lite.simulation.crash import crash_at_every_step
-from kubelet_lite.simulation.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
 from tests.scheduler.objects import a_node, a_pod, info, table
 from tests.scheduler.world import World, played, register, world
 

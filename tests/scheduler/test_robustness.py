@@ -15,8 +15,8 @@ from kubelet_lite.api.requests import MERGE_PATCH
 from kubelet_lite.scheduler.configuration import API_VERSION, load
 from kubelet_lite.scheduler.scheduler import Scheduler
 from kubelet_lite.simulation.crash import crash_at_every_step
-from kubelet_lite.simulation.environment import SimulatedEnvironment
-from kubelet_lite.simulation.run import simulate
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.run import simulate
 from tests.scheduler.objects import a_node, a_pod
 from tests.scheduler.test_scheduler_of_pods import a_claim, a_volume, bind_claim, hosts, storage, with_claim
 from tests.scheduler.world import World, played, world

@@ -12,7 +12,7 @@ from kubelet_lite.api.core_v1 import Node, Pod, PodSchedulingGate, Taint
 from kubelet_lite.api.errors import InternalError
 from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH
 from kubelet_lite.simulation.crash import crash_at_every_step
-from kubelet_lite.simulation.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
 from tests.scheduler.objects import a_node, a_pod
 from tests.scheduler.world import World, played, register, world
 

@@ -28,7 +28,7 @@ from kubelet_lite.api.networking_v1 import ServiceCIDR, ServiceCIDRSpec
 from kubelet_lite.api.requests import MERGE_PATCH
 from kubelet_lite.api.storage_v1 import StorageClass
 from kubelet_lite.simulation.crash import crash_at_every_step
-from kubelet_lite.simulation.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
 from tests.scheduler.objects import a_node, a_pod
 from tests.scheduler.world import World, played, register, world
 

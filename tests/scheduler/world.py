@@ -17,8 +17,8 @@ from kubelet_lite.registry.registry import Registry
 from kubelet_lite.scheduler.configuration import DEFAULT, SchedulerConfiguration
 from kubelet_lite.scheduler.framework import Plugin
 from kubelet_lite.scheduler.scheduler import Scheduler
-from kubelet_lite.simulation.environment import SimulatedEnvironment
-from kubelet_lite.simulation.run import simulate
+from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.run import simulate
 from kubelet_lite.store import Store
 
 
