@@ -19,12 +19,12 @@ from anyio.abc import TaskGroup
 from kubelet_lite.actors import logs
 from kubelet_lite.actors.actor import Actor
 from kubelet_lite.actors.environment import Environment
-from kubelet_lite.api import identity, timestamps
+from kubelet_lite.api import identity
 from kubelet_lite.api.coordination_v1 import Lease
 from kubelet_lite.api.core_v1 import Node, Pod
 from kubelet_lite.api.encoding import to_json
-from kubelet_lite.api.errors import AlreadyExists, ApiError, BadRequest, Gone, NotFound
-from kubelet_lite.api.requests import MERGE_PATCH, STRATEGIC_MERGE_PATCH, ListOptions, WatchEvent
+from kubelet_lite.api.errors import AlreadyExists, ApiError, BadRequest, Conflict, Gone, NotFound
+from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH, ListOptions, WatchEvent
 from kubelet_lite.client.base import Client
 from kubelet_lite.client.events import EventRecorder
 from kubelet_lite.kubelet import node_status
@@ -61,6 +61,8 @@ class Kubelet(Actor):
         """What it says of its machine when it registers."""
         self._labels = dict(labels or {})
         self.node = Node()
+        self._lease: Lease | None = None
+        """As it was last seen."""
         self._workers: dict[str, PodWorker] = {}
         self._marked: dict[str, None] = {}
         self._due: list[tuple[float, str]] = []
@@ -243,7 +245,7 @@ class Kubelet(Actor):
                         self.recorder.record(
                             self.node, "Warning", "Rebooted", f"Node {self.node_name} has been rebooted, boot id: {self.machine.boot_id}",
                         )
-                await self._renew_lease(create=True)
+                await self._renew_lease()
                 return
             except ApiError as error:
                 _log.warning("node_not_registered", node=self.node_name, error=error.message)
@@ -257,7 +259,7 @@ class Kubelet(Actor):
             jitter = 1 + 0.04 * self.environment.random.random()
             await self.environment.sleep(node_status.RENEW_SECONDS * jitter)
             try:
-                await self._renew_lease(create=False)
+                await self._renew_lease()
                 present = await self.runtime.images()
                 now = self.environment.now()
                 node = await self.client.get(Node, self.node_name)
@@ -269,19 +271,21 @@ class Kubelet(Actor):
             except ApiError as error:
                 _log.warning("heartbeat_failed", node=self.node_name, error=error.message)
 
-    async def _renew_lease(self, *, create: bool) -> None:
+    async def _renew_lease(self) -> None:
+        """From the lease as it was last seen, as the real kubelet does: one write, no read, unless somebody else wrote it or took it away."""
         now = self.environment.now()
-        change = {"spec": {"renewTime": timestamps.format_micro_time(now)}}
-        if create:
+        lease = self._lease
+        if lease is not None:
             try:
-                await self.client.create(node_status.new_lease(self.node, now))
+                self._lease = await self.client.update(node_status.renewed(lease, now))
                 return
-            except AlreadyExists:
-                pass
+            except (Conflict, NotFound):
+                self._lease = None
         try:
-            await self.client.patch(Lease, self.node_name, change, content_type=MERGE_PATCH, namespace=node_status.LEASE_NAMESPACE)
-        except NotFound:
-            await self.client.create(node_status.new_lease(self.node, now))
+            self._lease = await self.client.create(node_status.new_lease(self.node, now))
+        except AlreadyExists:
+            lease = await self.client.get(Lease, self.node_name, namespace=node_status.LEASE_NAMESPACE)
+            self._lease = await self.client.update(node_status.renewed(lease, now))
 
     async def _write_status(self, known: Sequence[Any]) -> None:
         status = node_status.node_status(

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from kubelet_lite.api import timestamps
 from kubelet_lite.api.coordination_v1 import Lease, LeaseSpec
@@ -131,3 +132,11 @@ def new_lease(node: Node, now: float) -> Lease:
         metadata=ObjectMeta(name=node.metadata.name, namespace=LEASE_NAMESPACE, ownerReferences=(owner,)),
         spec=LeaseSpec(holderIdentity=node.metadata.name, leaseDurationSeconds=LEASE_SECONDS, renewTime=timestamps.format_micro_time(now)),
     )
+
+
+def renewed(lease: Lease, now: float) -> Lease:
+    """The same lease, held by its node from now on."""
+    spec = replace(
+        lease.spec, holderIdentity=lease.metadata.name, leaseDurationSeconds=LEASE_SECONDS, renewTime=timestamps.format_micro_time(now),
+    )
+    return replace(lease, spec=spec)
