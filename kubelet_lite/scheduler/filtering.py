@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import msgspec
@@ -64,7 +65,13 @@ def widely_feasible(nodes: NodeTable, pod: PodInfo, profile: Filters, rows: Rows
     rows = passing(nodes, pod, profile.wide_filters, rows)
     if not promised:
         return rows
-    return rows[~np.isin(rows, [row for row in rows.tolist() if row in promised and not _leaves_room(nodes, pod, profile, row, promised)])]
+    wanted = np.fromiter(promised, np.intp, len(promised))
+    places = np.searchsorted(rows, wanted).tolist()
+    full = [
+        place for place, row in zip(places, wanted.tolist(), strict=True)
+        if place < rows.size and rows[place] == row and not _leaves_room(nodes, pod, profile, row, promised)
+    ]
+    return np.delete(rows, full) if full else rows
 
 
 def feasible_rows(nodes: NodeTable, pod: PodInfo, profile: Filters, rows: Rows) -> Rows:
@@ -134,14 +141,22 @@ def _refusals(nodes: NodeTable, pod: PodInfo, profile: Filters, rows: Rows) -> l
 
 def _refusals_with(nodes: NodeTable, pod: PodInfo, profile: Filters, row: int, promised: Promised) -> list[tuple[Rejection, Rows]]:
     """The same for one row, were those who were promised it there."""
-    with nodes.supposing():
-        for other in promised[row]:
-            nodes.add(other, row)
-        found = _refusals(nodes, pod, profile, np.array([row], np.intp))
-        for other in promised[row]:
-            nodes.lift(other, row)
-    return found
+    with _with_promised(nodes, row, promised):
+        return _refusals(nodes, pod, profile, np.array([row], np.intp))
 
 
 def _leaves_room(nodes: NodeTable, pod: PodInfo, profile: Filters, row: int, promised: Promised) -> bool:
-    return not _refusals_with(nodes, pod, profile, row, promised)
+    with _with_promised(nodes, row, promised):
+        return all(plugin.passes(pod, nodes, row) for plugin in profile.filters if plugin.applies(pod, nodes))
+
+
+@contextmanager
+def _with_promised(nodes: NodeTable, row: int, promised: Promised) -> Iterator[None]:
+    with nodes.supposing():
+        for other in promised[row]:
+            nodes.add(other, row)
+        try:
+            yield
+        finally:
+            for other in promised[row]:
+                nodes.lift(other, row)
