@@ -30,6 +30,8 @@ FIRST_BATCH: Final = 1
 """Creates at once at first; each batch without a failure doubles it."""
 DELETES_AT_ONCE: Final = 500
 """As many as the most that a ReplicaSet deletes before it looks again."""
+DELETE_ATTEMPTS: Final = 10
+"""An object that somebody else has written again at each of them is left to the key's next turn, which comes later and later."""
 NAMESPACE_TERMINATING: Final = "NamespaceTerminating"
 
 _log = logs.get_logger()
@@ -118,7 +120,7 @@ class Executor:
             case Delete():
                 return await self._delete(action, obj, cause)
 
-    async def _delete(self, action: Delete, obj: Any, cause: str) -> Any:
+    async def _delete(self, action: Delete, obj: Any, cause: str, attempt: int = 1) -> Any:
         """`obj`: as it is known."""
         metadata = obj.metadata
         pinned = action.if_unchanged or action.if_managed
@@ -129,13 +131,13 @@ class Executor:
                 grace_period_seconds=action.grace_period_seconds, preconditions=conditions, cause=cause,
             )
         except Conflict:
-            if not action.if_managed:
+            if not action.if_managed or attempt == DELETE_ATTEMPTS:
                 raise
         fresh = await self._client.get(type(obj), metadata.name, namespace=metadata.namespace)
         manager, now = controller_of(obj), controller_of(fresh)
         if fresh.metadata.uid != metadata.uid or manager is None or now is None or now.uid != manager.uid:
             raise NotFound(f"{key_of(obj)} is no longer what was to be deleted")
-        return await self._delete(action, fresh, cause)
+        return await self._delete(action, fresh, cause, attempt + 1)
 
     async def _check_alive(self, owner: Any) -> None:
         """Raises Conflict for one that is gone or about to be: it must not take anything any more."""
@@ -150,7 +152,7 @@ class Executor:
         if isinstance(action, Create):
             if any(cause.reason == NAMESPACE_TERMINATING for cause in error.causes):
                 return
-        elif isinstance(error, NotFound) or (isinstance(action, Delete) and isinstance(error, Conflict) and not action.if_unchanged):
+        elif isinstance(error, NotFound) or (isinstance(action, Delete) and isinstance(error, Conflict) and not (action.if_unchanged or action.if_managed)):
             outcome.deleted.append(action.object)
             return
         outcome.failures.append(Failure(action, error))

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from kubelet_lite.actors import logs
 from kubelet_lite.actors.actor import Actor
+from kubelet_lite.actors.supervisor import ActorKilled
 from kubelet_lite.api.errors import ApiError, InternalError, NotFound
 from kubelet_lite.api.identity import Identity
 from kubelet_lite.api.resources import RESOURCES, Resource
@@ -106,6 +107,7 @@ class ApiServer(Actor):
                     return
                 self.ready.set()
                 await self._sweep()
+            raise ActorKilled("a task of the API server was cancelled")  # past anyio, whose group then ends as if its work were done
         finally:
             self._group = None
             for connection in list(self._connections):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -126,6 +126,7 @@ class Transport:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),  # each watch holds a connection: a limit would let watches lock requests out
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_SECONDS), cookie_jar=aiohttp.DummyCookieJar(),
+                middlewares=(_send_once,),
             )
         return self._session
 
@@ -145,6 +146,19 @@ class Transport:
         if path is not None and now - self._token_read > TOKEN_LIFETIME_SECONDS:
             self._token, self._token_read = path.read_text().strip(), now
         return self._token
+
+
+async def _send_once(request: aiohttp.ClientRequest, handler: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]) -> aiohttp.ClientResponse:
+    """A write whose connection breaks is not sent again, as aiohttp would send a PUT or DELETE: it may have taken effect, and the answer to
+    the second (NotFound, Conflict) would be about the first. aiohttp repeats nothing that fails with another error than these two."""
+    import aiohttp
+
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        if request.method == "GET" or isinstance(error, aiohttp.ClientConnectorError):
+            raise
+        raise aiohttp.ClientConnectionError(str(error) or type(error).__name__) from error
 
 
 def _retry_after(status: int, headers: Mapping[str, str]) -> float | None:

@@ -294,6 +294,8 @@ class PodWorker:
         self._kubelet.mark(self.uid)
 
     def _hold_back(self, action: actions.HoldBack) -> None:
+        """As Kubernetes' kubelet does: each pass says so in an event, and the status says so from the pass after it on; until then a crashed
+        container is `terminated`."""
         name = action.container.name
         if action.reason.reason == "CrashLoopBackOff":
             pod = f"{self.pod.metadata.name}_{self.pod.metadata.namespace}({self.uid})"

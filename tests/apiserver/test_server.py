@@ -1,9 +1,11 @@
 import asyncio
+import contextlib
 import gzip
 import io
 import json
 import ssl
 
+import aiohttp
 import pytest
 import yaml
 
@@ -25,6 +27,18 @@ async def test_an_object_is_created_read_changed_and_deleted(http):
     assert applied.status == 201
     assert (await http("DELETE", f"{CONFIG_MAPS}/a")).json["status"] == "Success"
     assert (await http.get(f"{CONFIG_MAPS}/a")).status == 404
+
+
+async def test_a_task_cancelled_by_somebody_else_is_a_crash_and_the_server_comes_back(http):
+    [task] = [task for task in asyncio.all_tasks() if task.get_name().endswith("_close_at_end")]
+    task.cancel()
+    await asyncio.wait([task])
+    async with asyncio.timeout(30):
+        while True:
+            with contextlib.suppress(OSError, aiohttp.ClientError):
+                assert (await http.get("/api/v1/namespaces")).status == 200
+                return
+            await asyncio.sleep(0.05)
 
 
 async def test_every_answer_says_which_request_and_which_flow_it_was(http):

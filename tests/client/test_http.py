@@ -203,6 +203,28 @@ async def test_a_server_that_is_not_there_is_unavailable():
             await client.get(Pod, "p", namespace="n")
 
 
+async def broken(request: web.BaseRequest) -> web.StreamResponse:
+    """The server is gone before it has answered."""
+    request.transport.abort()
+    return web.Response()
+
+
+@pytest.mark.parametrize("write", ["delete", "update"])
+async def test_a_write_whose_connection_breaks_is_not_sent_again(write):
+    async with stub((200, CONFIG), broken) as (client, asked):
+        config = await client.get(ConfigMap, "c", namespace="n")
+        with pytest.raises(ServiceUnavailable, match="cannot be reached: "):
+            await (client.delete(ConfigMap, "c", namespace="n") if write == "delete" else client.update(config))
+    assert [a.method for a in asked] == ["GET", {"delete": "DELETE", "update": "PUT"}[write]]
+
+
+async def test_a_read_whose_connection_breaks_is_sent_again():
+    async with stub((200, CONFIG), broken, (200, CONFIG)) as (client, asked):
+        await client.get(ConfigMap, "c", namespace="n")
+        assert (await client.get(ConfigMap, "c", namespace="n")).data == {"a": "1"}
+    assert len(asked) == 3
+
+
 async def test_impersonation_says_whom_and_shares_the_connection():
     async with stub((200, POD)) as (client, asked):
         other = client.acting_as(Identity(

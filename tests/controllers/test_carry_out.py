@@ -7,11 +7,11 @@ from msgspec.structs import replace
 
 from kubelet_lite.api.core_v1 import ConfigMap, Namespace
 from kubelet_lite.api.errors import Cause, Conflict, Forbidden
-from kubelet_lite.api.meta_v1 import ObjectMeta
+from kubelet_lite.api.meta_v1 import ObjectMeta, OwnerReference
 from kubelet_lite.api.requests import JSON_PATCH
 from kubelet_lite.client.events import EventRecorder
 from kubelet_lite.controllers.base import Action, Create, Delete, Patch, Record, Update
-from kubelet_lite.controllers.carry_out import Executor, Outcome
+from kubelet_lite.controllers.carry_out import DELETE_ATTEMPTS, Executor, Outcome
 from tests.registry.world import World, config_map, in_world, names
 
 
@@ -92,6 +92,18 @@ async def test_a_patch_may_ask_that_nothing_has_changed(world: World) -> None:
     assert [type(failure.error) for failure in outcome.failures] == [Conflict]
     outcome = await carried_out(world, Patch(object=first, change={"data": {"by": "me"}}))
     assert outcome.written[0].data == {"by": "me"}
+
+
+@in_world
+async def test_what_others_write_again_and_again_is_not_deleted_now(world: World) -> None:
+    """Instead of trying without an end; it is a failure, so that the key is planned again."""
+    owner = await world.client.create(config_map("owner"))
+    reference = OwnerReference(apiVersion="v1", kind="ConfigMap", name="owner", uid=owner.metadata.uid, controller=True)
+    owned = await world.client.create(ConfigMap(metadata=ObjectMeta(name="a", namespace="default", ownerReferences=(reference,))))
+    calls = refuse(world, "delete", Conflict("written meanwhile"))
+    outcome = await carried_out(world, Delete(object=owned, if_managed=True))
+    assert ([failure.error.message for failure in outcome.failures], outcome.deleted) == (["written meanwhile"], [])
+    assert len(calls) == DELETE_ATTEMPTS
 
 
 @in_world

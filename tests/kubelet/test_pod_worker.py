@@ -1,12 +1,13 @@
 """One pod of a node: what its kubelet writes, and how often."""
 from __future__ import annotations
 
-from kubelet_lite.api.core_v1 import Container, Pod, PodIP, PodSpec, PodStatus
+from kubelet_lite.api.core_v1 import Container, Event, Pod, PodIP, PodSpec, PodStatus
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH
 from kubelet_lite.cluster import Cluster
 from kubelet_lite.kubelet.pod_worker import _difference
 from kubelet_lite.registry.patch import apply_strategic
+from kubelet_lite.runtimes.fake import Behaviour
 from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
 from kubelet_lite.simulation.virtual.run import simulate
 from kubelet_lite.simulation.virtual.tape import Tape
@@ -49,6 +50,30 @@ def test_two_who_contradict_each_other_about_a_pod_do_not_chase_each_other() -> 
             assert 4 <= len(own) <= 6
             await environment.sleep(15)
             assert _is_ready(await cluster.client.get(Pod, "pod", namespace="default"))
+
+    simulate(1, main)
+
+
+def test_a_crash_loop_is_shown_and_told_as_in_kubernetes() -> None:
+    """Terminated at first, CrashLoopBackOff from the next look on; each look that holds the container back counts its event up
+    (tests/recorded/pods/end--always-success-loop.json)."""
+    async def main(environment: SimulatedEnvironment) -> None:
+        async with Cluster(nodes=1, environment=environment, behaviour=lambda *_: Behaviour(run_seconds=1, exit_code=1)) as cluster:
+            await cluster.client.create(POD)
+            await environment.sleep(60)
+            states = []
+            for event in cluster.store.events(after=0):
+                if event.key.resource == "pods" and event.object is not None and event.object.status.containerStatuses:
+                    told = event.object.status.containerStatuses[0]
+                    state = told.state
+                    word = "running" if state.running else state.terminated.reason if state.terminated else state.waiting.reason
+                    states += [(word, told.restartCount)] if states[-1:] != [(word, told.restartCount)] else []
+            assert states == [
+                ("running", 0), ("running", 1), ("Error", 1), ("running", 2), ("Error", 2), ("CrashLoopBackOff", 2), ("running", 3), ("Error", 3),
+                ("CrashLoopBackOff", 3),
+            ]
+            [event] = [e for e in (await cluster.client.list(Event, namespace="default")).items if e.reason == "BackOff"]
+            assert event.count == 6
 
     simulate(1, main)
 
