@@ -4,6 +4,7 @@ from __future__ import annotations
 import collections
 
 from kubelet_lite.scheduler.pod_info import PodInfo
+from kubelet_lite.scheduler.pod_tallies import FIRST_CAPACITY, Tally
 
 Key = tuple[str, str]
 
@@ -12,6 +13,8 @@ class PlacedVolumes:
     def __init__(self) -> None:
         self.pods: dict[int, dict[Key, PodInfo]] = {}
         """By row, the pods whose volumes matter."""
+        self.count = Tally(FIRST_CAPACITY)
+        """How many volumes these are."""
         self._claim_users: collections.Counter[Key] = collections.Counter()
 
     def users_of_claim(self, namespace: str, name: str) -> int:
@@ -24,6 +27,7 @@ class PlacedVolumes:
             self.pods.setdefault(row, {})[info.key] = info
         else:
             del self.pods[row][info.key]
+        self.count.add(row, sign * len(info.volumes))
         for volume in info.volumes:
             if volume.persistentVolumeClaim is not None:
                 claim = info.pod.metadata.namespace, volume.persistentVolumeClaim.claimName

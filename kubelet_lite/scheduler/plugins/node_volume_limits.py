@@ -1,7 +1,8 @@
 """NodeVolumeLimits: a CSI driver attaches only so many volumes to a node."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import collections
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -9,8 +10,8 @@ import numpy as np
 from kubelet_lite.api.core_v1 import PersistentVolume, PersistentVolumeClaim, Pod, Volume
 from kubelet_lite.api.storage_v1 import CSINode, StorageClass, VolumeAttachment
 from kubelet_lite.scheduler import claims
-from kubelet_lite.scheduler.framework import Change, Plugin, Refusals, Rejection
-from kubelet_lite.scheduler.node_table import Mask, NodeTable, Rows
+from kubelet_lite.scheduler.framework import Change, Handle, Plugin, Refusals, Rejection
+from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows, take
 from kubelet_lite.scheduler.pod_info import PodInfo
 
 MIGRATED: Final = (
@@ -22,11 +23,17 @@ MIGRATED: Final = (
 """Older kinds of volumes that a CSI driver serves where the node says so: field, identity within it, plug-in, driver."""
 MIGRATED_PLUGINS: Final = "storage.alpha.kubernetes.io/migrated-plugins"
 
+NO_LIMIT: Final = 1 << 40
 Attachable = tuple[str, str]
 """Driver, and what tells its volumes apart."""
 
 
 class NodeVolumeLimits(Plugin):
+    def __init__(self, handle: Handle, args: Any = None) -> None:
+        super().__init__(handle, args)
+        self._as_of = (-1, -1, -1)
+        self._limits: Column | None = None
+
     def hint(self, change: Change) -> bool:
         """More room on a node, or a claim or volume that says more of what is to be attached."""
         if change.kind in (Pod, VolumeAttachment):
@@ -37,22 +44,40 @@ class NodeVolumeLimits(Plugin):
         return (PersistentVolumeClaim, PersistentVolume, StorageClass, CSINode, VolumeAttachment) if pod.volumes else ()
 
     def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
-        return bool(pod.volumes) and bool(self.handle.surroundings.list(CSINode))
+        return bool(pod.volumes) and self._limits_of(nodes) is not None
 
     def mask(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Mask:
-        mask = np.ones(rows.size, np.bool_)
-        place = {row: i for i, row in enumerate(rows.tolist())}
-        for csi_node in self.handle.surroundings.list(CSINode):
-            row = nodes.row_of.get(csi_node.metadata.name, -1)
-            if row in place and not self._room(pod, nodes, row, csi_node):
-                mask[place[row]] = False
+        """Only where a node's pods have nearly as many volumes as it takes are these looked at."""
+        limits = self._limits_of(nodes)
+        assert limits is not None
+        mask: Mask = take(limits, rows) - nodes.volumes.count.column(nodes.width)[rows] >= len(pod.volumes)
+        for i in np.flatnonzero(~mask).tolist():
+            row = int(rows[i])
+            csi_node = self.handle.surroundings.get(CSINode, nodes.name(row))
+            mask[i] = csi_node is None or self._room(pod, nodes, row, csi_node)
         return mask
+
+    def _limits_of(self, nodes: NodeTable) -> Column | None:
+        """By row, how many volumes of its pods a node surely takes, whatever their drivers; None: there is no CSINode."""
+        around = self.handle.surroundings
+        as_of = nodes.generation, around.changed(CSINode), around.changed(VolumeAttachment)
+        if as_of != self._as_of:
+            self._as_of, self._limits = as_of, None
+            csi_nodes = around.list(CSINode)
+            if csi_nodes:
+                attached = collections.Counter(attachment.spec.nodeName for attachment in around.list(VolumeAttachment))
+                self._limits = np.full(nodes.width, NO_LIMIT, np.int64)
+                for csi_node in csi_nodes:
+                    row = nodes.row_of.get(csi_node.metadata.name)
+                    if row is not None:
+                        self._limits[row] = min(_limits(csi_node).values(), default=NO_LIMIT) - attached[csi_node.metadata.name]
+        return self._limits
 
     def reject(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Refusals:
         return [(Rejection(self.name, ("node(s) exceed max volume count",), resolvable=True), rows)]
 
     def _room(self, pod: PodInfo, nodes: NodeTable, row: int, csi_node: CSINode) -> bool:
-        limits = {d.name: d.allocatable.count for d in csi_node.spec.drivers if d.allocatable is not None and d.allocatable.count is not None}
+        limits = _limits(csi_node)
         wanted = {a for a in self._attachable(pod, csi_node) if a[0] in limits} if limits else set()
         if not wanted:
             return True
@@ -92,6 +117,11 @@ class NodeVolumeLimits(Plugin):
             volume = self.handle.surroundings.get(PersistentVolume, name) if attachment.spec.nodeName == node_name and name else None
             if volume is not None and volume.spec.csi is not None:
                 yield volume.spec.csi.driver, volume.spec.csi.volumeHandle
+
+
+def _limits(csi_node: CSINode) -> Mapping[str, int]:
+    """By driver, how many volumes it attaches to the node."""
+    return {d.name: d.allocatable.count for d in csi_node.spec.drivers if d.allocatable is not None and d.allocatable.count is not None}
 
 
 def _of_volume(volume: PersistentVolume, csi_node: CSINode) -> Iterable[Attachable]:

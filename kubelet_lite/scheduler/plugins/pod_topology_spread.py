@@ -19,7 +19,7 @@ from kubelet_lite.scheduler.framework import MAX_NODE_SCORE, Change, Handle, Plu
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows, take
 from kubelet_lite.scheduler.plugins.taint_toleration import untolerated
 from kubelet_lite.scheduler.pod_info import PodInfo
-from kubelet_lite.scheduler.pod_tallies import Selection, Tally
+from kubelet_lite.scheduler.pod_tallies import LabelColumn, Selection, Tally
 from kubelet_lite.scheduler.pod_terms import HOSTNAME, Spread
 
 MAX_KEPT_DOMAINS: Final = 1024
@@ -137,7 +137,7 @@ class PodTopologySpread(Plugin):
                 size = int(scored.sum())
                 counts = tally.column(nodes.width)[rows]
             else:
-                size = _distinct(codes[scored], label.numbers.get(""))
+                size = _distinct(codes[scored], label)
                 counts = _sums(nodes, tally, spread.topology_key, self._counting(nodes, pod, spread, keys))[codes]
             points += np.where(codes >= 0, counts * np.log(float(size + 2)) + float(spread.max_skew - 1), 0.0)
         whole = np.floor(points)
@@ -200,10 +200,12 @@ def _sums(nodes: NodeTable, tally: Tally, key: str, domains: Domains) -> Column:
     return sums
 
 
-def _distinct(codes: Column, code_of_empty: int | None) -> int:
+def _distinct(codes: Column, label: LabelColumn) -> int:
     """How many domains; nodes without the label are one, together with those whose label is empty."""
-    seen = np.unique(codes)
-    return int(seen.size) - int(code_of_empty is not None and bool((seen == -1).any()) and bool((seen == code_of_empty).any()))
+    seen = np.zeros(len(label.numbers) + 1, np.bool_)
+    seen[codes] = True  # code -1: the last
+    empty = label.numbers.get("")
+    return int(np.count_nonzero(seen)) - int(empty is not None and bool(seen[-1]) and bool(seen[empty]))
 
 
 def _normalised(points: Column, scored: Mask) -> Column:
