@@ -19,14 +19,18 @@ def names() -> list[str]:
     files = [*here.glob("*.py"), *(path.parent for path in here.glob("*/__main__.py"))]
     return sorted(
         path.stem for path in files
-        if path.stem not in NOT_ONE and "WORKLOADS" in (path / "__main__.py" if path.is_dir() else path).read_text()
+        if path.stem not in NOT_ONE and "WORKLOADS" in (path / "__init__.py" if path.is_dir() else path).read_text()
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if len(words) > 1 and words[0] in names() and words[1] not in names() and not words[1].startswith("-"):
-        report.main(words[0], importlib.import_module(f"benchmarks.{words[0]}").WORKLOADS, words[1:])
+        module = importlib.import_module(f"benchmarks.{words[0]}")
+        if hasattr(module, "command"):
+            module.command(words[1:])
+        else:
+            report.main(words[0], module.WORKLOADS, words[1:])
         return
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("names", nargs="*", metavar="NAME", choices=[[], *names()], help=f"some of: {', '.join(names())}")

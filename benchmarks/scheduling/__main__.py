@@ -1,7 +1,6 @@
-"""`python -m benchmarks.scheduling [WORKLOAD…] [--json FILE]`."""
+"""`python -m benchmarks.scheduling [WORKLOAD…] [--json FILE] [--https | --kubeconfig FILE [--no-scheduler]]`."""
 from __future__ import annotations
 
-from benchmarks.report import main
-from benchmarks.scheduling import WORKLOADS
+from benchmarks.scheduling import command
 
-main("scheduling", WORKLOADS)
+command()

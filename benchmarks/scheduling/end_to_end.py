@@ -1,26 +1,40 @@
-"""End to end: pods created through the client, scheduled by the actor, bound in the store, Events included; all in this process.
+"""End to end: pods created through the client, scheduled by the actor, bound in the store, Events included.
 
-A watch of all pods, as any client has it, says when a pod is bound.
+In process: API server, scheduler and load generator in one. Over HTTPS: the API server in another process, or any that a kubeconfig
+names; there the scheduler may be another one, too. A watch of all pods, as any client has it, says when a pod is bound.
 """
 from __future__ import annotations
 
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import Any, Final
 
 import anyio
+import msgspec
 from msgspec.structs import replace
 
 from benchmarks.scheduling.meter import Meter
+from kubelet_lite.actors.environment import Environment
+from kubelet_lite.actors.supervisor import Supervisor
+from kubelet_lite.api import identity
 from kubelet_lite.api.core_v1 import Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, ServiceAccount
 from kubelet_lite.api.errors import AlreadyExists, NotFound
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.requests import ListOptions
 from kubelet_lite.api.scheduling_v1 import PriorityClass
+from kubelet_lite.client import kubeconfig
 from kubelet_lite.client.base import Client
+from kubelet_lite.client.http import HttpClient
 from kubelet_lite.cluster import Cluster
+from kubelet_lite.scheduler.scheduler import Scheduler
 
+CONNECTIONS: Final = 32
+"""Pods that are created at the same time over HTTPS."""
 LONGEST_SECONDS: Final = 900.0
 """After this a run counts as failed."""
 Key = tuple[str, str]
@@ -29,8 +43,8 @@ Key = tuple[str, str]
 class Api:
     """A World behind a client."""
 
-    def __init__(self, client: Client, meter: Meter) -> None:
-        self._client, self._meter = client, meter
+    def __init__(self, client: Client, meter: Meter, *, at_once: int = 1) -> None:
+        self._client, self._meter, self._at_once = client, meter, at_once
         self._bound: dict[Key, Pod] = {}
         self._created: dict[Key, float] = {}
         self._measured: dict[Key, None] = {}
@@ -39,12 +53,14 @@ class Api:
         self._moved = anyio.Event()
 
     async def follow(self, resource_version: str) -> None:
-        async with self._client.watch(Pod, options=ListOptions(resource_version=resource_version)) as watch:
-            async for batch in watch:
-                for event in batch:
-                    self._see(event.type, event.object)
-                self._moved.set()
-                self._moved = anyio.Event()
+        while True:
+            async with self._client.watch(Pod, options=ListOptions(resource_version=resource_version)) as watch:
+                async for batch in watch:
+                    for event in batch:
+                        self._see(event.type, event.object)
+                        resource_version = event.object.metadata.resourceVersion
+                    self._moved.set()
+                    self._moved = anyio.Event()
 
     def _see(self, kind: str, pod: Pod) -> None:
         key = pod.metadata.namespace, pod.metadata.name
@@ -92,16 +108,22 @@ class Api:
 
     async def _create(self, pods: Iterator[Pod], *, wait: bool, measured: bool) -> None:
         keys: list[Key] = []
-        for pod in pods:
-            key = pod.metadata.namespace, pod.metadata.name
-            if measured:
-                self._created[key] = time.perf_counter()
-                self._measured[key] = None
-            if wait:
-                keys.append(key)
-            else:
-                self._untried[key] = None
-            await self._client.create(await self._admissible(pod))
+
+        async def create() -> None:
+            for pod in pods:
+                key = pod.metadata.namespace, pod.metadata.name
+                if measured:
+                    self._created[key] = time.perf_counter()
+                    self._measured[key] = None
+                if wait:
+                    keys.append(key)
+                else:
+                    self._untried[key] = None
+                await self._client.create(await self._admissible(pod))
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(self._at_once):
+                tasks.start_soon(create)
         for key in keys:
             while key not in self._bound:
                 await self._moved.wait()
@@ -112,6 +134,65 @@ class Api:
 
     def in_namespace(self, namespace: str) -> list[Pod]:
         return [pod for pod in self._bound.values() if pod.metadata.namespace == namespace]
+
+
+class Transport(msgspec.Struct, frozen=True):
+    """Where the API server is, and who schedules."""
+
+    https: bool = False
+    """Whether it is in another process."""
+    kubeconfig: str = ""
+    """Of a server that is there already; "": one is started."""
+    scheduler: bool = True
+    """Whether ours is started; else another one is expected to schedule."""
+
+    @property
+    def note(self) -> str:
+        where = f"HTTPS, server of {self.kubeconfig}" if self.kubeconfig else "HTTPS, API server in another process" if self.https else "in process"
+        return f"{where}, {'' if self.kubeconfig else 'memory, '}{'Events included' if self.scheduler else 'scheduled by another'}"
+
+
+@asynccontextmanager
+async def opened(transport: Transport, meter: Meter) -> AsyncIterator[Api]:
+    if not transport.https and not transport.kubeconfig:
+        async with in_process(meter) as api:
+            yield api
+        return
+    with nullcontext(transport.kubeconfig) if transport.kubeconfig else another_process() as path:
+        async with HttpClient(kubeconfig.load(path)) as client, over_https(client, meter, scheduler=transport.scheduler) as api:
+            yield api
+
+
+@contextmanager
+def another_process() -> Iterator[str]:
+    """An API server, memory only; its kubeconfig."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/kubeconfig"
+        command = [str(Path(sys.executable).parent / "kubelet-lite"), "up", "--components", "apiserver", "--port", "0", "--kubeconfig", path]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout is not None
+            assert any("https://" in line for line in process.stdout), "the server did not start"
+            yield path
+        finally:
+            process.terminate()
+            process.communicate()
+
+
+@asynccontextmanager
+async def over_https(client: HttpClient, meter: Meter, *, scheduler: bool) -> AsyncIterator[Api]:
+    environment = Environment.real()
+    async with Supervisor(environment) as supervisor, anyio.create_task_group() as tasks:
+        if scheduler:
+            ours = Scheduler(client.acting_as(identity.component("kube-scheduler")), environment)
+            supervisor.start(ours)
+            await ours.ready.wait()
+        api = Api(client, meter, at_once=CONNECTIONS)
+        first = await client.list(Pod)
+        tasks.start_soon(api.follow, first.resource_version)
+        with anyio.fail_after(LONGEST_SECONDS):
+            yield api
+        tasks.cancel_scope.cancel()
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from benchmarks import __main__ as every
 from benchmarks.scheduling import WORKLOADS, both
 from benchmarks.scheduling.cases import Workload, workloads
 from benchmarks.scheduling.decisions import Table
-from benchmarks.scheduling.end_to_end import in_process
+from benchmarks.scheduling.end_to_end import Transport, in_process, opened
 from benchmarks.scheduling.interpreter import playing
 from benchmarks.scheduling.meter import Meter
 
@@ -38,6 +38,17 @@ def test_every_measured_pod_is_placed(case: str) -> None:
             async with in_process(end_to_end) as api, playing(workload, api):
                 pass
         assert len(in_table.times) == len(end_to_end.times) == 4
+
+    anyio.run(play)
+
+
+def test_over_https_the_api_server_is_another_process() -> None:
+    async def play() -> None:
+        meter = Meter()
+        with anyio.fail_after(60):
+            async with opened(Transport(https=True), meter) as api, playing(small(FIRST_OF_CASE["SchedulingBasic"]), api):
+                pass
+        assert len(meter.times) == 4
 
     anyio.run(play)
 
