@@ -38,15 +38,15 @@ def replay(options: argparse.Namespace) -> int:
     try:
         recording, repeated = _opened(options.file, options.scenario)
         stepper = Stepper(recording)
-        if options.at:
-            stepper.position = stepper.position_of(options.at)
+        if options.at or not options.step:
+            stepper.position = stepper.position_of(options.at or "end")
         if options.html is not None:
             say(f"wrote {write_timeline(recording, options.html)}")
         if options.export is not None:
             say(f"wrote {recordings.write(recording, options.export)}")
         Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(tell(recording))
         if options.at:
-            say(stepper.where())
+            say("\n".join(said for said in (stepper.beyond(options.at), stepper.where()) if said))
         if options.serve:
             asyncio.run(_serve(recording, stepper, options))
         elif options.step:
@@ -99,11 +99,16 @@ def _how_it_differs(replayed: Replayed) -> str:
 
 
 async def _step(stepper: Stepper) -> None:
-    async for command in _commands(stepper.where()):
+    async for command in _commands(_greeting(stepper)):
         answer = stepper.do(command)
         if stepper.ended:
             return
         say(answer)
+
+
+def _greeting(stepper: Stepper) -> str:
+    place = "where the cluster became ready; n goes on from there\n" if stepper.position == stepper.position_of("ready") else ""
+    return f"{place}{stepper.where()}"
 
 
 async def _serve(recording: Recording, stepper: Stepper, options: argparse.Namespace) -> None:
@@ -121,7 +126,7 @@ async def _serve(recording: Recording, stepper: Stepper, options: argparse.Names
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
             await stop.wait()
             return
-        async for command in _commands(stepper.where()):
+        async for command in _commands(_greeting(stepper)):
             answer = stepper.do(command)
             if stepper.ended:
                 return

@@ -60,6 +60,20 @@ def test_steps_come_from_standard_input_be_it_a_file_or_a_pipe(file: str, tmp_pa
     assert piped.stdout.endswith("there is no command 'what': help lists them\n")
 
 
+def test_a_moment_beyond_the_end_is_said(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", file, "--at", "+8000s"]) == 0
+    assert "\nnothing happened as late as +8000s: the last was at +7.770 s\n" in capsys.readouterr().out
+
+
+def test_stepping_begins_where_the_cluster_became_ready(file: str) -> None:
+    command = [sys.executable, "-m", "kubelet_lite.cli.main", "replay", file, "--step"]
+    out = subprocess.run(command, input="n\nq\n", capture_output=True, text=True, cwd=ROOT, timeout=60).stdout
+    assert "where the cluster became ready; n goes on from there\n" in out
+    assert "this is the end" not in out
+    at = subprocess.run([*command, "--at", "end"], input="n\nq\n", capture_output=True, text=True, cwd=ROOT, timeout=60).stdout
+    assert at.endswith("this is the end\n")
+
+
 def test_a_run_that_goes_otherwise_is_said_and_is_no_success(file: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = Path(file)
     path.write_text(json.dumps({**json.loads(path.read_text()), "steps": []}))

@@ -72,6 +72,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 
 def test_every_moment_answers_as_it_was(served: Served) -> None:
+    served.say("goto end")
     assert served.out("get", "deployment", "web", "-o", "jsonpath={.spec.replicas}") == "17"
     rows = served.out("get", "pods", "-A", "-o", "wide").splitlines()
     assert len(rows) == 18
@@ -102,6 +103,7 @@ def test_a_watch_follows_forwards_and_ends_when_time_goes_back(served: Served) -
 
 
 def test_writes_are_refused_in_clear_words(served: Served) -> None:
+    served.say("goto end")
     for arguments in (("delete", "deployment", "web"), ("scale", "deployment", "web", "--replicas=1"), ("create", "namespace", "x")):
         done = served.kubectl(*arguments)
         assert done.returncode == 1

@@ -24,7 +24,10 @@ def scaled(stepper: Stepper) -> str:
     return stepper.do("find spec.replicas: 3 → 17")
 
 
-def test_it_stands_at_the_end_at_first(stepper: Stepper, run: Run) -> None:
+def test_it_stands_where_the_cluster_became_ready_at_first(stepper: Stepper, run: Run) -> None:
+    assert f"revision {run.archive.ready} (" in stepper.where()
+    assert stepper.do("n") != "this is the end"
+    stepper.do("goto end")
     assert stepper.where().startswith(f"revision {run.archive.revisions[-1].event.revision} ({len(run.archive.revisions)} of {len(run.archive.revisions)}), +7.770 s")
     assert stepper.do("n") == "this is the end"
 
@@ -62,6 +65,15 @@ def test_goto_knows_revisions_times_and_names(stepper: Stepper, run: Run) -> Non
     assert f"revision {run.archive.ready} " in stepper.do("goto ready")
     assert stepper.do("goto start") == "before the first revision"
     assert stepper.do("goto noon") == "'noon' is no revision (120), time (+12.5s, 2026-01-01T00:00:12Z), start, ready or end"
+
+
+def test_what_is_beyond_the_end_is_said(stepper: Stepper, run: Run) -> None:
+    end = stepper.do("goto end")
+    last = run.archive.revisions[-1].event.revision
+    assert stepper.do("goto +8000s") == f"nothing happened as late as +8000s: the last was at +7.770 s\n{end}"
+    assert stepper.do("goto 99999") == f"the run has no revision 99999: it ends with revision {last}\n{end}"
+    assert stepper.do("goto 2026-01-02T00:00:00Z").startswith("nothing happened as late as 2026-01-02T00:00:00Z")
+    assert stepper.do(f"goto {last}") == stepper.do("goto +7.77s") == end
 
 
 def test_find_goes_both_ways(stepper: Stepper) -> None:

@@ -7,13 +7,14 @@ import pytest
 
 from kubelet_lite.api.core_v1 import ConfigMap, Pod
 from kubelet_lite.api.meta_v1 import ObjectMeta
+from kubelet_lite.simulation.archive import LogRecord
 from kubelet_lite.simulation.calls import Delete
 from kubelet_lite.simulation.invariant import always
 from kubelet_lite.simulation.records.difference import ABSENT, Change, differences, shown, significant
 from kubelet_lite.simulation.records.failure import Failure
 from kubelet_lite.simulation.records.recording import Recording
-from kubelet_lite.simulation.records.story import LINES, Story, tell
-from kubelet_lite.simulation.simulation import Run, Simulation, play
+from kubelet_lite.simulation.records.story import LINES, Story, step_lines, tell
+from kubelet_lite.simulation.simulation import STEP_BEGAN, STEP_ENDED, Run, Simulation, play
 from kubelet_lite.simulation.which import Which
 from tests.simulation.stories import STEPS, failed_run, run_web
 
@@ -38,6 +39,16 @@ def test_every_step_that_began_is_told_at_its_time(story: Story) -> None:
         ("call", 2.37, "scales deployment default/web to 2", ()), ("fault", 3.0, "scheduler idles", ("for 4.25 s",)),
         ("call", 5.13, "scales deployment default/web to 3", ()), ("call", 7.77, "scales deployment default/web to 17", ()),
     ]
+
+
+def test_how_long_a_step_took_is_told_where_it_means_something() -> None:
+    def record(step: int, event: str, time: float) -> LogRecord:
+        return LogRecord(0, time, "", "info", {"event": event, "step": step, "kind": "fault", "what": f"fault {step}"})
+
+    times = [0.0, 0.000750065, 0.04, 1 / 3, 4.25, 1200.123456]
+    records = [record(step, event, time) for step, end in enumerate(times) for event, time in ((STEP_BEGAN, 0.0), (STEP_ENDED, end))]
+    told = [line.details for _, line in step_lines([*records, record(9, STEP_BEGAN, 0.0)], 0.0)]
+    assert told == [(), (), (), ("for 0.33 s",), ("for 4.25 s",), ("for 1200.12 s",), ("to the end",)]
 
 
 def test_writes_stand_behind_the_step_that_made_them(story: Story) -> None:

@@ -25,11 +25,14 @@ show [OBJECT]   an object as it is now                      diff [OBJECT]   ever
 history OBJECT  its changes                                 ls [KIND]       what is there now
 story           of the whole run                            q               ends
 OBJECT is pod/web-1, default/web-1 or web-1; without one it is that of the change. An empty line repeats the last command."""
+NAMED: Final = ("start", "ready", "end")
+EXACTNESS: Final = 1e-9
+"""Two times that are no further apart, in seconds, are one that was rounded."""
 _SECONDS: Final = re.compile(r"\+?(-?\d+(?:\.\d+)?)s?")
 
 
 class Stepper:
-    """Stands behind `position` revisions: at the last one first."""
+    """Stands behind `position` revisions: where the cluster became ready at first."""
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
@@ -37,7 +40,7 @@ class Stepper:
         self._began = recording.archive.began
         self._family = Family(recording.archive)
         self._last = ""
-        self.position = len(self._revisions)
+        self.position = self.position_of("ready")
         self.ended = False
         self._commands: Mapping[str, Callable[[str], str]] = {
             "n": self._next, "p": self._previous, "goto": self._goto, "find": self._find, "rfind": self._find_back, "show": self._show,
@@ -78,16 +81,28 @@ class Stepper:
             return bisect_right(self._revisions, self._recording.archive.ready, key=lambda revision: revision.event.revision)
         if where.isdigit():
             return bisect_right(self._revisions, int(where), key=lambda revision: revision.event.revision)
+        return bisect_right(self._revisions, self._time_of(where) + EXACTNESS, key=lambda revision: revision.time)
+
+    def beyond(self, where: str) -> str:
+        """That a revision or time is later than all that happened, in words; "" for one that is not."""
+        end = max((entry.time for entries in (self._revisions, self._recording.archive.records) for entry in entries[-1:]), default=self._began)
+        if where.isdigit():
+            last = self._revisions[-1].event.revision if self._revisions else 0
+            return f"the run has no revision {where}: it ends with revision {last}" if int(where) > last else ""
+        if where in NAMED:
+            return ""
+        time = self._time_of(where)
+        return f"nothing happened as late as {where}: the last was at {end - self._began:+.3f} s" if time > end + EXACTNESS else ""
+
+    def _time_of(self, where: str) -> float:
+        """Of a time since the cluster was ready, or of the clock. Raises ValueError."""
         seconds = _SECONDS.fullmatch(where)
         if seconds is not None:
-            return self._position_at(self._began + float(seconds[1]))
+            return self._began + float(seconds[1])
         try:
-            return self._position_at(timestamps.parse_time(where))
+            return timestamps.parse_time(where)
         except ValueError:
             raise ValueError(f"{where!r} is no revision (120), time (+12.5s, 2026-01-01T00:00:12Z), start, ready or end") from None
-
-    def _position_at(self, time: float) -> int:
-        return bisect_right(self._revisions, time + 1e-9, key=lambda revision: revision.time)
 
     # ---- commands
 
@@ -106,7 +121,7 @@ class Stepper:
 
     def _goto(self, argument: str) -> str:
         self.position = self.position_of(argument)
-        return self.where()
+        return "\n".join(said for said in (self.beyond(argument), self.where()) if said)
 
     def _find(self, argument: str) -> str:
         return self._look(argument, range(self.position + 1, len(self._revisions) + 1))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from kubelet_lite.simulation import errors
 from kubelet_lite.simulation.archive import LogRecord, Revision
 from kubelet_lite.simulation.calls import CALL_ANSWERED
 from kubelet_lite.simulation.records.difference import ABSENT, Change, differences, plain, shown, significant
@@ -27,6 +28,8 @@ LINES: Final = 30
 """Of a story: what a screen holds."""
 STEPS_SHOWN: Final = 15
 """Steps have a line each; of more than this the newest."""
+SHORTEST_TOLD: Final = 0.05
+"""Seconds of a step; what is over sooner is a moment, and how long it took means nothing."""
 CHANGES_SHOWN: Final = 3
 """In one line."""
 NAMES_SHOWN: Final = 4
@@ -81,8 +84,9 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
 
     def _rows(self, width: int) -> Iterator[list[tuple[str, str]]]:
         """Lines of text with the style of each part."""
-        for part in textwrap.wrap(self.title, width) or [""]:
-            yield [(part, "bold red")]
+        for said in self.title.splitlines():
+            for part in textwrap.wrap(said, width, subsequent_indent="  "):
+                yield [(part, "bold red")]
         if self.left_out:
             yield [(f"… {self.left_out} earlier changes of what matters are left out", "dim")]
         times = [f"{line.time:+.3f} s" for line in self.lines]
@@ -124,9 +128,12 @@ def tell(run: Run | Recording, *, lines: int = LINES) -> Story:
                 chosen[order] = line
         left_out += len(candidates)
     merged = _merged([chosen[order] for order in sorted(chosen)])
-    title = str(failure) if failure is not None else "nothing went wrong"
+    title, _, more = str(failure).partition("\n") if failure is not None else ("nothing went wrong", "", "")
+    title += f" (seed {recording.seed}" + (f", {failure.time - began:+.3f} s)" if failure is not None and failure.time else ")")
+    if more and failure is not None and failure.kind.startswith(f"{errors.__name__}."):  # below others pytest puts values of an assert
+        title += f"\n{more}"
     return Story(
-        title=f"{title} (seed {recording.seed}" + (f", {failure.time - began:+.3f} s)" if failure is not None and failure.time else ")"),
+        title=title,
         lines=tuple(merged), left_out=left_out,
     )
 
@@ -153,7 +160,7 @@ def step_lines(records: Sequence[LogRecord], began: float) -> list[tuple[int, Li
         fields = record.fields
         if fields.get("event") == STEP_BEGAN:
             end = ended.get(fields["step"])
-            lasts = () if end is not None and end - record.time < 0.0005 else (f"for {end - record.time:g} s",) if end is not None else ("to the end",)
+            lasts = ("to the end",) if end is None else (f"for {seconds:g} s",) if (seconds := round(end - record.time, 2)) >= SHORTEST_TOLD else ()
             kind = "fault" if fields["kind"] == "fault" else "call"
             line = Line(
                 time=record.time - began, actor="fault" if kind == "fault" else "user", action=str(fields["what"]),
