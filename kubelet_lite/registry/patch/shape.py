@@ -84,17 +84,25 @@ class _Struct(Shaper):
         self._pointers = _getter([name for name in leaves if getattr(zero, name) is None])
         deep = [(name, shaper) for name, shaper in found.items() if shaper is not None]
         self._deep = _getter([name for name, _ in deep])
-        self._deep_shapers = tuple((getattr(zero, name), shaper) for name, shaper in deep)
+        self._deep_zeros = tuple(getattr(zero, name) for name, _ in deep)
+        self._deep_shapes = tuple(shaper.shape for _, shaper in deep)
+        self._deep_positions = tuple(range(len(deep)))
+        self._all_truths = self._pointers is _no_fields and self._lists is _no_fields
         self._all = _getter([f.name for f in fields])
         self._positions = tuple(range(len(fields)))
         self._shapers = tuple(found[f.name] for f in fields)
         self._is_pointer = tuple(getattr(zero, f.name) is None for f in fields)
 
     def shape(self, value: Any) -> Any:
-        found = [None if v is zero or v is None else shaper.shape(v) for v, (zero, shaper) in zip(self._deep(value), self._deep_shapers, strict=True)]
-        return (
-            tuple(map(truth, self._truths(value))), tuple(map(_is_there, self._pointers(value))), tuple(map(_is_list, self._lists(value))), tuple(found),
-        )
+        values = self._deep(value)
+        found = [None] * len(values)
+        for i in compress(self._deep_positions, map(is_not, values, self._deep_zeros)):
+            if values[i] is not None:
+                found[i] = self._deep_shapes[i](values[i])
+        there = bytes(map(truth, self._truths(value)))
+        if self._all_truths:
+            return there, tuple(found)
+        return there, bytes(map(_is_there, self._pointers(value))), bytes(map(_is_list, self._lists(value))), tuple(found)
 
     def inner_change(self, old: Any, new: Any) -> Any:
         before, after = self._all(old), self._all(new)
@@ -186,9 +194,13 @@ def _is_there(value: Any) -> bool:
     return value is not None
 
 
+def _no_fields(value: Any) -> tuple[Any, ...]:
+    return ()
+
+
 def _getter(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
     if not names:
-        return lambda value: ()
+        return _no_fields
     first = attrgetter(*names)
     return first if len(names) > 1 else lambda value: (first(value),)
 
