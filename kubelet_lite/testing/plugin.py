@@ -7,18 +7,24 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 if TYPE_CHECKING:
     from kubelet_lite.cluster import Cluster
+    from kubelet_lite.simulation.step import Step
     from kubelet_lite.testing.running import SimulationRunner
     from kubelet_lite.testing.server import KubeServer, ServerThread
 
 _CLUSTER_OF_ANYIO: Final = "_kubelet_lite_cluster_of_anyio"
 CLUSTER_IN_LOOP: Final = "_kubelet_lite_cluster_in_{}_loop"
 """Of pytest-asyncio."""
+_TELLERS: Final = ("kubelet_lite.testing.running", "kubelet_lite.testing.machine")
+"""Modules that raise the failure of a run."""
+_NOT_SHOWN: Final = ("kubelet_lite", "asyncio", "anyio")
+"""Packages between the test and its scenario, or below it."""
 MARKERS: Final = (
     "cluster(**options): what `cluster` and `kube_server` start, as arguments of kubelet_lite.Cluster: cluster(nodes=3)",
     "simulation_seeds(*seeds): under which seeds `simulation` runs the test, once under each: a number of them, or a range, or several seeds",
@@ -144,11 +150,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     if metafunc.config.getoption("simulation_replay") is not None:
         return
-    schedules = [(marker.kwargs.get("id") or f"schedule{i}", marker.args) for i, marker in enumerate(metafunc.definition.iter_markers("simulation_schedule"))]
-    cases = [
-        pytest.param((seed, steps), id="-".join(part for part in (name, f"seed{seed}") if part))
-        for name, steps in schedules[::-1] or [("", ())] for seed in _seeds_of(metafunc)
-    ]
+    try:
+        schedules = [_schedule(marker, number) for number, marker in enumerate(metafunc.definition.iter_markers("simulation_schedule"))]
+        cases = [
+            pytest.param((seed, steps), id="-".join(part for part in (name, f"seed{seed}") if part))
+            for name, steps in schedules[::-1] or [("", ())] for seed in _seeds_of(metafunc)
+        ]
+    except _BadMarker as error:
+        cases = [pytest.param(error, id="marker")]
     metafunc.parametrize("simulation", cases, indirect=True)
 
 
@@ -157,7 +166,10 @@ def simulation(request: pytest.FixtureRequest) -> SimulationRunner:
     """Runs a scenario as `run_simulation` does, under the test's seed and schedule: `simulation(scenario, steps=…, invariants=…)`."""
     from kubelet_lite.testing.running import SimulationRunner
 
-    seed, steps = getattr(request, "param", (0, ()))
+    given = getattr(request, "param", (0, ()))
+    if isinstance(given, _BadMarker):
+        pytest.fail(str(given), pytrace=False)
+    seed, steps = given
     return SimulationRunner(seed, steps, request.config.getoption("simulation_replay"))
 
 
@@ -168,14 +180,58 @@ def _seeds_of(metafunc: pytest.Metafunc) -> Sequence[int]:
     marker = metafunc.definition.get_closest_marker("simulation_seeds")
     if marker is None:
         return (0,)
-    match marker.args:
+    match () if marker.kwargs else marker.args:
         case [int(count)] if count > 0:
             return range(count)
         case [range() as seeds] if seeds:
             return seeds
         case [_, _, *_] if all(isinstance(seed, int) for seed in marker.args):
             return marker.args
-    raise pytest.UsageError(f"simulation_seeds{marker.args!r}: a number of seeds, or a range, or several seeds")
+    raise _BadMarker(f"{_said(marker)}: a number of seeds, or a range, or several seeds, and nothing else")
+
+
+def _schedule(marker: pytest.Mark, number: int) -> tuple[str, Sequence[Step]]:
+    """The name of a schedule, and its steps."""
+    from kubelet_lite.simulation.step import Step
+
+    name = marker.kwargs.get("id", "")
+    if not isinstance(name, str) or set(marker.kwargs) - {"id"}:
+        raise _BadMarker(f"{_said(marker)}: by name it takes id, a string, alone")
+    for step in marker.args:
+        if not isinstance(step, Step):
+            raise _BadMarker(f"{_said(marker)}: {step!r} is no fault and no call, as CrashActor(at=1, part=…) is one: list them one by one")
+    return name or f"schedule{number}", marker.args
+
+
+def _said(marker: pytest.Mark) -> str:
+    arguments = [*map(repr, marker.args), *(f"{name}={value!r}" for name, value in marker.kwargs.items())]
+    return f"{marker.name}({', '.join(arguments)})"
+
+
+class _BadMarker(Exception):
+    """Fails the test that has it, and no other of its module."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """A failure of a simulated run shows the lines of the test and of the scenario, and then the story: ours are left out, unless pytest is
+    told --full-trace."""
+    found = call.excinfo
+    if found is None or item.config.getoption("fulltrace"):
+        return
+    steps = [(step, str(step.tb_frame.f_globals.get("__name__"))) for step in _steps(found.tb)]
+    if any(module in _TELLERS for _, module in steps):
+        kept = None
+        for step, module in reversed(steps):
+            if module.partition(".")[0] not in _NOT_SHOWN:
+                kept = TracebackType(kept, step.tb_frame, step.tb_lasti, step.tb_lineno)
+        found.traceback = type(found.traceback)(kept or ())  # anew, since pytest goes by the links between frames
+
+
+def _steps(trace: TracebackType | None) -> Iterator[TracebackType]:
+    while trace is not None:
+        yield trace
+        trace = trace.tb_next
 
 
 def _seeds(text: str) -> range:

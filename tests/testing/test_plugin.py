@@ -156,3 +156,41 @@ def test_seeds_and_files_of_failures_are_given_on_the_command_line(pytester):
     again = pytester.runpytest_subprocess("--simulation-replay", ".simulations/scenario-11.json")
     again.assert_outcomes(failed=1)
     again.stdout.fnmatch_lines(["*played from .simulations/scenario-11.json*"])
+
+
+def test_a_failure_shows_the_test_the_scenario_and_the_story_and_nothing_of_ours(pytester):
+    pytester.makepyfile(test_it=INNER_SIMULATION)
+    lines = pytester.runpytest_subprocess("--simulation-seeds", "11:12").outlines
+    assert not [line for line in lines if "kubelet_lite/" in line]
+    assert [line for line in lines if line.startswith(">")] == [
+        ">       simulation(scenario, setting=Setting(nodes=1), shrink_budget=5)",
+        '>       assert simulation.tape.seed % 2 == 0, "odd"',
+    ]
+    assert "E       AssertionError: odd (seed 11)" in lines
+    assert "kubelet_lite/testing/running.py" in pytester.runpytest_subprocess("--simulation-seeds", "11:12", "--full-trace").stdout.str()
+
+
+@pytest.mark.parametrize(("marker", "message"), [
+    ("simulation_seeds(0)", "simulation_seeds(0): a number of seeds, or a range, or several seeds, and nothing else"),
+    ("simulation_seeds('many')", "simulation_seeds('many'): a number of seeds, *"),
+    ("simulation_seeds(3, first=1)", "simulation_seeds(3, first=1): a number of seeds, *"),
+    ("simulation_schedule('crash')", "simulation_schedule('crash'): 'crash' is no fault and no call, *"),
+    ("simulation_schedule([])", "simulation_schedule([[]]): [[]] is no fault and no call, *"),
+    ("simulation_schedule(name='a')", "simulation_schedule(name='a'): by name it takes id, a string, alone"),
+])
+def test_a_bad_marker_fails_its_test_alone(pytester, marker, message):
+    pytester.makepyfile(test_it=f"""
+        import pytest
+
+        @pytest.mark.{marker}
+        def test_bad(simulation):
+            raise AssertionError("it runs")
+
+        @pytest.mark.simulation_seeds(2)
+        def test_good(simulation):
+            assert simulation.seed in (0, 1)
+    """)
+    ran = pytester.runpytest()
+    ran.assert_outcomes(passed=2, errors=1)
+    ran.stdout.fnmatch_lines([f"{message}"])
+    assert "it runs" not in ran.stdout.str()

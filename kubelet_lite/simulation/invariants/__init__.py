@@ -1,6 +1,6 @@
 """What Kubernetes promises, by name: each a rule that holds in every run, whatever happens to it. The table is in docs/simulation.md.
 
-    run = play(scenario, seed=7, invariants=STANDARD, settle=True)
+    run = play(scenario, seed=7, invariants=STANDARD, setting=Setting(settle=True))
 """
 from __future__ import annotations
 
