@@ -115,11 +115,16 @@ class Supervisor:
 
     def kill(self, name: str) -> bool:
         """Ends an actor's run wherever it waits: a crash like any other. False: it does not run now."""
-        running = self._running.get(name)
-        if running is None or running.incarnation is None:
+        incarnation = self.incarnation_of(name)
+        if incarnation is None:
             return False
-        running.incarnation.kill()
+        incarnation.kill()
         return True
+
+    def incarnation_of(self, name: str) -> Incarnation | None:
+        """An actor's present run; None between a crash and the restart, and of one that is not there."""
+        running = self._running.get(name)
+        return None if running is None else running.incarnation
 
     def running(self) -> tuple[Actor, ...]:
         """The actors that run or wait for a restart, in the order of their start."""

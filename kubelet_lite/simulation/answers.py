@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from kubelet_lite.actors.actor import current_actor
 from kubelet_lite.api import selectors
 from kubelet_lite.api.encoding import encode
 from kubelet_lite.api.meta_v1 import DeleteOptions, Status
@@ -20,6 +19,7 @@ from kubelet_lite.api.resources import Resource
 from kubelet_lite.registry.registry import Registry
 from kubelet_lite.registry.stored import Stored
 from kubelet_lite.simulation.archive import ArchivedStore
+from kubelet_lite.simulation.parts import current_part
 from kubelet_lite.simulation.snapshot import Place
 from kubelet_lite.store.keys import Key
 from kubelet_lite.store.table import Table
@@ -195,7 +195,7 @@ class NotingRegistry(Registry):
         initial = options.send_initial_events if options.send_initial_events is not None else not asked
         watch = Watching(
             target.resource.qualified, _selects(target, namespace, options), self.store.revision if initial or not asked else asked,
-            initial=initial, asked=bool(asked), actor=current_actor(),
+            initial=initial, asked=bool(asked), actor=current_part(),
         )
         async with opened as batches:
             noted.append(Opened(self.store.revision, watch))

@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 
 from kubelet_lite.actors.actor import current_actor
+from kubelet_lite.simulation.parts import current_part
 from kubelet_lite.store.event import Event
 from kubelet_lite.store.keys import Key
 from kubelet_lite.store.store import Store
 
 
 class Revision(msgspec.Struct, frozen=True, gc=False):
-    """One change: `event` is the store's, `time` virtual Unix seconds, `actor` who wrote it ("" for the scenario itself)."""
+    """One change: `event` is the store's, `time` virtual Unix seconds, `actor` the part that wrote it ("" for the scenario itself)."""
 
     event: Event
     time: float
@@ -102,7 +103,7 @@ class ArchivedStore(Store):
         return revision
 
     def _write_down(self, resource: str, expected: int) -> None:
-        self.archive.add(Revision(self._table(resource).log.all.events[-1], self._now(), current_actor(), expected))
+        self.archive.add(Revision(self._table(resource).log.all.events[-1], self._now(), current_part(), expected))
 
     def _roll_back(self, start: int) -> None:
         super()._roll_back(start)

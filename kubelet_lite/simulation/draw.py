@@ -1,9 +1,10 @@
 """Draws schedules of faults and calls from the tape: which kinds and how often is data (a Mix), and a seed gives one schedule.
 
-    run_simulation(scenario, seeds=range(1000), steps=lambda tape: draw_steps(tape, STANDARD_MIX, seconds=300, nodes=3))
+    run_simulation(scenario, seeds=range(1000), steps=lambda tape: draw_steps(tape, STANDARD_MIX, seconds=300, nodes=3, parts=("operator",)))
 """
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -51,6 +52,8 @@ TICKS_PER_SECOND: Final = 2
 """Steps begin at half seconds: at moments at which much else happens, too."""
 A_KUBELET: Final = "a kubelet"
 """Among the values of `part`: stands for the kubelet of each node."""
+YOURS: Final = "a part of yours"
+"""Among the values of `part`: stands for each of the `parts` that draw_steps is told, which are drawn as often as all other values together."""
 AFTERMATH: Final = ("after_seconds", "delay_seconds")
 """Fields by whose time a fault may outlast its `seconds`."""
 
@@ -72,13 +75,20 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True):
     most_calls: int = 5
 
 
-def draw_steps(tape: Tape, mix: Mix | None = None, *, seconds: float = 300.0, nodes: int = 3) -> tuple[Step, ...]:
-    """A schedule whose steps begin, and whose faults are over, within so many seconds. None: the standard mix."""
+def draw_steps(
+    tape: Tape, mix: Mix | None = None, *, seconds: float = 300.0, nodes: int = 3, parts: Sequence[str] = (),
+) -> tuple[Step, ...]:
+    """A schedule whose steps begin, and whose faults are over, within so many seconds. None: the standard mix.
+
+    `parts`: those of the user's own code, by name (`Program("operator", …)`, a user agent, a user), which faults are to strike as well.
+    """
+    if isinstance(parts, str):
+        raise TypeError(f"draw_steps: parts is a sequence of names, not {parts!r}")
     mix = STANDARD_MIX if mix is None else mix
     steps: list[Step] = []
     for what, kinds, most in (("fault", mix.faults, mix.most_faults), ("call", mix.calls, mix.most_calls)):
         for _ in range(tape.decide(f"draw {what}s", most + 1) if kinds else 0):
-            steps.append(_draw(tape, _chosen(tape, what, kinds), seconds, nodes))
+            steps.append(_draw(tape, _chosen(tape, what, kinds), seconds, nodes, parts))
     return tuple(sorted(steps, key=lambda step: step.at))
 
 
@@ -91,10 +101,12 @@ def _chosen(tape: Tape, what: str, kinds: Sequence[Drawn]) -> Drawn:
     raise AssertionError("a number is below the sum of the weights")
 
 
-def _draw(tape: Tape, drawn: Drawn, seconds: float, nodes: int) -> Step:
+def _draw(tape: Tape, drawn: Drawn, seconds: float, nodes: int, parts: Sequence[str]) -> Step:
     fields: dict[str, Any] = {}
     for name, values in drawn.values.items():
-        offered = [each for value in values for each in _expanded(value, nodes)]
+        offered = _offered(values, nodes, parts)
+        if not offered:
+            raise ValueError(f"draw_steps: {drawn.kind.__name__}.{name} is {YOURS!r} alone, and parts names none")
         fields[name] = offered[tape.decide(f"draw {drawn.kind.__name__}.{name}", len(offered))]
     lasts = 0.0
     if issubclass(drawn.kind, Fault):
@@ -106,18 +118,23 @@ def _draw(tape: Tape, drawn: Drawn, seconds: float, nodes: int) -> Step:
     return drawn.kind(at=tape.decide("draw at", ticks + 1) / TICKS_PER_SECOND, **fields)
 
 
-def _expanded(value: Any, nodes: int) -> Sequence[Any]:
-    return [f"kubelet-node-{number}" for number in range(1, nodes + 1)] if value == A_KUBELET else (value,)
+def _offered(values: Sequence[Any], nodes: int, parts: Sequence[str]) -> list[Any]:
+    """The values with what those that stand for others stand for."""
+    kubelets = [f"kubelet-node-{number}" for number in range(1, nodes + 1)]
+    offered = [each for value in values if value != YOURS for each in (kubelets if value == A_KUBELET else (value,))]
+    if YOURS in values and parts:
+        offered += itertools.islice(itertools.cycle(parts), max(len(offered), len(parts)))
+    return offered
 
 
 CONTROL_PLANE: Final = (
     "default-scheduler", "deployment-controller", "replicaset-controller", "controllers' informers", "node-controller", "endpointslice-controller",
     "taint-eviction-controller", "pod-garbage-collector", "garbage-collector-controller", "namespace-controller",
 )
-ASKERS: Final = ("*", "*-controller", "kubelet-*", A_KUBELET, *CONTROL_PLANE)
+ASKERS: Final = ("*", "*-controller", "kubelet-*", A_KUBELET, *CONTROL_PLANE, YOURS)
 """Who asks the API. Much of it asks seldom: patterns that find many are struck more often."""
-WATCHERS: Final = ("controllers' informers", "default-scheduler", A_KUBELET, "*")
-ACTORS: Final = (*CONTROL_PLANE, A_KUBELET, "store")
+WATCHERS: Final = ("controllers' informers", "default-scheduler", A_KUBELET, "*", YOURS)
+ACTORS: Final = (*CONTROL_PLANE, A_KUBELET, "store", YOURS)
 SPANS: Final = (5.0, 30.0, 70.0, 150.0)
 """Up to more than it takes for a silent node to count as dead."""
 CHANCES: Final = (0.1, 0.5, 1.0)
@@ -130,7 +147,7 @@ STANDARD_FAULTS: Final = (
     Drawn(CrashActor, 6, {"part": ACTORS}),
     Drawn(CrashActor, 4, {"part": ACTORS, "at_step": tuple(range(1, 40)), "seconds": SPANS}),
     Drawn(CrashAfterWrite, 6, {"part": ASKERS, "at_write": (1, 2, 3), "seconds": SPANS}),
-    Drawn(ClockJump, 2, {"part": ("scheduler", "controllers", A_KUBELET), "jump_seconds": (10.0, -10.0, 120.0, -120.0), "seconds": SPANS}),
+    Drawn(ClockJump, 2, {"part": ("scheduler", "controllers", A_KUBELET, YOURS), "jump_seconds": (10.0, -10.0, 120.0, -120.0), "seconds": SPANS}),
     Drawn(StopActor, 3, {"part": ACTORS, "seconds": SPANS}),
     Drawn(NodeDeath, 3, {"part": (A_KUBELET,), "seconds": SPANS}),
     Drawn(Reboot, 2, {"part": (A_KUBELET,), "seconds": (15.0, 5.0)}),

@@ -1,8 +1,7 @@
 """The gate before the API: every request of every part passes it, in process and over HTTP, and meets what faults put in its way.
 
-Who asks, a *part*, is known by the name of its actor (`kubelet-node-1`, `default-scheduler`, `deployment-controller`); over HTTP by its
-user agent before the slash (`kopf`); the scenario's own calls are the part `user`. A user's name (`system:serviceaccount:default:web`) is
-known, too. What a hindered part sees is what a real API server and a real network let it see; over HTTP a lost connection is lost.
+Who asks is a *part* (parts.py). What a hindered part sees is what a real API server and a real network let it see; over HTTP a lost
+connection is lost.
 """
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ import anyio
 import msgspec
 from msgspec.structs import replace
 
-from kubelet_lite.actors.actor import current_actor
+from kubelet_lite.actors.actor import Incarnation, current_actor
 from kubelet_lite.api.core_v1 import Pod, PodLogOptions
 from kubelet_lite.api.errors import ApiError, Expired, NotFound, ServiceUnavailable
 from kubelet_lite.api.identity import LOOPBACK
@@ -25,15 +24,12 @@ from kubelet_lite.api.meta_v1 import DeleteOptions
 from kubelet_lite.api.requests import ListOptions, ListResult, RequestContext, WatchEvent
 from kubelet_lite.api.resources import Resource, resource_of
 from kubelet_lite.registry.registry import Registry
+from kubelet_lite.simulation.parts import SERVER, USER, asking_incarnation, names_of
 from kubelet_lite.store import Compacted, Key
 
 T = TypeVar("T")
 SomeObstacle = TypeVar("SomeObstacle", bound="Obstacle")
 Batch = Sequence[WatchEvent]
-USER: Final = "user"
-"""The part that the scenario is."""
-SERVER: Final = "apiserver"
-"""The actor in which requests over HTTP are served."""
 PATIENCE_SECONDS: Final = 60.0
 """How long an asker waits for an answer before it takes it for lost: as long as clients and servers of Kubernetes do."""
 WRITES: Final = frozenset({"create", "update", "patch", "delete", "deletecollection", "bind"})
@@ -55,6 +51,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     dry_run: bool = False
     any_revision: bool = False
     """Whether a read is content with what the server's cache holds (resourceVersion=0)."""
+    incarnation: Incarnation | None = None
+    """The run of an actor that asks; None: no actor does."""
 
     @property
     def writes(self) -> bool:
@@ -62,7 +60,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
     def is_of(self, pattern: str) -> bool:
         """Whether a part that a pattern finds asks. The scenario is found by its very names alone: it looks at what befalls others."""
-        if self.parts[0] == USER:
+        if USER in self.parts:
             return pattern in self.parts
         return any(fnmatchcase(part, pattern) for part in self.parts)
 
@@ -129,11 +127,10 @@ class Gate:
     def request(
         self, verb: str, ctx: RequestContext, resource: Resource, namespace: str, name: str, resource_version: str = "",
     ) -> Request:
-        part, identity = current_actor(), ctx.identity
-        over_http = part == SERVER
-        agent = identity.user_agent.partition("/")[0]
-        parts = (agent if over_http else part or USER, identity.name)
-        return Request(verb, resource.qualified, namespace, name, parts, over_http, ctx.dry_run, resource_version == "0")
+        return Request(
+            verb, resource.qualified, namespace, name, names_of(ctx.identity), current_actor() == SERVER, ctx.dry_run, resource_version == "0",
+            asking_incarnation(),
+        )
 
     def frozen_at(self, request: Request) -> int | None:
         """The revision that a read gets which is content with any; None: the newest."""

@@ -129,7 +129,7 @@ async def _result(awaitable: Awaitable[T]) -> T:
     return await awaitable
 
 
-async def _now(function: Callable[[Step], None], step: Step) -> None:
+async def _now(function: Callable[[Step], object], step: Step) -> None:
     function(step)
 
 

@@ -5,9 +5,11 @@
 """
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +26,7 @@ from kubelet_lite.simulation.archive import Archive
 from kubelet_lite.simulation.errors import FaultNotFired
 from kubelet_lite.simulation.gate import Gate, GatedRegistry, Request
 from kubelet_lite.simulation.invariant import InvariantMaker
+from kubelet_lite.simulation.parts import forget_asker, note_asker
 from kubelet_lite.simulation.records.dump import Dump
 from kubelet_lite.simulation.running import NotingRuntime
 from kubelet_lite.simulation.snapshot import Snapshot
@@ -35,7 +38,10 @@ from kubelet_lite.simulation.virtual.tape import Decisions, Tape
 from kubelet_lite.simulation.watcher import Watcher
 
 if TYPE_CHECKING:
+    from kubelet_lite.actors.actor import Actor
     from kubelet_lite.actors.environment import Environment
+    from kubelet_lite.api.requests import RequestContext
+    from kubelet_lite.api.resources import Resource
     from kubelet_lite.kubelet.node_status import Machine
     from kubelet_lite.runtimes.base import Runtime
     from kubelet_lite.runtimes.fake import BehaviourOf
@@ -49,6 +55,8 @@ SETTLE_SECONDS: Final = 1_200.0
 """How long a cluster that is left alone may take: back-offs of five minutes, twice, and a silent node's pods moved."""
 QUIET_SECONDS: Final = 600.0
 """How long nothing may be written then: twice as long as anybody's longest period but for what is routine."""
+LATE_SECONDS: Final = 0.5
+"""How often a step whose time has come looks for whom it is about."""
 LAST_INSTANT_SECONDS: Final = 0.001
 """So that the instant of a run's end ends as every other does."""
 ORDER_CHANCE: Final = 0.05
@@ -74,11 +82,17 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SimulatedRegistry(GatedRegistry, NotingRegistry):
-    """Notes what it answers, behind the gate at which that may get lost: and that it did."""
+    """Notes who asks and what it answers, behind the gate at which that may get lost: and that it did."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
         self.gate.unheard = self._note_unheard
+
+    def _begin(
+        self, ctx: RequestContext, verb: str, resource: Resource, namespace: str, name: str = "", subresource: str = "", field_selector: str = "",
+    ) -> None:
+        note_asker(ctx.identity)
+        super()._begin(ctx, verb, resource, namespace, name, subresource, field_selector)
 
     def _note_unheard(self, request: Request) -> None:
         noted = self.store.archive.answers
@@ -148,11 +162,13 @@ class Simulation:
         self._tasks = tasks
         self._steps: list[Step] = []
         """Those that have begun."""
-        self._fired: dict[Fault, int] = {}
+        self._fired: dict[int, int] = {}
+        """By the id of a step that `start` returned: equal ones are told apart."""
         self._at_work = 0
         """Faults that have begun and are not over."""
         self.began = environment.monotonic()
         """When the cluster became ready: the moment from which steps count."""
+        self.scenario_over = False
 
     @property
     def client(self) -> Client:
@@ -165,12 +181,21 @@ class Simulation:
         self._watcher.catch_up()
         return self._watcher.snapshot
 
-    def start(self, step: Step) -> None:
-        """Lets a step happen at its time, or now when that is past. The run does not end before it is over."""
+    def actors(self, pattern: str) -> list[Actor]:
+        """Those that are there now."""
+        return [actor for actor in self.cluster.supervisor.running() if fnmatchcase(actor.name, pattern)]
+
+    def start(self, step: Step) -> Step:
+        """Lets a step happen at its time, or now when that is past. The run does not end before it is over. The answer is for `fired`."""
+        step = copy.copy(step)
         self._tasks.start_soon(self._play, step, name=f"step {step}")
+        return step
 
     async def _play(self, step: Step) -> None:
+        forget_asker()
         await self.sleep(max(0.0, self.began + step.at - self.environment.monotonic()))
+        while not (step.may_begin(self) or self.scenario_over):
+            await self.sleep(LATE_SECONDS)
         self._steps.append(step)
         number, kind = len(self._steps), "fault" if isinstance(step, Fault) else "call"
         self.archive.log(self.environment.now(), "info", {"event": STEP_BEGAN, "step": number, "kind": kind, "what": str(step)})
@@ -192,15 +217,15 @@ class Simulation:
 
     def struck(self, fault: Fault) -> None:
         """Called by a fault each time it strikes."""
-        self._fired[fault] = self._fired.get(fault, 0) + 1
+        self._fired[id(fault)] = self._fired.get(id(fault), 0) + 1
 
     def fired(self, step: Step) -> int:
-        """How often a fault has struck; of a call whether it has begun."""
-        return self._fired.get(step, 0) if isinstance(step, Fault) else int(step in self._steps)
+        """How often a fault that `start` returned has struck; of a call whether it has begun."""
+        return self._fired.get(id(step), 0) if isinstance(step, Fault) else int(any(step is begun for begun in self._steps))
 
     def check_fired(self) -> None:
         """Raises FaultNotFired for faults that are over and have struck nothing."""
-        missed = [step for step in self._steps if isinstance(step, Fault) and not step.may_miss and not self._fired.get(step)]
+        missed = [step for step in self._steps if isinstance(step, Fault) and not step.may_miss and not self.fired(step)]
         if missed:
             raise FaultNotFired("faults that struck nothing: " + "; ".join(f"at {step.at:g} s: {step}" for step in missed))
 
@@ -264,13 +289,14 @@ def play(
     archive = Archive()
     last: list[SimulatedEnvironment] = []
     ready: list[Simulation] = []
+    started: dict[int, Step] = {}
 
     async def main(environment: SimulatedEnvironment) -> None:
         last.append(environment)
         async with opened(environment, archive, setting=setting, invariants=invariants, behaviour=behaviour) as simulation:
             ready.append(simulation)
-            for step in sorted(steps, key=lambda step: step.at):
-                simulation.start(step)
+            for position, step in sorted(enumerate(steps), key=lambda numbered: numbered[1].at):
+                started[position] = simulation.start(step)
             await scenario(simulation)
 
     def log(level: str, fields: Mapping[str, Any]) -> None:
@@ -284,7 +310,8 @@ def play(
         error = raised
     return Run(
         setting=setting, seed=seed, steps=tuple(steps), decisions=tape.decisions, archive=archive, seconds=last[0].monotonic() if last else 0.0,
-        error=error, fired=tuple(ready[0].fired(step) if ready else 0 for step in steps), scenario=scenario, invariants=tuple(invariants),
+        error=error, fired=tuple(ready[0].fired(started[position]) if position in started else 0 for position in range(len(steps))),
+        scenario=scenario, invariants=tuple(invariants),
         behaviour=behaviour, plain=plain, streams=tape.streams,
     )
 
@@ -302,6 +329,7 @@ async def opened(
             archive.begin(environment.now())
             simulation = Simulation(environment, cluster, archive, watcher, tasks)
             yield simulation
+            simulation.scenario_over = True
         if setting.settle:
             await simulation.settle(quiet=setting.quiet_seconds)
         await simulation.sleep(LAST_INSTANT_SECONDS)

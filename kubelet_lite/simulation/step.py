@@ -18,6 +18,10 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fi
 
     at: float = 0.0
 
+    def may_begin(self, simulation: Simulation) -> bool:
+        """Whether whom it is about is there. Steps come before the scenario, which may start programs: it begins late, then, or with its end."""
+        return True
+
     @abstractmethod
     async def play(self, simulation: Simulation) -> None:
         """Makes it happen; returns when it is over. What a call raises (an ApiError) is an answer, told in the story, and no failure."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from kubelet_lite.actors.actor import current_incarnation
 from kubelet_lite.simulation.crash import crash_actor
 from kubelet_lite.simulation.faults.requests import RequestFault
 from kubelet_lite.simulation.step import Fault
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from kubelet_lite.simulation.faults.requests import Standing
     from kubelet_lite.simulation.gate import Request
     from kubelet_lite.simulation.simulation import Simulation
+    from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
 
 
 class CrashActor(Fault, frozen=True, kw_only=True):
@@ -23,9 +23,13 @@ class CrashActor(Fault, frozen=True, kw_only=True):
 
     at_step: int = 0
 
+    def may_begin(self, simulation: Simulation) -> bool:
+        supervisor = simulation.cluster.supervisor
+        return any(supervisor.incarnation_of(actor.name) is not None for actor in simulation.actors(self.part))
+
     async def play(self, simulation: Simulation) -> None:
         supervisor = simulation.cluster.supervisor
-        names = [actor.name for actor in supervisor.running() if fnmatchcase(actor.name, self.part)]
+        names = [actor.name for actor in simulation.actors(self.part)]
         if not self.at_step:
             for name in names:
                 if supervisor.kill(name):
@@ -47,14 +51,14 @@ class CrashActor(Fault, frozen=True, kw_only=True):
 class CrashAfterWrite(RequestFault, frozen=True, kw_only=True):
     """An actor crashes right behind its `at_write`-th write within `seconds`, before it hears of it (Sieve's *intermediate state*).
 
-    Each actor once. Programs that ask over HTTP are not in this cluster's hands: to them an answer can be lost (LostAnswers).
+    Each actor once; a Program too, that asks over HTTP. To what is no actor an answer can be lost (LostAnswers).
     """
 
     at_write: int = 1
 
     async def after(self, request: Request, here: Standing) -> None:
-        incarnation = current_incarnation.get()
-        if not request.writes or request.over_http or incarnation is None:
+        incarnation = request.incarnation
+        if not request.writes or incarnation is None:
             return
         count = here.counts[incarnation.actor] = here.counts.get(incarnation.actor, 0) + 1
         if count == self.at_write and here.strikes():
@@ -68,13 +72,19 @@ class CrashAfterWrite(RequestFault, frozen=True, kw_only=True):
 class ClockJump(Fault, frozen=True, kw_only=True):
     """A part's clock is wrong by `jump_seconds` for `seconds` (0: from now on).
 
-    Parts with a clock: `controllers` (all of them share one), `scheduler`, and each kubelet. What waits for a span of time is not disturbed.
+    Parts with a clock: `controllers` (all of them share one), `scheduler`, each kubelet, each Program. What waits for a span of time is not disturbed.
     """
 
     jump_seconds: float = 60.0
 
+    def may_begin(self, simulation: Simulation) -> bool:
+        return bool(self._found(simulation))
+
+    def _found(self, simulation: Simulation) -> list[SimulatedEnvironment]:
+        return [environment for part, environment in simulation.environment.parts.items() if fnmatchcase(part, self.part)]
+
     async def play(self, simulation: Simulation) -> None:
-        found = [environment for part, environment in simulation.environment.parts.items() if fnmatchcase(part, self.part)]
+        found = self._found(simulation)
         for environment in found:
             environment.clock_error_seconds += self.jump_seconds
             simulation.struck(self)

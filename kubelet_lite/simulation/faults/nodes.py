@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 class StopActor(Fault, frozen=True, kw_only=True):
     """Actors are not there for `seconds`, and then start anew. What a stopped kubelet's containers do, they go on doing."""
 
+    def may_begin(self, simulation: Simulation) -> bool:
+        return bool(simulation.actors(self.part))
+
     async def play(self, simulation: Simulation) -> None:
         supervisor = simulation.cluster.supervisor
-        stopped = [actor for actor in supervisor.running() if fnmatchcase(actor.name, self.part)]
+        stopped = simulation.actors(self.part)
         for actor in stopped:
             await supervisor.stop(actor)
             simulation.struck(self)

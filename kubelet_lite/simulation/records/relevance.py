@@ -14,8 +14,12 @@ NAMED: Final = 0
 RELATED: Final = 1
 NEARBY: Final = 2
 """How near an object is to the failure."""
+LAST_WRITES: Final = 10
+"""Of the instant at which it failed that matter as what the failure names does, whatever it says: one of them made it fail."""
 NEVER_SHOWN: Final = frozenset({"leases.coordination.k8s.io"})
 """Unless the failure names them."""
+NOT_TO_BLAME: Final = NEVER_SHOWN | {"events"}
+"""They tell of what happens, and make nothing fail."""
 _WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 
 
@@ -29,6 +33,7 @@ class Relevance:
         named = dict.fromkeys(self._named(archive, failure)) if failure is not None else {}
         self._ranks: dict[Key, int] = dict.fromkeys(named, NAMED)
         self._all = not named
+        self._last = _last_writes(archive, failure) if failure is not None else frozenset()
         related = [*self._up(named), *self._down(named)]
         for key in related:
             self._ranks.setdefault(key, RELATED)
@@ -40,6 +45,8 @@ class Relevance:
 
     def of(self, revision: Revision) -> int | None:
         key = revision.event.key
+        if revision.event.revision in self._last:
+            return NAMED
         found = self._ranks.get(key)
         if found is not None:
             return found
@@ -74,6 +81,17 @@ class Relevance:
 
     def _nodes(self, keys: Mapping[Key, int]) -> list[Key]:
         return [node for key, rank in keys.items() if rank == NAMED for node in self._family.nodes.get(key, ())]
+
+
+def _last_writes(archive: Archive, failure: Failure) -> frozenset[int]:
+    """The newest revisions of the instant at which it failed."""
+    last: set[int] = set()
+    for revision in reversed(archive.revisions):
+        if revision.time < failure.time or revision.event.revision <= archive.ready or len(last) == LAST_WRITES or not failure.time:
+            break
+        if revision.time == failure.time and revision.event.key.resource not in NOT_TO_BLAME:
+            last.add(revision.event.revision)
+    return frozenset(last)
 
 
 class Family:

@@ -32,6 +32,8 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {"localhost": ("::1", "127.0.0.1")
 AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
 Kind = socket.SocketKind
 T = TypeVar("T")
+dialled_by: Final[contextvars.ContextVar[Incarnation | None]] = contextvars.ContextVar("dialled_by", default=None)
+"""Where a connection is served: the run of an actor that opened it; None: no actor did."""
 
 
 class ListeningSocket:
@@ -69,7 +71,7 @@ class SimulatedServer(asyncio.AbstractServer):
         return () if self._closed.done() else tuple(ListeningSocket(*address) for address in self._addresses)
 
     def accept(self, transport: StreamTransport) -> None:
-        """Called, in the context in which the server was made, for each connection."""
+        """Called, in a copy of the context in which the server was made, for each connection."""
         if self._closed.done():
             transport.abort()
         else:
@@ -261,10 +263,12 @@ class Network:
                 sock.close()
             raise
         client = StreamTransport(self._loop, self, contextvars.copy_context(), source, target, sock)
-        accepted = StreamTransport(self._loop, self, server.context, target, source)
+        serving = server.context.copy()
+        serving.run(dialled_by.set, current_incarnation.get())
+        accepted = StreamTransport(self._loop, self, serving, target, source)
         client.join(accepted)
         client.dialled = True
-        self._loop.call_soon(server.accept, accepted, context=server.context)
+        self._loop.call_soon(server.accept, accepted, context=serving)
         protocol: Any = factory()
         client.start(protocol)
         return client, protocol
