@@ -2,7 +2,7 @@
 
 `python -m benchmarks.scheduling CASE/WORKLOAD…`: *end to end* in process (client, scheduler, store, Events; nothing over the wire,
 memory only), then *decision only*. `--https`: with the API server in another process; `--kubeconfig FILE`: against any API server, and
-with `--no-scheduler` any scheduler of that cluster is measured instead of ours. Nodes carry the label kubernetes.io/hostname, as any kubelet would give them. Beside these:
+with `--no-scheduler` any scheduler of that cluster is measured instead of ours. `--kubelets`: with a fake kubelet on every node, until all pods run. Nodes carry the label kubernetes.io/hostname, as any kubelet would give them. Beside these:
 `decide-…` and `run` of our own (own.py); `run` has a fake kubelet on every node and waits for Running.
 """
 from __future__ import annotations
@@ -64,8 +64,11 @@ def command(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--https", action="store_true")
     parser.add_argument("--kubeconfig", default="", metavar="FILE")
     parser.add_argument("--no-scheduler", action="store_true")
+    parser.add_argument("--kubelets", action="store_true")
     options, others = parser.parse_known_args(arguments)
-    transport = Transport(options.https, options.kubeconfig, not options.no_scheduler)
+    transport = Transport(options.kubelets, options.https, options.kubeconfig, not options.no_scheduler)
     if not transport.scheduler and not transport.kubeconfig:
         parser.error("--no-scheduler needs --kubeconfig: the cluster of the scheduler that is measured")
+    if transport.kubelets and (transport.https or transport.kubeconfig):
+        parser.error("--kubelets: these run in process, with the API server")
     report.main("scheduling", {**all_over(transport), **own.WORKLOADS}, others)

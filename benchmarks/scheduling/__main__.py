@@ -1,4 +1,4 @@
-"""`python -m benchmarks.scheduling [WORKLOAD…] [--json FILE] [--https | --kubeconfig FILE [--no-scheduler]]`."""
+"""`python -m benchmarks.scheduling [WORKLOAD…] [--json FILE] [--kubelets | --https | --kubeconfig FILE [--no-scheduler]]`."""
 from __future__ import annotations
 
 from benchmarks.scheduling import command

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +31,10 @@ from kubelet_lite.client import kubeconfig
 from kubelet_lite.client.base import Client
 from kubelet_lite.client.http import HttpClient
 from kubelet_lite.cluster import Cluster
+from kubelet_lite.kubelet.kubelet import Kubelet
+from kubelet_lite.kubelet.node_status import FAKE_MACHINE
+from kubelet_lite.runtimes.fake import FakeRuntime
+from kubelet_lite.runtimes.network.loopback import PretendNetwork
 from kubelet_lite.scheduler.scheduler import Scheduler
 
 CONNECTIONS: Final = 32
@@ -69,11 +73,14 @@ class Api:
             return
         if pod.status.conditions:
             self._untried.pop(key, None)
-        if pod.spec.nodeName and key not in self._bound:
+        if self._arrived(pod) and key not in self._bound:
             self._bound[key] = pod
             if key in self._measured:
                 del self._measured[key]
                 self._meter.done(time.perf_counter() - self._created[key])
+
+    def _arrived(self, pod: Pod) -> bool:
+        return bool(pod.spec.nodeName)
 
     async def _admissible(self, pod: Pod) -> Pod:
         """Upstream switches the admission of priorities off: here a class stands for the number."""
@@ -88,7 +95,8 @@ class Api:
     async def add(self, obj: Any) -> Any:
         created = await self._client.create(await self._admissible(obj) if isinstance(obj, Pod) else obj)
         if isinstance(obj, Namespace):
-            await self._client.create(ServiceAccount(metadata=ObjectMeta(name="default", namespace=obj.metadata.name)))
+            with suppress(AlreadyExists):  # where controllers run, these may be faster
+                await self._client.create(ServiceAccount(metadata=ObjectMeta(name="default", namespace=obj.metadata.name)))
         elif isinstance(obj, Node):
             await self._client.update(replace(created, spec=obj.spec))  # without the taint of a node that is not ready yet
         elif isinstance(obj, (PersistentVolume, PersistentVolumeClaim)):
@@ -136,8 +144,60 @@ class Api:
         return [pod for pod in self._bound.values() if pod.metadata.namespace == namespace]
 
 
+class WithKubelets(Api):
+    """A fake kubelet makes each node, and a pod has arrived when it reports Running."""
+
+    def __init__(self, cluster: Cluster, meter: Meter, runtimes: AsyncExitStack, folder: Path) -> None:
+        super().__init__(cluster.client, meter)
+        self._cluster, self._runtimes, self._folder, self._network = cluster, runtimes, folder, PretendNetwork()
+
+    def _arrived(self, pod: Pod) -> bool:
+        return pod.status.phase == "Running"
+
+    async def add(self, obj: Any) -> Any:
+        if not isinstance(obj, Node):
+            return await super().add(obj)
+        name, cluster = obj.metadata.name, self._cluster
+        environment = cluster.environment.of(f"kubelet-{name}")
+        runtime = FakeRuntime(environment, self._network)
+        self._runtimes.push_async_callback(runtime.close)
+        kubelet = cluster.kubelets[name] = Kubelet(
+            cluster.client, environment, runtime, node_name=name, node_address=self._network.node_address, folder=self._folder / name,
+            machine=replace(FAKE_MACHINE, capacity={**FAKE_MACHINE.capacity, **obj.status.capacity}), labels=obj.metadata.labels,
+        )
+        cluster.supervisor.start(kubelet)
+        await kubelet.ready.wait()
+        node = await self._client.get(Node, name)
+        return await self._client.update(replace(node, spec=replace(node.spec, taints=obj.spec.taints)))
+
+
+@asynccontextmanager
+async def with_kubelets(meter: Meter) -> AsyncIterator[Api]:
+    with tempfile.TemporaryDirectory() as folder:
+        async with (
+            AsyncExitStack() as runtimes,
+            Cluster(nodes=0, components=("apiserver", "controllers", "scheduler")) as cluster,
+            following(WithKubelets(cluster, meter, runtimes, Path(folder)), cluster.client) as api,
+        ):
+            yield api
+
+
+@asynccontextmanager
+async def following(api: Api, client: Client) -> AsyncIterator[Api]:
+    """The same, told of all pods."""
+    async with anyio.create_task_group() as tasks:
+        first = await client.list(Pod)
+        tasks.start_soon(api.follow, first.resource_version)
+        with anyio.fail_after(LONGEST_SECONDS):
+            yield api
+        tasks.cancel_scope.cancel()
+
+
 class Transport(msgspec.Struct, frozen=True):
     """Where the API server is, and who schedules."""
+
+    kubelets: bool = False
+    """Whether there is a fake kubelet on every node, and pods shall run (in process)."""
 
     https: bool = False
     """Whether it is in another process."""
@@ -149,11 +209,17 @@ class Transport(msgspec.Struct, frozen=True):
     @property
     def note(self) -> str:
         where = f"HTTPS, server of {self.kubeconfig}" if self.kubeconfig else "HTTPS, API server in another process" if self.https else "in process"
+        if self.kubelets:
+            return "until Running on fake kubelets, in process, memory, Events included"
         return f"{where}, {'' if self.kubeconfig else 'memory, '}{'Events included' if self.scheduler else 'scheduled by another'}"
 
 
 @asynccontextmanager
 async def opened(transport: Transport, meter: Meter) -> AsyncIterator[Api]:
+    if transport.kubelets:
+        async with with_kubelets(meter) as api:
+            yield api
+        return
     if not transport.https and not transport.kubeconfig:
         async with in_process(meter) as api:
             yield api
@@ -182,26 +248,17 @@ def another_process() -> Iterator[str]:
 @asynccontextmanager
 async def over_https(client: HttpClient, meter: Meter, *, scheduler: bool) -> AsyncIterator[Api]:
     environment = Environment.real()
-    async with Supervisor(environment) as supervisor, anyio.create_task_group() as tasks:
+    async with Supervisor(environment) as supervisor:
         if scheduler:
             ours = Scheduler(client.acting_as(identity.component("kube-scheduler")), environment)
             supervisor.start(ours)
             await ours.ready.wait()
-        api = Api(client, meter, at_once=CONNECTIONS)
-        first = await client.list(Pod)
-        tasks.start_soon(api.follow, first.resource_version)
-        with anyio.fail_after(LONGEST_SECONDS):
+        async with following(Api(client, meter, at_once=CONNECTIONS), client) as api:
             yield api
-        tasks.cancel_scope.cancel()
 
 
 @asynccontextmanager
 async def in_process(meter: Meter) -> AsyncIterator[Api]:
     """A cluster without kubelets or controllers."""
-    async with Cluster(nodes=0, components=("apiserver", "scheduler")) as cluster, anyio.create_task_group() as tasks:
-        api = Api(cluster.client, meter)
-        first = await cluster.client.list(Pod)
-        tasks.start_soon(api.follow, first.resource_version)
-        with anyio.fail_after(LONGEST_SECONDS):
-            yield api
-        tasks.cancel_scope.cancel()
+    async with Cluster(nodes=0, components=("apiserver", "scheduler")) as cluster, following(Api(cluster.client, meter), cluster.client) as api:
+        yield api

@@ -42,11 +42,12 @@ def test_every_measured_pod_is_placed(case: str) -> None:
     anyio.run(play)
 
 
-def test_over_https_the_api_server_is_another_process() -> None:
+@pytest.mark.parametrize("transport", [Transport(https=True), Transport(kubelets=True)])
+def test_the_api_server_may_be_another_process_and_kubelets_may_run_the_pods(transport: Transport) -> None:
     async def play() -> None:
         meter = Meter()
         with anyio.fail_after(60):
-            async with opened(Transport(https=True), meter) as api, playing(small(FIRST_OF_CASE["SchedulingBasic"]), api):
+            async with opened(transport, meter) as api, playing(small(FIRST_OF_CASE["SchedulingBasic"]), api):
                 pass
         assert len(meter.times) == 4
 
