@@ -48,7 +48,7 @@ class Judged:
             return False
         self._changes = nodes.changes
         if len(rows) <= FEW_ROWS:
-            for row in set(rows):
+            for row in rows if len(rows) == 1 else set(rows):
                 if self._possible.item(row):
                     self._set(row, self._judge_row(nodes, profile, pod, row))
         else:

@@ -185,13 +185,14 @@ class NodeTable:
             self._labels_as_of = self.generation
         found = self._labels.get(key)
         if found is None:
-            codes, numbers = np.full(self._capacity, -1, np.int64), dict[str, int]()
+            codes, numbers, labelled = np.full(self._capacity, -1, np.int64), dict[str, int](), 0
             for row in self.row_of.values():
                 node = self.nodes[row]
                 value = node.metadata.labels.get(key) if node is not None else None
                 if value is not None:
                     codes[row] = numbers.setdefault(value, len(numbers))
-            found = self._labels[key] = LabelColumn(codes, numbers)
+                    labelled += 1
+            found = self._labels[key] = LabelColumn(codes, numbers, everywhere=labelled == len(self.row_of))
         return found
 
     def placed(self, key: tuple[str, str]) -> Placed | None:

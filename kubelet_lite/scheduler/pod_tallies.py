@@ -32,6 +32,8 @@ class LabelColumn(msgspec.Struct, eq=False):
     codes: Column
     numbers: dict[str, int]
     """Value → its number, in order of first sight."""
+    everywhere: bool
+    """Whether every node has it."""
 
 
 class Tally:

@@ -35,6 +35,7 @@ from kubelet_lite.scheduler.framework import (
 from kubelet_lite.scheduler.plugins.node_resources_fit import NodeResourcesFit
 from kubelet_lite.scheduler.pod_info import pod_info
 from kubelet_lite.scheduler.profile import Profile, everywhere
+from kubelet_lite.scheduler.profiles import guarded
 from kubelet_lite.simulation.crash import crash_at_every_step
 from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
 from tests.scheduler.objects import a_node, a_pod, info, table
@@ -198,6 +199,26 @@ def test_both_kinds_of_plugin_decide_alike_however_much_is_remembered(steps: lis
             nodes.place(pod, outcome.node_name)
         if action == "remove":
             nodes.remove(("default", f"p{number // 2}"))
+
+
+def test_a_users_plugin_is_not_asked_about_nodes_that_do_not_fit() -> None:
+    asked: list[str] = []
+
+    class Smallest(Lasting):
+        def score(self, pod: PodInfo, node: NodeInfo) -> int:
+            asked.append(node.name)
+            return 1
+
+        def filter(self, pod: PodInfo, node: NodeInfo) -> str | None:
+            return "b" if node.name == "b" else None
+
+    nodes = table(a_node("a"), a_node("b"), a_node("c"), a_node("d", cpu="0"))
+    handle = Handle.alone(nodes=nodes)
+    plugins = everywhere((NodeResourcesFit(handle), 1), (guarded(Smallest(handle)), 1))
+    outcome = Decisions(nodes, Profile("p", plugins), handle.nominations).decide(info("new", "1"), random.Random(1))
+    assert isinstance(outcome, Placement)
+    assert outcome.feasible == 2
+    assert asked == ["a", "c"]
 
 
 def test_likeness_of_its_own_tells_pods_apart() -> None:

@@ -186,8 +186,8 @@ def _sums(nodes: NodeTable, tally: Tally, term: Term, rows: Rows) -> Column:
     """For each row the sum over its domain; nothing without the label."""
     label = nodes.label(term.topology_key)
     codes = take(label.codes, rows)
-    sums: Column = np.where(codes >= 0, tally.sums(term.topology_key, label)[codes], 0)
-    return sums
+    sums: Column = tally.sums(term.topology_key, label)[codes]
+    return sums if label.everywhere else np.where(codes >= 0, sums, 0)
 
 
 def _somewhere(nodes: NodeTable, tally: Tally, term: Term, rows: Rows) -> Mask:
