@@ -17,6 +17,8 @@ from kubelet_lite.api.policy_v1 import Eviction
 from kubelet_lite.api.requests import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Body, RequestContext
 from kubelet_lite.client import manifests
 from kubelet_lite.client.base import Propagation
+from kubelet_lite.simulation.checked import Count
+from kubelet_lite.simulation.snapshot import UnknownKind
 from kubelet_lite.simulation.step import Call
 from kubelet_lite.simulation.which import Which
 
@@ -47,17 +49,26 @@ class UserCall(Call, frozen=True, kw_only=True):
     async def ask(self, simulation: Simulation) -> None: ...
 
 
+class NothingThere(NotFound):
+    """There is nothing to ask for: nobody was asked."""
+
+
 def tell(call: Call, error: ApiError, simulation: Simulation) -> None:
     """Puts an answer into the archive."""
+    if isinstance(error, NothingThere):
+        simulation.unmade(call)
     fields = {"event": CALL_ANSWERED, "call": str(call), "error": error.message, "code": error.code}
     simulation.archive.log(simulation.environment.now(), "info", fields)
 
 
 def found(which: Which, simulation: Simulation) -> tuple[Any, Resource]:
-    """The object and its resource. Raises NotFound."""
-    obj = which.find(simulation.snapshot)
+    """The object and its resource. Raises NothingThere."""
+    try:
+        obj = which.find(simulation.snapshot)
+    except UnknownKind as error:
+        raise NothingThere(str(error)) from error
     if obj is None:
-        raise NotFound(f"there is none of {which.kind} {which.name}" + (f" in {which.namespace}" if which.namespace else ""))
+        raise NothingThere(f"there is none of {which.kind} {which.name}" + (f" in {which.namespace}" if which.namespace else ""))
     resource = simulation.cluster.registry.find_kind(obj.apiVersion, obj.kind)
     assert resource is not None
     return obj, resource
@@ -264,7 +275,7 @@ class Corrupt(Call, frozen=True, kw_only=True):
 
     which: Which
     field: str = ""
-    nth: int = 0
+    nth: Count = 0
     how: Literal["empty", "flip"] = "flip"
 
     async def play(self, simulation: Simulation) -> None:

@@ -4,9 +4,10 @@
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import inspect
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from kubelet_lite.simulation.archive import Revision
 from kubelet_lite.simulation.errors import SimulationFailed
@@ -15,8 +16,14 @@ from kubelet_lite.simulation.snapshot import Snapshot
 if TYPE_CHECKING:
     from kubelet_lite.simulation.simulation import Simulation
 
+T = TypeVar("T")
 Holds = Callable[[Snapshot], bool | str | None]
 """True or None or "": it holds; False or a text: it does not, and why."""
+Happens = Callable[[Snapshot], bool | str | None]
+"""True or a text: it happens, and what; False or None or "": it does not."""
+
+CLOCK_STEP: Final = 1e-6
+"""Two moments in Unix seconds, as floats, are no better told apart."""
 
 
 class InvariantViolated(SimulationFailed):
@@ -74,17 +81,29 @@ InvariantMaker = Callable[[], Invariant]
 
 
 class Always(Invariant):
-    """What `always` and `never` make."""
+    """What `always` makes."""
 
-    def __init__(self, name: str, holds: Holds, wanted: bool) -> None:
+    def __init__(self, name: str, holds: Holds) -> None:
         self.name = name
         self._holds = holds
-        self._wanted = wanted
 
     def on_instant(self, snapshot: Snapshot, now: float) -> Iterable[str]:
-        why = _why_not(self._holds(snapshot)) if self._wanted else _why_not(not self._holds(snapshot))
+        why = _why_not(self._holds(snapshot))
         if why:
             yield why
+
+
+class Never(Invariant):
+    """What `never` makes."""
+
+    def __init__(self, name: str, happens: Happens) -> None:
+        self.name = name
+        self._happens = happens
+
+    def on_instant(self, snapshot: Snapshot, now: float) -> Iterable[str]:
+        what = judged(self._happens(snapshot))
+        if what:
+            yield what if isinstance(what, str) else "it happens"
 
 
 class Eventually(Invariant):
@@ -97,6 +116,8 @@ class Eventually(Invariant):
         self._given = given
         self._since: float | None = None
         """When what is given began and what must follow did not hold."""
+        self._why = ""
+        """Why it did not, the last time that anybody looked."""
 
     def on_instant(self, snapshot: Snapshot, now: float) -> Iterable[str]:
         return self._look(snapshot, now)
@@ -105,29 +126,83 @@ class Eventually(Invariant):
         yield from self._look(snapshot, now)
 
     def _look(self, snapshot: Snapshot, now: float) -> Iterable[str]:
-        why = _why_not(self._holds(snapshot)) if self._given is None or self._given(snapshot) else ""
-        if not why:
-            self._since = None
-            return
+        """Between two looks nothing is written: until now it was as it was the last time, whatever it is now."""
+        why = _why_not(self._holds(snapshot)) if self._given is None or judged(self._given(snapshot)) else ""
         if self._since is None:
             self._since = now
-        if now - self._since > self._within:
-            yield f"not within {self._within:g} s: {why}"
+        if now - self._since > self._within + CLOCK_STEP:
+            yield f"not within {self._within:g} s: {self._why}"
+        self._why = why
+        if not why:
+            self._since = None
 
 
 def always(holds: Holds, *, name: str = "") -> InvariantMaker:
     """Holds at the end of every instant at which something was written."""
-    return partial(Always, name=name or f"always {_named(holds)}", holds=holds, wanted=True)
+    _check_function("always", holds)
+    return partial(Always, name=name or f"always {_named(holds)}", holds=holds)
 
 
-def never(happens: Callable[[Snapshot], bool], *, name: str = "") -> InvariantMaker:
-    """Holds at no such instant."""
-    return partial(Always, name=name or f"never {_named(happens)}", holds=happens, wanted=False)
+def never(happens: Happens, *, name: str = "") -> InvariantMaker:
+    """Happens at no such instant."""
+    _check_function("never", happens)
+    return partial(Never, name=name or f"never {_named(happens)}", happens=happens)
 
 
 def eventually(holds: Holds, *, within: float, given: Callable[[Snapshot], bool] | None = None, name: str = "") -> InvariantMaker:
     """Whenever `given` holds (None: at all times), `holds` does within so many virtual seconds, or `given` ends."""
+    _check_function("eventually", holds)
+    if given is not None:
+        _check_function("eventually: given", given)
+    if isinstance(within, bool) or not isinstance(within, int | float):
+        raise TypeError(f"eventually: within takes seconds, not {within!r}")
+    if not 0 <= within < float("inf"):
+        raise ValueError(f"eventually: within={within!r}: a number of seconds from 0 on is wanted")
     return partial(Eventually, name=name or f"eventually {_named(holds)}", holds=holds, within=within, given=given)
+
+
+def made(makers: Sequence[InvariantMaker]) -> list[Invariant]:
+    """Of each maker the invariant for one run. Raises TypeError for what makes none."""
+    found = []
+    for position, maker in enumerate(makers):
+        if not callable(maker):
+            raise TypeError(f"invariants[{position}]: {maker!r} makes no invariant")
+        if not _takes_nothing(maker):
+            raise TypeError(
+                f"invariants[{position}]: {_named(maker)} takes arguments: say always(f), never(f) or eventually(f, within=…) for a function over a snapshot"
+            )
+        invariant = maker()
+        if not isinstance(invariant, Invariant):
+            raise TypeError(f"invariants[{position}]: {_named(maker)} made {invariant!r}, which is no Invariant")
+        found.append(invariant)
+    return found
+
+
+def judged(answer: T) -> T:
+    """What a function over a snapshot answered. Raises TypeError for an awaitable, which is true whatever comes of it."""
+    if inspect.isawaitable(answer):
+        if inspect.iscoroutine(answer):
+            answer.close()
+        raise TypeError(f"a function over a snapshot answered with {answer!r}: it must not be async")
+    return answer
+
+
+def _check_function(where: str, function: object) -> None:
+    if not callable(function):
+        raise TypeError(f"{where}: {function!r} is no function over a snapshot")
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
+        raise TypeError(f"{where}: {_named(function)} is async: what is judged at an instant cannot wait")
+
+
+def _takes_nothing(function: Callable[..., object]) -> bool:
+    """Whether it can be called without arguments, as far as it says."""
+    try:
+        inspect.signature(function).bind()
+    except TypeError:
+        return False
+    except ValueError:  # many a built-in one does not say
+        return True
+    return True
 
 
 def _named(function: Callable[..., object]) -> str:
@@ -135,6 +210,6 @@ def _named(function: Callable[..., object]) -> str:
 
 
 def _why_not(answer: bool | str | None) -> str:
-    if isinstance(answer, str):
-        return answer
+    if isinstance(judged(answer), str):
+        return str(answer)
     return "" if answer is None or answer else "it does not hold"

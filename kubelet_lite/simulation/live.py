@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import msgspec
 
 from kubelet_lite.simulation.archive import Archive
-from kubelet_lite.simulation.invariant import InvariantMaker
+from kubelet_lite.simulation.invariant import InvariantMaker, made
+from kubelet_lite.simulation.records.failure import lone
 from kubelet_lite.simulation.simulation import Run, Setting, Simulation, opened
 from kubelet_lite.simulation.step import Step
 from kubelet_lite.simulation.trace import log_records_to
@@ -38,6 +39,7 @@ class LiveSimulation:
     ) -> None:
         self._setting = setting
         self._invariants = tuple(invariants)
+        self._watching = made(invariants)
         self._behaviour = behaviour
         self._tape = Tape(seed)
         self._archive = Archive()
@@ -102,12 +104,12 @@ class LiveSimulation:
         """What happened so far, for a story or a replay file."""
         return Run(
             setting=self._setting, seed=self._tape.seed, steps=tuple(self._steps), decisions=self._tape.decisions, archive=self._archive,
-            seconds=self._environment.monotonic(), error=error, invariants=self._invariants, behaviour=self._behaviour,
+            seconds=self._environment.monotonic(), error=None if error is None else lone(error), invariants=self._invariants, behaviour=self._behaviour,
         )
 
     async def _hold(self, ready: asyncio.Event) -> None:
         async with opened(
-            self._environment, self._archive, setting=self._setting, invariants=self._invariants, behaviour=self._behaviour,
+            self._environment, self._archive, setting=self._setting, invariants=self._watching, behaviour=self._behaviour,
         ) as self.simulation:
             ready.set()
             await self._leave.wait()

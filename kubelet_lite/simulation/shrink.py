@@ -11,12 +11,14 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec.structs import fields, replace
 
-from kubelet_lite.simulation.records.failure import Failure
+from kubelet_lite.simulation.errors import FaultNotFired
+from kubelet_lite.simulation.records.failure import Failure, lone
 from kubelet_lite.simulation.simulation import Run, play
 from kubelet_lite.simulation.step import Step
 from kubelet_lite.simulation.virtual.tape import Decisions
 
 T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 
 BUDGET: Final = 400
 """Plays: at the ten a second of a small cluster less than a minute."""
@@ -60,11 +62,12 @@ def shrink(case: Case, fails: Callable[[Case], bool], *, streams: Sequence[str] 
 
 
 def shrink_run(run: Run, *, budget: int = BUDGET) -> tuple[Run, Shrunk]:
-    """A failed run made smaller, played once more; it fails in the same way. One whose scenario is not known comes back as it is."""
+    """A failed run made smaller, played once more; it fails in the same way. One whose scenario is not known comes back as it is,
+    and so does one that failed since a fault struck nothing."""
     assert run.error is not None, "a run that did not fail has nothing to shrink to"
     case = Case(run.steps, run.decisions, run.plain)
     scenario, failure = run.scenario, Failure.of(run.error)
-    if scenario is None:
+    if scenario is None or isinstance(lone(run.error), FaultNotFired):  # with less in it, a run shows even less
         return run, Shrunk(case, 0, False)
 
     def played(case: Case) -> Run:
@@ -149,8 +152,8 @@ def _simpler_value(trial: _Trial, position: int, name: str) -> None:
         steps = trial.best.steps
         value = getattr(steps[position], name)
         for candidate in _simpler(value, default):
-            changed = replace(steps[position], **{name: candidate})
-            if trial.take(replace(trial.best, steps=(*steps[:position], changed, *steps[position + 1:]))):
+            changed = _replaced(steps[position], name, candidate)
+            if changed is not None and trial.take(replace(trial.best, steps=(*steps[:position], changed, *steps[position + 1:]))):
                 break
         else:
             return
@@ -163,7 +166,9 @@ def _simpler(value: Any, default: Any) -> Iterator[Any]:
     if isinstance(value, msgspec.Struct):
         for field in fields(type(value)):
             for simpler in _simpler(getattr(value, field.name), field.default):
-                yield replace(value, **{field.name: simpler})
+                replaced = _replaced(value, field.name, simpler)
+                if replaced is not None:
+                    yield replaced
     if isinstance(value, bool | str) or not isinstance(value, int | float):
         return
     kind = type(value)
@@ -175,6 +180,14 @@ def _simpler(value: Any, default: Any) -> Iterator[Any]:
         if candidate not in seen and _cost(candidate) < _cost(value):
             seen.add(candidate)
             yield candidate
+
+
+def _replaced(value: S, name: str, member: Any) -> S | None:
+    """With another value for one member; None where it may not have that."""
+    try:
+        return replace(value, **{name: member})
+    except ValueError:
+        return None
 
 
 def _cost(number: float) -> tuple[int, float]:

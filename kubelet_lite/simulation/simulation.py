@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import copy
+import inspect
+import linecache
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,17 +26,19 @@ from kubelet_lite.registry.registry import Registry
 from kubelet_lite.simulation import settling
 from kubelet_lite.simulation.answers import NotingRegistry, NotingStore, Unheard
 from kubelet_lite.simulation.archive import Archive
+from kubelet_lite.simulation.checked import Chance, Checked, Count, Seconds
 from kubelet_lite.simulation.errors import FaultNotFired
 from kubelet_lite.simulation.gate import Gate, GatedRegistry, Request
-from kubelet_lite.simulation.invariant import InvariantMaker
+from kubelet_lite.simulation.invariant import Invariant, InvariantMaker, judged, made
 from kubelet_lite.simulation.parts import forget_asker, note_asker
 from kubelet_lite.simulation.records.dump import Dump
+from kubelet_lite.simulation.records.failure import lone
 from kubelet_lite.simulation.running import NotingRuntime
 from kubelet_lite.simulation.snapshot import Snapshot
 from kubelet_lite.simulation.step import Fault, Step
 from kubelet_lite.simulation.trace import log_records_to
 from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
-from kubelet_lite.simulation.virtual.run import LIMIT_SECONDS, simulate
+from kubelet_lite.simulation.virtual.run import LIMIT_SECONDS, check_no_loop_runs, simulate
 from kubelet_lite.simulation.virtual.tape import Decisions, Tape
 from kubelet_lite.simulation.watcher import Watcher
 
@@ -63,19 +68,19 @@ ORDER_CHANCE: Final = 0.05
 """Of each turn of the loop, that a task goes before its turn."""
 
 
-class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Setting(Checked, frozen=True, kw_only=True, omit_defaults=True):
     """The cluster of a run."""
 
-    nodes: int = 3
+    nodes: Count = 3
     components: tuple[str, ...] = COMPONENTS
     serve: bool = False
     """Whether the API is offered over HTTP on the simulated network."""
-    order_chance: float = ORDER_CHANCE
-    limit_seconds: float = LIMIT_SECONDS
+    order_chance: Chance = ORDER_CHANCE
+    limit_seconds: Seconds = LIMIT_SECONDS
     """Of virtual time: a run that takes longer fails."""
     settle: bool = False
     """Whether a run ends only when its cluster, left alone after the scenario and all steps, has settled."""
-    quiet_seconds: float = QUIET_SECONDS
+    quiet_seconds: Seconds = QUIET_SECONDS
     """For how long nothing but routine may be written then."""
     objects: tuple[Mapping[str, Any], ...] = ()
     """What the cluster begins with (dump.py): plain JSON values, with UIDs and statuses. With nodes among them `nodes` does not count."""
@@ -164,6 +169,10 @@ class Simulation:
         """Those that have begun."""
         self._fired: dict[int, int] = {}
         """By the id of a step that `start` returned: equal ones are told apart."""
+        self._unmade: set[int] = set()
+        """Calls that found nothing to ask for, likewise."""
+        self._askers: dict[str, None] = {}
+        """The parts whose requests came by a fault."""
         self._at_work = 0
         """Faults that have begun and are not over."""
         self.began = environment.monotonic()
@@ -219,25 +228,42 @@ class Simulation:
         """Called by a fault each time it strikes."""
         self._fired[id(fault)] = self._fired.get(id(fault), 0) + 1
 
+    def unmade(self, call: Step) -> None:
+        """Called by a call that finds nothing to ask for."""
+        self._unmade.add(id(call))
+
+    def asked(self, parts: Sequence[str]) -> None:
+        """Called by a fault that a request comes by: the names by which the asker is known."""
+        self._askers.update(dict.fromkeys(parts))
+
     def fired(self, step: Step) -> int:
-        """How often a fault that `start` returned has struck; of a call whether it has begun."""
-        return self._fired.get(id(step), 0) if isinstance(step, Fault) else int(any(step is begun for begun in self._steps))
+        """How often a fault that `start` returned has struck; of a call whether it was made."""
+        if isinstance(step, Fault):
+            return self._fired.get(id(step), 0)
+        return int(id(step) not in self._unmade and any(step is begun for begun in self._steps))
 
     def check_fired(self) -> None:
         """Raises FaultNotFired for faults that are over and have struck nothing."""
         missed = [step for step in self._steps if isinstance(step, Fault) and not step.may_miss and not self.fired(step)]
         if missed:
-            raise FaultNotFired("faults that struck nothing: " + "; ".join(f"at {step.at:g} s: {step}" for step in missed))
+            parts = self._parts()
+            told = "; ".join(f"at {step.at:g} s: {step}{_nobody(step.part, parts)}" for step in missed)
+            raise FaultNotFired(f"faults that struck nothing: {told}\nparts there were: {', '.join(parts)}")
+
+    def _parts(self) -> Sequence[str]:
+        """The names of all that a fault could strike, as far as they have been seen."""
+        return sorted({*(actor.name for actor in self.actors("*")), *self.environment.parts, *self._askers})
 
     async def sleep(self, seconds: float) -> None:
         await self.environment.sleep(seconds)
 
     async def until(self, holds: Callable[[Snapshot], bool], *, within: float = 600.0, every: float = 1.0) -> None:
-        """Waits until it holds of the snapshot. Raises TimeoutError."""
-        with anyio.fail_after(within):
-            while not holds(self.snapshot):
+        """Waits until it holds of the snapshot. Raises TimeoutError, which says what was waited for."""
+        with anyio.move_on_after(within):
+            while not judged(holds(self.snapshot)):
                 await self.sleep(every)
-
+            return
+        raise TimeoutError(f"until: {_sentence(holds)} did not hold within {within:g} s")
 
     async def settle(self, *, within: float = SETTLE_SECONDS, quiet: float = QUIET_SECONDS) -> None:
         """Waits until all that is desired is so, and nothing but routine has been written for `quiet` seconds: then judges what holds at rest.
@@ -248,7 +274,29 @@ class Simulation:
         self._watcher.at_rest(self)
 
 
+def _nobody(part: str, parts: Sequence[str]) -> str:
+    """What is wrong with the name of a part that nobody has."""
+    if any(fnmatchcase(name, part) for name in parts):
+        return ""
+    close = get_close_matches(part, parts, n=1)
+    return f" (no part has the name {part!r}" + (f": did you mean {close[0]!r}?)" if close else ")")
+
+
+def _sentence(function: Callable[..., object]) -> str:
+    """A function by its name, or a lambda by its line, and where it is."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return repr(function)
+    place = f"{code.co_filename}:{code.co_firstlineno}"
+    line = linecache.getline(code.co_filename, code.co_firstlineno).strip()
+    return f"`{line}` ({place})" if line and code.co_name == "<lambda>" else f"{code.co_qualname} ({place})"
+
+
 Scenario = Callable[[Simulation], Awaitable[None]]
+
+
+class NotAScenario(TypeError):
+    """What was to be a scenario cannot be awaited."""
 
 
 class Run(msgspec.Struct, kw_only=True):
@@ -283,21 +331,39 @@ def play(
 ) -> Run:
     """Runs a scenario once. Whatever it raises, an InvariantViolated and a SimulationFailed among it, is in the answer.
 
-    `decisions` and `plain`: those of an earlier run, to be repeated.
+    `decisions` and `plain`: those of an earlier run, to be repeated. Raises TypeError for arguments that are of another kind.
     """
+    check_no_loop_runs("a simulation")
+    if not callable(scenario):
+        raise TypeError(f"scenario={scenario!r}: an async function of a Simulation is wanted")
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise TypeError(f"seed={seed!r}: a whole number is wanted")
+    for number, step in enumerate(steps):
+        if not isinstance(step, Step):
+            raise TypeError(f"steps[{number}]={step!r}: a Fault or a Call is wanted")
+    watching = made(invariants)
     tape = Tape(seed, decisions, plain=plain)
     archive = Archive()
     last: list[SimulatedEnvironment] = []
     ready: list[Simulation] = []
+    own: list[Exception] = []
+    """What the scenario raised."""
     started: dict[int, Step] = {}
 
     async def main(environment: SimulatedEnvironment) -> None:
         last.append(environment)
-        async with opened(environment, archive, setting=setting, invariants=invariants, behaviour=behaviour) as simulation:
+        async with opened(environment, archive, setting=setting, invariants=watching, behaviour=behaviour) as simulation:
             ready.append(simulation)
             for position, step in sorted(enumerate(steps), key=lambda numbered: numbered[1].at):
                 started[position] = simulation.start(step)
-            await scenario(simulation)
+            waited_for = scenario(simulation)
+            if not inspect.isawaitable(waited_for):
+                raise NotAScenario(f"scenario={_sentence(scenario)}: an async function is wanted, and this answered with {waited_for!r}")
+            try:
+                await waited_for
+            except Exception as raised:
+                own.append(raised)
+                raise
 
     def log(level: str, fields: Mapping[str, Any]) -> None:
         archive.log(last[0].now() if last else 0.0, level, fields)
@@ -307,7 +373,9 @@ def play(
         with log_records_to(log):
             simulate(tape, main, limit_seconds=setting.limit_seconds, order_chance=setting.order_chance)
     except Exception as raised:
-        error = raised
+        error = lone(raised, own)
+        if isinstance(error, NotAScenario):
+            raise error from None
     return Run(
         setting=setting, seed=seed, steps=tuple(steps), decisions=tape.decisions, archive=archive, seconds=last[0].monotonic() if last else 0.0,
         error=error, fired=tuple(ready[0].fired(started[position]) if position in started else 0 for position in range(len(steps))),
@@ -318,11 +386,11 @@ def play(
 
 @asynccontextmanager
 async def opened(
-    environment: SimulatedEnvironment, archive: Archive, *, setting: Setting, invariants: Sequence[InvariantMaker] = (),
+    environment: SimulatedEnvironment, archive: Archive, *, setting: Setting, invariants: Sequence[Invariant] = (),
     behaviour: BehaviourOf | None = None,
 ) -> AsyncIterator[Simulation]:
     """A watched cluster for the block. Its end waits for the steps that were started."""
-    watcher = Watcher(archive, [make() for make in invariants], environment.now)
+    watcher = Watcher(archive, invariants, environment.now)
     environment.loop.before_time_passes.append(watcher.end_instant)
     async with SimulatedCluster(setting, environment, archive, behaviour) as cluster:
         async with anyio.create_task_group() as tasks:

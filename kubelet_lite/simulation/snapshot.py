@@ -2,20 +2,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar, overload
+from difflib import get_close_matches
+from typing import Any, Final, TypeVar, overload
 
-from kubelet_lite.api.resources import Resource, resource_of
+from kubelet_lite.api.resources import RESOURCES, Resource, resource_of
 from kubelet_lite.simulation.archive import Revision
 
 T = TypeVar("T")
+BUILT_IN: Final = {resource.qualified: resource for resource in RESOURCES if "list" in resource.verbs and resource.group != "events.k8s.io"}
+"""What any cluster can hold, by its qualified name; Events of both groups are kept as `events`."""
+DEFINITIONS: Final = "customresourcedefinitions.apiextensions.k8s.io"
 Place = tuple[str, str]
 """Namespace and name."""
+
+
+class UnknownKind(ValueError):
+    """No cluster holds such objects, or this one does not; the message has the names that there are."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        names = [*known]
+        kinds = {resource.kind.lower(): qualified for qualified, resource in reversed(BUILT_IN.items())}
+        plural = name.partition(".")[0]
+        meant = [kinds[name.lower()]] if name.lower() in kinds else [plural] if plural in names else get_close_matches(name, names, n=1)
+        hint = f" (did you mean {meant[0]}?)" if meant else ""
+        super().__init__(f"there is no kind {name!r}{hint}: say a qualified name, one of {', '.join(sorted(names))}")
 
 
 class Snapshot:
     """`kind`: a type of kubelet_lite.api (`Pod`), a Resource, or the qualified name (`pods`, `deployments.apps`).
 
-    Objects are stored values: of kinds with several versions, the stored version.
+    Objects are stored values: of kinds with several versions, the stored version. Raises UnknownKind for a name that is neither built in
+    nor a custom resource's.
     """
 
     def __init__(self) -> None:
@@ -25,6 +42,7 @@ class Snapshot:
         self.calm_since = 0.0
         """When the last fault was over (virtual Unix seconds); infinite while one is at work."""
         self._objects: dict[str, dict[Place, Any]] = {}
+        """By qualified name: of all that had any, and of every custom resource that was defined."""
 
     @classmethod
     def of(cls, revisions: Iterable[Revision]) -> Snapshot:
@@ -43,6 +61,8 @@ class Snapshot:
             objects.pop(place, None)
         else:
             objects[place] = event.object
+        if event.key.resource == DEFINITIONS:
+            self._objects.setdefault(event.key.name, {})
         self.revision, self.time = event.revision, revision.time
 
     @overload
@@ -66,7 +86,13 @@ class Snapshot:
     def all(self, kind: Resource | str) -> Mapping[Place, Any]: ...
     def all(self, kind: Any) -> Mapping[Place, Any]:
         """By namespace and name. Not to be changed."""
-        return self._objects.get(kind if isinstance(kind, str) else resource_of(kind).qualified, {})
+        name = kind if isinstance(kind, str) else resource_of(kind).qualified
+        found = self._objects.get(name)
+        if found is not None:
+            return found
+        if name not in BUILT_IN and not isinstance(kind, Resource):
+            raise UnknownKind(name, {**BUILT_IN, **self._objects})
+        return {}
 
     def resources(self) -> Sequence[str]:
         """The qualified names of the resources with objects."""

@@ -7,16 +7,16 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-import msgspec
+from kubelet_lite.simulation.checked import Checked, Name, Seconds
 
 if TYPE_CHECKING:
     from kubelet_lite.simulation.simulation import Simulation
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="step"):
+class Step(Checked, frozen=True, kw_only=True, omit_defaults=True, tag_field="step"):
     """`at`: virtual seconds after the cluster became ready. Two at one moment happen in the order in which they are listed."""
 
-    at: float = 0.0
+    at: Seconds = 0.0
 
     def may_begin(self, simulation: Simulation) -> bool:
         """Whether whom it is about is there. Steps come before the scenario, which may start programs: it begins late, then, or with its end."""
@@ -41,6 +41,6 @@ class Fault(Step, frozen=True, kw_only=True):
     A run fails in which it strikes nothing, unless it `may_miss`, as one that was drawn may.
     """
 
-    part: str = "*"
-    seconds: float = 0.0
+    part: Name = "*"
+    seconds: Seconds = 0.0
     may_miss: bool = False

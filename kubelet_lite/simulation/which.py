@@ -7,21 +7,27 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from kubelet_lite.simulation.checked import Checked, Count, Name
+from kubelet_lite.simulation.snapshot import BUILT_IN, UnknownKind
 
 if TYPE_CHECKING:
     from kubelet_lite.simulation.snapshot import Snapshot
 
 
-class Which(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Which(Checked, frozen=True, kw_only=True, omit_defaults=True):
     """`kind`: a qualified name (`pods`, `deployments.apps`). `name`: a pattern, as in a shell. `nth` counts in the order of creation, and
     begins anew behind the last: there is one as soon as there is any."""
 
-    kind: str
-    name: str = "*"
+    kind: Name
+    name: Name = "*"
     namespace: str = "default"
     """"" for objects that are in none."""
-    nth: int = 0
+    nth: Count = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.kind not in BUILT_IN and "." not in self.kind:  # a custom resource has a group, and may come later
+            raise UnknownKind(self.kind, BUILT_IN)
 
     def find(self, snapshot: Snapshot) -> Any | None:
         """The object, or None where the pattern finds nothing."""

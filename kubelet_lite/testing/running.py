@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final
 from kubelet_lite.simulation.invariant import InvariantMaker
 from kubelet_lite.simulation.invariants import STANDARD
 from kubelet_lite.simulation.records import recording, replay
-from kubelet_lite.simulation.records.failure import lone
 from kubelet_lite.simulation.records.recording import Recording
 from kubelet_lite.simulation.records.reference import refer
 from kubelet_lite.simulation.records.story import tell
 from kubelet_lite.simulation.shrink import BUDGET, shrink_run
 from kubelet_lite.simulation.simulation import Run, Scenario, Setting, play
 from kubelet_lite.simulation.step import Step
+from kubelet_lite.simulation.virtual.run import check_no_loop_runs
 from kubelet_lite.simulation.virtual.tape import Tape
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def run_simulation(
     story, and how to repeat it, as notes. The same seed and arguments repeat the same run. `shrink_budget`: how often the failure may be
     played again to make it smaller.
     """
+    check_no_loop_runs("run_simulation")
     if seed is not None and seeds is not None:
         raise ValueError("run_simulation: say seed or seeds, not both")
     chosen = list(seeds) if seeds is not None else [seed or 0]
@@ -85,7 +86,7 @@ def failure_of(run: Run, *, shrink_budget: int = BUDGET, folder: Path = FOLDER) 
 def told(run: Run, *how: str) -> BaseException:
     """The error of a failed run with notes: its story, and how to repeat it."""
     assert run.error is not None
-    error = lone(run.error)
+    error = run.error
     error.add_note(f"\n{tell(run)}\n")
     error.add_note("\n".join(how))
     return error

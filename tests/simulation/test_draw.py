@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubelet_lite.simulation.calls import CALLS, Apply, Corrupt, Create, Edit
+from kubelet_lite.simulation.checked import Chance, Count, Name, Period, Positive, Seconds, Shift
 from kubelet_lite.simulation.draw import (
     AFTERMATH,
     STANDARD_CALLS,
@@ -26,7 +27,9 @@ from kubelet_lite.simulation.virtual.tape import Tape
 from kubelet_lite.simulation.which import Which
 
 PLAIN = {float: st.floats(allow_nan=False, allow_infinity=False), int: st.integers(-2**63, 2**63 - 1), str: st.text(), bool: st.booleans()}
-PLAIN[Which] = st.builds(Which, kind=st.text(), name=st.text(), namespace=st.text(), nth=st.integers(0, 100))
+PLAIN |= {Seconds: st.floats(0, 1e9), Period: st.floats(0.01, 1e9), Shift: st.floats(-1e9, 1e9), Chance: st.floats(0, 1)}
+PLAIN |= {Count: st.integers(0, 2**63 - 1), Positive: st.integers(1, 2**63 - 1), Name: st.text(min_size=1)}
+PLAIN[Which] = st.builds(Which, kind=st.text().map("{}.example.com".format), name=PLAIN[Name], namespace=st.text(), nth=st.integers(0, 100))
 PLAIN[Mapping[str, Any]] = st.dictionaries(st.text(), st.recursive(st.none() | st.booleans() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 
 

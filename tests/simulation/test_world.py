@@ -303,6 +303,8 @@ REFUSED: Final[dict[str, tuple[Callable[[], Any], str]]] = {
     "executor": (lambda: ThreadPoolExecutor().submit(_unreachable), "no thread.*to_thread"),
     "waiting for a thread": (lambda: threading.Event().wait(1), "another thread.*asyncio.Event"),
     "synchronous HTTP": (lambda: urllib.request.urlopen("http://localhost:8080/"), "no real socket.*aiohttp"),
+    "a name outside": (lambda: urllib.request.urlopen("http://example.com/"), "no name can be looked up outside \\('example.com'\\).*aiohttp"),
+    "gethostbyname": (lambda: socket.gethostbyname("example.com"), "no name can be looked up outside"),
     "connect": (lambda: _with_socket(lambda sock: sock.connect(("127.0.0.1", 8080))), "no real socket.*aiohttp"),
     "connect_ex": (lambda: _with_socket(lambda sock: sock.connect_ex(("127.0.0.1", 8080))), "no real socket.*aiohttp"),
     "bind": (lambda: _with_socket(lambda sock: sock.bind(("127.0.0.1", 0))), "no real socket.*start_server"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from kubelet_lite.simulation.checked import Count, Positive, Shift
 from kubelet_lite.simulation.crash import crash_actor
 from kubelet_lite.simulation.faults.requests import RequestFault
 from kubelet_lite.simulation.step import Fault
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 class CrashActor(Fault, frozen=True, kw_only=True):
     """Actors crash, each once: at once where they wait (`at_step` 0), or before that step, of those that they take within `seconds`."""
 
-    at_step: int = 0
+    at_step: Count = 0
 
     def may_begin(self, simulation: Simulation) -> bool:
         supervisor = simulation.cluster.supervisor
@@ -54,7 +55,7 @@ class CrashAfterWrite(RequestFault, frozen=True, kw_only=True):
     Each actor once; a Program too, that asks over HTTP. To what is no actor an answer can be lost (LostAnswers).
     """
 
-    at_write: int = 1
+    at_write: Positive = 1
 
     async def after(self, request: Request, here: Standing) -> None:
         incarnation = request.incarnation
@@ -75,7 +76,7 @@ class ClockJump(Fault, frozen=True, kw_only=True):
     Parts with a clock: `controllers` (all of them share one), `scheduler`, each kubelet, each Program. What waits for a span of time is not disturbed.
     """
 
-    jump_seconds: float = 60.0
+    jump_seconds: Shift = 60.0
 
     def may_begin(self, simulation: Simulation) -> bool:
         return bool(self._found(simulation))

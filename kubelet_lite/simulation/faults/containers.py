@@ -4,11 +4,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+from msgspec import Meta
 
 from kubelet_lite.api.core_v1 import Pod
 from kubelet_lite.runtimes.base import RuntimeFailure
 from kubelet_lite.runtimes.fake import FakeRuntime
+from kubelet_lite.simulation.checked import Count, Name, Period, Seconds
 from kubelet_lite.simulation.step import Fault
 
 if TYPE_CHECKING:
@@ -29,9 +32,9 @@ class ContainerFault(Fault, frozen=True, kw_only=True):
     """Strikes a container that runs when it begins. `part`: the kubelet of its node; `pod`: a pattern of `namespace/name`; `container`: of
     its name. `nth`: which of those, in the order in which their pods were made, beginning anew behind the last."""
 
-    pod: str = "*"
-    container: str = "*"
-    nth: int = 0
+    pod: Name = "*"
+    container: Name = "*"
+    nth: Count = 0
 
     async def play(self, simulation: Simulation) -> None:
         found = list(self._running(simulation))
@@ -59,7 +62,7 @@ class ContainerFault(Fault, frozen=True, kw_only=True):
 class CrashContainer(ContainerFault, frozen=True, kw_only=True):
     """It exits."""
 
-    exit_code: int = 1
+    exit_code: Annotated[int, Meta(ge=0, le=255)] = 1
 
     async def strike(self, found: Running, simulation: Simulation) -> None:
         found.runtime.crash(found.uid, found.container, self.exit_code)
@@ -93,7 +96,7 @@ class Hang(ContainerFault, frozen=True, kw_only=True):
 class FlappingReadiness(ContainerFault, frozen=True, kw_only=True):
     """Its startup and readiness probes fail and succeed in turn, each for `every_seconds`."""
 
-    every_seconds: float = 5.0
+    every_seconds: Period = 5.0
 
     async def strike(self, found: Running, simulation: Simulation) -> None:
         ends = simulation.environment.monotonic() + self.seconds
@@ -112,7 +115,7 @@ class FlappingReadiness(ContainerFault, frozen=True, kw_only=True):
 class SlowStart(Fault, frozen=True, kw_only=True):
     """Containers that start within `seconds` get ready `delay_seconds` later than otherwise. `part`: the kubelet of their node."""
 
-    delay_seconds: float = 30.0
+    delay_seconds: Seconds = 30.0
 
     async def play(self, simulation: Simulation) -> None:
         runtimes = [runtime for _, runtime in runtimes_of(self.part, simulation)]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 import anyio
 
+from kubelet_lite.simulation.checked import Seconds
 from kubelet_lite.simulation.faults.requests import RequestFault
 from kubelet_lite.simulation.gate import PATIENCE_SECONDS
 
@@ -50,7 +51,7 @@ class Partition(RequestFault, frozen=True, kw_only=True):
 class Latency(RequestFault, frozen=True, kw_only=True):
     """Each request and each answer takes up to `most_seconds` on its way."""
 
-    most_seconds: float = 1.0
+    most_seconds: Seconds = 1.0
 
     async def before(self, request: Request, here: Standing) -> None:
         if here.strikes():
@@ -69,7 +70,7 @@ class Latency(RequestFault, frozen=True, kw_only=True):
 class LostRequests(RequestFault, frozen=True, kw_only=True):
     """Requests get lost before they take effect; the asker hears of it `after_seconds` later."""
 
-    after_seconds: float = PATIENCE_SECONDS
+    after_seconds: Seconds = PATIENCE_SECONDS
 
     async def before(self, request: Request, here: Standing) -> None:
         if here.strikes():
@@ -83,7 +84,7 @@ class LostRequests(RequestFault, frozen=True, kw_only=True):
 class LostAnswers(RequestFault, frozen=True, kw_only=True):
     """Writes take effect, but the answer gets lost; the asker hears of that `after_seconds` later."""
 
-    after_seconds: float = 0.0
+    after_seconds: Seconds = 0.0
 
     async def after(self, request: Request, here: Standing) -> None:
         if request.writes and here.strikes():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from kubelet_lite.runtimes.fake import FakeRuntime
+from kubelet_lite.simulation.checked import Seconds
 from kubelet_lite.simulation.step import Fault
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class NodeDeath(Fault, frozen=True, kw_only=True):
 class Reboot(NodeDeath, frozen=True, kw_only=True):
     """Machines boot anew, which takes less time than anybody needs to miss them."""
 
-    seconds: float = 15.0
+    seconds: Seconds = 15.0
 
     def __str__(self) -> str:
         return f"the machine of {self.part} boots anew, which takes {self.seconds:g} s"

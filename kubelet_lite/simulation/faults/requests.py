@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kubelet_lite.simulation.checked import Chance, Name
 from kubelet_lite.simulation.gate import Obstacle, Request
 from kubelet_lite.simulation.step import Fault
 
@@ -16,9 +17,9 @@ class RequestFault(Fault, frozen=True, kw_only=True):
     `chance`: of each of them to be struck. The methods are an Obstacle's, which is given to them.
     """
 
-    verbs: tuple[str, ...] = ()
-    resources: tuple[str, ...] = ()
-    chance: float = 1.0
+    verbs: tuple[Name, ...] = ()
+    resources: tuple[Name, ...] = ()
+    chance: Chance = 1.0
 
     async def play(self, simulation: Simulation) -> None:
         standing = Standing(self, simulation)
@@ -66,6 +67,7 @@ class Standing(Obstacle):
         return True
 
     def concerns(self, request: Request) -> bool:
+        self.simulation.asked(request.parts)
         return self._fault.concerns(request)
 
     async def before(self, request: Request) -> None:

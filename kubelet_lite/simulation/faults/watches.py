@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import anyio
 
 from kubelet_lite.api.errors import Expired
+from kubelet_lite.simulation.checked import Name, Seconds
 from kubelet_lite.simulation.faults.requests import RequestFault
 from kubelet_lite.simulation.step import Fault
 
@@ -20,7 +21,7 @@ class EndedWatches(Fault, frozen=True, kw_only=True):
     expired: their revision is too old (410)."""
 
     how: Literal["closed", "reset", "expired"] = "closed"
-    resources: tuple[str, ...] = ()
+    resources: tuple[Name, ...] = ()
 
     async def play(self, simulation: Simulation) -> None:
         revision = simulation.cluster.store.revision
@@ -37,7 +38,7 @@ class EndedWatches(Fault, frozen=True, kw_only=True):
 class DelayedWatches(RequestFault, frozen=True, kw_only=True):
     """What watches tell comes `delay_seconds` late."""
 
-    delay_seconds: float = 5.0
+    delay_seconds: Seconds = 5.0
 
     async def on_batch(self, request: Request, here: Standing) -> None:
         if here.strikes():
@@ -80,7 +81,7 @@ class UnobservedStates(RequestFault, frozen=True, kw_only=True):
     """Watches break, and until the end can neither be opened nor replaced by lists (Sieve's *unobserved state*): what came and went
     in between is never seen."""
 
-    verbs: tuple[str, ...] = ("list", "watch")
+    verbs: tuple[Name, ...] = ("list", "watch")
 
     def begin(self, here: Standing) -> None:
         revision = here.began_at

@@ -1,6 +1,8 @@
 """How a run failed, as data: what a replay file and a recording keep of an exception, and when two failures count as the same one."""
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from kubelet_lite.simulation.invariant import InvariantViolated
@@ -34,8 +36,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"{name}: {self.text}" if self.text else name
 
 
-def lone(error: BaseException) -> BaseException:
-    """The one exception of a group, or the group of several."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+def lone(error: BaseException, whole: Sequence[BaseException] = ()) -> BaseException:
+    """The one exception of a group, or the group of several. `whole`: groups that are what they are."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1 and error not in whole:
         error = error.exceptions[0]
     return error

@@ -40,6 +40,7 @@ def simulate(
 
     `order_chance`: of each turn of the loop, that a task goes before its turn.
     """
+    check_no_loop_runs("simulate")
     tape = seed if isinstance(seed, Tape) else Tape(seed)
     with simulated_environment(tape, limit_seconds=limit_seconds, spin_limit=spin_limit, order_chance=order_chance) as environment:
         loop = environment.loop
@@ -53,6 +54,7 @@ def simulated_environment(
     tape: Tape, *, limit_seconds: float = LIMIT_SECONDS, spin_limit: int = SPIN_LIMIT, order_chance: float = 0.0,
 ) -> Iterator[SimulatedEnvironment]:
     """An environment for the block, whose loop runs within the world that it makes. What is still there at the end is cancelled."""
+    check_no_loop_runs("a simulated environment")
     loop = SimulatedLoop(tape, spin_limit=spin_limit, limit_seconds=limit_seconds, order_chance=order_chance)
     environment = SimulatedEnvironment(loop)
     with _collector_off(), virtual_world(environment):
@@ -70,6 +72,12 @@ def simulated_environment(
             if loop.network.dead:
                 with unheard(loop):
                     gc.collect()
+
+
+def check_no_loop_runs(what: str) -> None:
+    """Raises RuntimeError within async code."""
+    if asyncio._get_running_loop() is not None:
+        raise RuntimeError(f"{what} runs an event loop of its own, and one runs here already: call it from a synchronous test (def, not async def)")
 
 
 def check_nothing_is_left(loop: SimulatedLoop) -> None:

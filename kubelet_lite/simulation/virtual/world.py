@@ -181,11 +181,15 @@ def _urandom(world: World, size: int, flags: int = 0) -> bytes:
 
 
 def _resolve(world: World, host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> Any:
-    return world.network.resolve(host, port, family=family, kind=type)
+    """A blocking lookup is the first that a blocking client does: of a name that nobody here has it is refused, as the connection would be."""
+    try:
+        return world.network.resolve(host, port, family=family, kind=type)
+    except socket.gaierror:
+        raise world.loop.refuse(f"no name can be looked up outside ({host!r})", f"give it an address in loop.network.names; {ASYNCHRONOUS}") from None
 
 
 def _address(world: World, name: str) -> str:
-    return str(world.network.resolve(name, 0, family=socket.AF_INET)[0][4][0])
+    return str(_resolve(world, name, 0, socket.AF_INET)[0][4][0])
 
 
 def _as_completed(world: World, fs: Iterable[Any], *, timeout: float | None = None) -> Any:
