@@ -5,6 +5,7 @@ Members that this version does not know are ignored, those that are missing have
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 FORMAT: Final = "kubelet-lite replay"
 VERSION: Final = 1
 """Rises when a reader that knows the one before would play something else."""
+_AT: Final = re.compile(r"(?P<wrong>.*) - at `(?:key` in `)?\$(?P<member>.*)`", re.DOTALL)
+"""As msgspec says where."""
 STEP_MODULES: Final = ("kubelet_lite.simulation.calls", "kubelet_lite.simulation.faults")
 """Where the steps are that everybody has."""
 
@@ -89,7 +92,7 @@ def load(path: str | Path) -> ReplayFile:
             raise ReplayError(f"{path}: version {head.get('version')!r} of the format is newer than this program, which knows up to {VERSION}")
         return msgspec.convert(head, ReplayFile, strict=False)
     except msgspec.MsgspecError as error:
-        raise ReplayError(f"{path}: {error}") from error
+        raise ReplayError(f"{path}: {_damage(error)}") from error
 
 
 def replay(
@@ -111,11 +114,18 @@ def replay(
             watched.append(resolve(reference))
         except NotFoundAgain:
             unwatched.append(reference)
-    run = play(
-        scenario, seed=file.seed, setting=file.setting, steps=steps_of(file.steps), decisions=file.decisions, plain=frozenset(file.plain),
-        invariants=watched, behaviour=behaviour,
-    )
-    return Replayed(run=run, failure=file.failure, unwatched=tuple(unwatched))
+    steps = steps_of(file.steps)
+    try:
+        run = play(
+            scenario, seed=file.seed, setting=file.setting, steps=steps, decisions=file.decisions, plain=frozenset(file.plain),
+            invariants=watched, behaviour=behaviour,
+        )
+    except (TypeError, ValueError) as error:  # what it names is not what it must be; what a run raises is in its answer
+        raise ReplayError(str(error)) from error
+    replayed = Replayed(run=run, failure=file.failure, unwatched=tuple(unwatched))
+    if run.error is not None and not run.archive.began and not replayed.repeated:
+        raise ReplayError(f"setting: no cluster starts with it: {Failure.of(run.error)}") from run.error
+    return replayed
 
 
 def steps_of(values: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
@@ -129,8 +139,16 @@ def steps_of(values: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
         try:
             made.append(msgspec.convert(value, types[name], strict=False))
         except msgspec.MsgspecError as error:
-            raise ReplayError(f"steps[{number}]: {error}") from error
+            raise ReplayError(_damage(error, f"steps[{number}]")) from error
     return tuple(made)
+
+
+def _damage(error: msgspec.MsgspecError, within: str = "") -> str:
+    """The member first, then what is wrong with it."""
+    found = _AT.fullmatch(str(error))
+    if found is None:
+        return f"{within}: {error}" if within else str(error)
+    return f"{within}{found['member'] if within else found['member'].lstrip('.')}: {found['wrong']}"
 
 
 def step_types() -> Mapping[str, type[Step]]:
