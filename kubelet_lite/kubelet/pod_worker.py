@@ -194,6 +194,8 @@ class PodWorker:
             self._said = self.pod.status
             if contradicts:
                 self._may_contradict_at = now + CONTRADICT_SECONDS
+            if _difference(self.pod.status, status):  # the answer shows what somebody else wrote meanwhile: no watch need bring it again
+                self._kubelet.wake_at(self.uid, now + CONTRADICT_SECONDS)
         except ApiError as error:
             if isinstance(error, NotFound) or (isinstance(error, Conflict) and await self._is_another()):
                 self.gone = True

@@ -5,8 +5,10 @@ import pytest
 from msgspec.structs import replace
 
 from kubelet_lite.api.core_v1 import Pod
+from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH
 from kubelet_lite.simulation.faults.api import ApiErrors
-from kubelet_lite.simulation.faults.watches import DelayedWatches
+from kubelet_lite.simulation.faults.containers import CrashContainer
+from kubelet_lite.simulation.faults.watches import DelayedWatches, UnobservedStates
 from kubelet_lite.simulation.invariants import STANDARD
 from kubelet_lite.simulation.simulation import Setting, Simulation, play
 from tests.simulation.mutants.controllers import stale_pods_at_the_theft
@@ -59,6 +61,19 @@ def test_a_kubelet_whose_status_meets_a_conflict_keeps_its_pod() -> None:
 
     conflicts = ApiErrors(part="kubelet-node-1", code=409, seconds=10)
     play(one_pod, setting=SETTING, steps=[conflicts], invariants=STANDARD).raise_error()
+
+
+def test_a_kubelet_puts_right_what_the_answer_of_its_own_write_shows_to_be_wrong() -> None:
+    """Somebody else had said that the pod is not ready; the answer showed it, no watch brought it again, and it stayed so."""
+    async def called_unready(simulation: Simulation) -> None:
+        await simulation.client.create(plain_pod("a", node="node-1"))
+        await simulation.sleep(20)
+        unready = {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}
+        await simulation.client.patch(Pod, "a", unready, namespace="default", content_type=STRATEGIC_MERGE_PATCH, subresource="status")
+        await simulation.sleep(40)
+
+    deaf, exits = UnobservedStates(at=10, part="kubelet-node-1", seconds=40), CrashContainer(at=30)
+    play(called_unready, setting=SETTING, steps=[deaf, exits], invariants=STANDARD).raise_error()
 
 
 @pytest.mark.parametrize("seed", range(4))
