@@ -92,7 +92,7 @@ def test_own_steps_are_checked_too():
 def test_a_replay_file_is_held_to_the_same():
     with pytest.raises(ReplayError, match=r"steps\[0\]\.at: "):
         steps_of([{"step": "CrashActor", "at": -1}])
-    with pytest.raises(ReplayError, match=r"steps\[0\]: .*podz"):
+    with pytest.raises(ReplayError, match=r"steps\[0\]\.which: .*podz"):
         steps_of([{"step": "Delete", "which": {"kind": "podz"}}])
 
 
