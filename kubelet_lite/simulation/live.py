@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import msgspec
 
 from kubelet_lite.simulation.archive import Archive
+from kubelet_lite.simulation.failure import lone
 from kubelet_lite.simulation.invariant import InvariantMaker, made
-from kubelet_lite.simulation.records.failure import lone
 from kubelet_lite.simulation.simulation import Run, Setting, Simulation, opened
 from kubelet_lite.simulation.step import Step
 from kubelet_lite.simulation.trace import log_records_to

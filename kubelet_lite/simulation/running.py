@@ -11,7 +11,7 @@ from kubelet_lite.runtimes.base import Sandbox, SandboxSpec
 from kubelet_lite.runtimes.fake import BehaviourOf, FakeRuntime
 from kubelet_lite.runtimes.network.base import Network
 from kubelet_lite.simulation.answers import NotingStore
-from kubelet_lite.simulation.records.dump import Dump
+from kubelet_lite.simulation.dump import Dump
 
 
 class SandboxBegan(msgspec.Struct, frozen=True, gc=False):

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import fields, replace
 
 from kubelet_lite.simulation.errors import FaultNotFired
-from kubelet_lite.simulation.records.failure import Failure, lone
+from kubelet_lite.simulation.failure import Failure, lone
 from kubelet_lite.simulation.simulation import Run, play
 from kubelet_lite.simulation.step import Step
 from kubelet_lite.simulation.virtual.tape import Decisions

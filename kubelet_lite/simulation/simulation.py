@@ -27,12 +27,12 @@ from kubelet_lite.simulation import settling
 from kubelet_lite.simulation.answers import NotingRegistry, NotingStore, Unheard
 from kubelet_lite.simulation.archive import Archive
 from kubelet_lite.simulation.checked import Chance, Checked, Count, Seconds
+from kubelet_lite.simulation.dump import Dump
 from kubelet_lite.simulation.errors import FaultNotFired
+from kubelet_lite.simulation.failure import lone
 from kubelet_lite.simulation.gate import Gate, GatedRegistry, Request
 from kubelet_lite.simulation.invariant import Invariant, InvariantMaker, judged, made
 from kubelet_lite.simulation.parts import forget_asker, note_asker
-from kubelet_lite.simulation.records.dump import Dump
-from kubelet_lite.simulation.records.failure import lone
 from kubelet_lite.simulation.running import NotingRuntime
 from kubelet_lite.simulation.snapshot import Snapshot
 from kubelet_lite.simulation.step import Fault, Step

@@ -10,8 +10,8 @@ import pytest
 from kubelet_lite import Cluster
 from kubelet_lite.api.apps_v1 import Deployment
 from kubelet_lite.api.discovery_v1 import EndpointSlice
+from kubelet_lite.simulation.dump import load
 from kubelet_lite.simulation.invariants import STANDARD
-from kubelet_lite.simulation.records.dump import load
 from kubelet_lite.simulation.simulation import Setting, Simulation, play
 from tests.conformance.servers import KUBECTL, ROOT
 

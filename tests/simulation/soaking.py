@@ -15,8 +15,8 @@ import msgspec
 import pytest
 
 from kubelet_lite.api.encoding import encode
+from kubelet_lite.simulation.failure import Failure
 from kubelet_lite.simulation.invariants import STANDARD
-from kubelet_lite.simulation.records.failure import Failure
 from kubelet_lite.simulation.simulation import Run, Setting, play
 from tests.simulation.mix import standard_mix
 from tests.simulation.mutants import MUTANTS

@@ -11,8 +11,8 @@ from kubelet_lite.api.core_v1 import Container, Node, Pod, PodSpec
 from kubelet_lite.api.encoding import to_json
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.runtimes.fake import Behaviour
+from kubelet_lite.simulation.dump import DumpError, load
 from kubelet_lite.simulation.invariants import STANDARD
-from kubelet_lite.simulation.records.dump import DumpError, load
 from kubelet_lite.simulation.records.replay import replay, save
 from kubelet_lite.simulation.simulation import Run, Setting, Simulation, play
 from kubelet_lite.simulation.snapshot import Snapshot

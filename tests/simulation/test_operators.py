@@ -17,9 +17,9 @@ from lightkube.resources.core_v1 import Node
 
 from kubelet_lite import Cluster
 from kubelet_lite.simulation.crash import crash_actor
-from kubelet_lite.simulation.program import Program
 from kubelet_lite.simulation.trace import Trace
 from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.program import Program
 from kubelet_lite.simulation.virtual.run import simulate
 from tests.simulation.kopf_scenario import WEBSITE, make_definition, served
 from tests.simulation.operators import kubeconfig_of

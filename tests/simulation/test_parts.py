@@ -37,11 +37,11 @@ from kubelet_lite.simulation.faults import (
     UnobservedStates,
 )
 from kubelet_lite.simulation.invariant import always
-from kubelet_lite.simulation.program import Program
 from kubelet_lite.simulation.records.story import tell
 from kubelet_lite.simulation.simulation import Setting, Simulation, play
 from kubelet_lite.simulation.snapshot import Snapshot
 from kubelet_lite.simulation.step import Fault, Step
+from kubelet_lite.simulation.virtual.program import Program
 from kubelet_lite.simulation.virtual.tape import Tape
 from tests.simulation.operators import kubeconfig_of
 

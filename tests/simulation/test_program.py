@@ -12,8 +12,8 @@ import pytest
 from aiohttp import web
 
 from kubelet_lite.actors.supervisor import Supervisor
-from kubelet_lite.simulation.program import Program
 from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
+from kubelet_lite.simulation.virtual.program import Program
 from kubelet_lite.simulation.virtual.run import simulate
 
 URL: Final = "http://localhost:8080/"

@@ -22,10 +22,10 @@ from kubelet_lite.api.core_v1 import (
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.requests import MERGE_PATCH
 from kubelet_lite.api.timestamps import format_micro_time
+from kubelet_lite.simulation.failure import Failure
 from kubelet_lite.simulation.invariant import InvariantViolated
 from kubelet_lite.simulation.invariants import STANDARD
 from kubelet_lite.simulation.invariants.stability import unmet
-from kubelet_lite.simulation.records.failure import Failure
 from kubelet_lite.simulation.simulation import Setting, Simulation, play
 from kubelet_lite.simulation.virtual.environment import EPOCH
 from tests.simulation.handmade import (

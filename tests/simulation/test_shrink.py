@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubelet_lite.simulation.calls import Delete
-from kubelet_lite.simulation.records.failure import Failure
+from kubelet_lite.simulation.failure import Failure
 from kubelet_lite.simulation.records.story import tell
 from kubelet_lite.simulation.shrink import Case, shrink, shrink_run
 from kubelet_lite.simulation.step import Call, Step

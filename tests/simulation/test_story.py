@@ -9,9 +9,9 @@ from kubelet_lite.api.core_v1 import ConfigMap, Pod
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.simulation.archive import LogRecord
 from kubelet_lite.simulation.calls import Delete
+from kubelet_lite.simulation.failure import Failure
 from kubelet_lite.simulation.invariant import always
 from kubelet_lite.simulation.records.difference import ABSENT, Change, differences, shown, significant
-from kubelet_lite.simulation.records.failure import Failure
 from kubelet_lite.simulation.records.recording import Recording
 from kubelet_lite.simulation.records.story import LINES, Story, step_lines, tell
 from kubelet_lite.simulation.simulation import STEP_BEGAN, STEP_ENDED, Run, Simulation, play

@@ -12,9 +12,9 @@ import msgspec
 
 from kubelet_lite.api import encoding
 from kubelet_lite.simulation.archive import Archive, LogRecord, Revision
-from kubelet_lite.simulation.records.failure import Failure
-from kubelet_lite.simulation.records.stored_types import stored_type
+from kubelet_lite.simulation.failure import Failure
 from kubelet_lite.simulation.simulation import Run
+from kubelet_lite.simulation.stored_types import stored_type
 from kubelet_lite.store.event import Event
 from kubelet_lite.store.keys import Key
 

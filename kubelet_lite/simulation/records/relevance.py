@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kubelet_lite.api.resources import RESOURCES
 from kubelet_lite.simulation.archive import Archive, Revision
-from kubelet_lite.simulation.records.failure import Failure
+from kubelet_lite.simulation.failure import Failure
 from kubelet_lite.store.keys import Key
 
 NAMED: Final = 0

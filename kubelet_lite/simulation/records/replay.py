@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from kubelet_lite.simulation.failure import Failure
 from kubelet_lite.simulation.invariant import InvariantMaker
-from kubelet_lite.simulation.records.failure import Failure
 from kubelet_lite.simulation.records.reference import NotFoundAgain, Reference, refer, resolve
 from kubelet_lite.simulation.simulation import Run, Scenario, Setting, play
 from kubelet_lite.simulation.step import Step

@@ -12,9 +12,9 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
 
 from kubelet_lite.simulation.errors import LeftBehind, SimulationFailed, UnhandledErrors
-from kubelet_lite.simulation.program import unheard
 from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
 from kubelet_lite.simulation.virtual.loop import SPIN_LIMIT, YOUNG, SimulatedLoop, describe_task
+from kubelet_lite.simulation.virtual.program import unheard
 from kubelet_lite.simulation.virtual.tape import Tape
 from kubelet_lite.simulation.virtual.world import virtual_world
 

@@ -27,11 +27,11 @@ from anyio import CapacityLimiter
 from anyio._backends._asyncio import AsyncIOBackend
 
 from kubelet_lite.actors.actor import current_incarnation
-from kubelet_lite.simulation.program import current_program
 from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
 from kubelet_lite.simulation.virtual.libraries import Libraries
 from kubelet_lite.simulation.virtual.loop import SimulatedTask
 from kubelet_lite.simulation.virtual.patches import Attribute, Builtin, Names, Patch, Patches, Replaced, Visits
+from kubelet_lite.simulation.virtual.program import current_program
 from kubelet_lite.simulation.virtual.refusal import NO_PROCESS, is_importing
 
 HOST_NAME: Final = "simulated"

@@ -8,8 +8,8 @@ from typing import Final
 import msgspec
 import pytest
 
+from kubelet_lite.simulation.failure import Failure
 from kubelet_lite.simulation.invariants import STANDARD
-from kubelet_lite.simulation.records.failure import Failure
 from kubelet_lite.simulation.simulation import Run, Scenario, Setting, play
 from kubelet_lite.simulation.step import Step
 

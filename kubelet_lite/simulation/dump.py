@@ -23,7 +23,7 @@ from kubelet_lite.api.reading import DecodingError
 from kubelet_lite.api.resources import find_kind
 from kubelet_lite.api.unstructured import Unstructured
 from kubelet_lite.client import manifests
-from kubelet_lite.simulation.records.stored_types import stored_type
+from kubelet_lite.simulation.stored_types import stored_type
 from kubelet_lite.store.keys import Key
 from kubelet_lite.store.store import Store, stamped
 
