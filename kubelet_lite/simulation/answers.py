@@ -161,11 +161,10 @@ class NotingRegistry(Registry):
     async def get(
         self, ctx: RequestContext, resource: Resource, namespace: str, name: str, *, subresource: str = "", resource_version: str = "",
     ) -> Any:
-        noted = self._noted
-        if noted is None or (target := self._kept(resource, subresource)) is None:
-            return await super().get(ctx, resource, namespace, name, subresource=subresource, resource_version=resource_version)
         found = await super().get(ctx, resource, namespace, name, subresource=subresource, resource_version=resource_version)
-        noted.append(Got(self.store.revision, target.resource.qualified, (namespace, name), found))
+        noted = self._noted
+        if noted is not None and (target := self._kept(resource, subresource)) is not None:
+            noted.append(Got(self.store.revision, target.resource.qualified, (namespace, name), found))
         return found
 
     async def list(self, ctx: RequestContext, resource: Resource, namespace: str, options: ListOptions) -> ListResult:
