@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from fnmatch import fnmatchcase
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
@@ -280,8 +281,10 @@ class GatedRegistry(Registry):
                 setattr(self, verb, getattr(super(), verb))
 
     def _pass(
-        self, verb: str, ctx: RequestContext, resource: Resource, namespace: str, name: str, serve: Callable[[], Awaitable[T]],
+        self, verb: str, ctx: RequestContext, resource: Resource, namespace: str, name: str, serve: Callable[[], Coroutine[Any, Any, T]],
     ) -> Coroutine[Any, Any, T]:
+        if ctx.identity is LOOPBACK:
+            return serve()
         return self.gate.through(self.gate.request(verb, ctx, resource, namespace, name), serve)
 
     # Read
@@ -361,46 +364,31 @@ class GatedRegistry(Registry):
     def create(
         self, ctx: RequestContext, resource: Resource, namespace: str, body: Any, *, name: str = "", subresource: str = "",
     ) -> Coroutine[Any, Any, Any]:
-        serve = super().create
-        if ctx.identity is LOOPBACK:
-            return serve(ctx, resource, namespace, body, name=name, subresource=subresource)
-        return self._pass(
-            "create", ctx, resource, namespace, name, lambda: serve(ctx, resource, namespace, body, name=name, subresource=subresource),
-        )
+        serve = partial(super().create, ctx, resource, namespace, body, name=name, subresource=subresource)
+        return self._pass("create", ctx, resource, namespace, name, serve)
 
     def update(
         self, ctx: RequestContext, resource: Resource, namespace: str, name: str, body: Any, *, subresource: str = "",
     ) -> Coroutine[Any, Any, tuple[Any, bool]]:
-        serve = super().update
-        if ctx.identity is LOOPBACK:
-            return serve(ctx, resource, namespace, name, body, subresource=subresource)
-        return self._pass("update", ctx, resource, namespace, name, lambda: serve(ctx, resource, namespace, name, body, subresource=subresource))
+        serve = partial(super().update, ctx, resource, namespace, name, body, subresource=subresource)
+        return self._pass("update", ctx, resource, namespace, name, serve)
 
     def patch(
         self, ctx: RequestContext, resource: Resource, namespace: str, name: str, patch: Any, content_type: str, *, subresource: str = "",
     ) -> Coroutine[Any, Any, tuple[Any, bool]]:
-        serve = super().patch
-        if ctx.identity is LOOPBACK:
-            return serve(ctx, resource, namespace, name, patch, content_type, subresource=subresource)
-        return self._pass(
-            "patch", ctx, resource, namespace, name, lambda: serve(ctx, resource, namespace, name, patch, content_type, subresource=subresource),
-        )
+        serve = partial(super().patch, ctx, resource, namespace, name, patch, content_type, subresource=subresource)
+        return self._pass("patch", ctx, resource, namespace, name, serve)
 
     def delete(
         self, ctx: RequestContext, resource: Resource, namespace: str, name: str, options: DeleteOptions,
     ) -> Coroutine[Any, Any, Any]:
-        serve = super().delete
-        if ctx.identity is LOOPBACK:
-            return serve(ctx, resource, namespace, name, options)
-        return self._pass("delete", ctx, resource, namespace, name, lambda: serve(ctx, resource, namespace, name, options))
+        return self._pass("delete", ctx, resource, namespace, name, partial(super().delete, ctx, resource, namespace, name, options))
 
     def delete_collection(
         self, ctx: RequestContext, resource: Resource, namespace: str, list_options: ListOptions, options: DeleteOptions,
     ) -> Coroutine[Any, Any, ListResult]:
-        serve = super().delete_collection
-        if ctx.identity is LOOPBACK:
-            return serve(ctx, resource, namespace, list_options, options)
-        return self._pass("deletecollection", ctx, resource, namespace, "", lambda: serve(ctx, resource, namespace, list_options, options))
+        serve = partial(super().delete_collection, ctx, resource, namespace, list_options, options)
+        return self._pass("deletecollection", ctx, resource, namespace, "", serve)
 
     def bind(self, ctx: RequestContext, bindings: Sequence[Any]) -> Coroutine[Any, Any, Sequence[Exception | None]]:
         return super().bind(ctx, bindings) if ctx.identity is LOOPBACK else self._bind_each(ctx, bindings)
