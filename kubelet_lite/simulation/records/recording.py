@@ -57,7 +57,7 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class _Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`revision` 0: a log record."""
+    """A line that is read: a revision, or (`revision` 0) what archive.LogRecord is written as."""
 
     revision: int = 0
     time: float
@@ -71,14 +71,6 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     after: int = 0
     level: str = ""
     fields: Mapping[str, Any] = {}
-
-
-class _RecordLine(msgspec.Struct, frozen=True, kw_only=True):
-    after: int
-    time: float
-    actor: str
-    level: str
-    fields: Mapping[str, Any]
 
 
 def write(recording: Recording, path: str | Path) -> Path:
@@ -101,7 +93,7 @@ def lines(recording: Recording) -> Iterator[bytes]:
     for revision in archive.revisions:
         event = revision.event
         while record is not None and record.after < event.revision:
-            yield encode(_record_line(record))
+            yield encode(record)
             record = next(records, None)
         key = event.key
         yield encode(_Line(
@@ -109,7 +101,7 @@ def lines(recording: Recording) -> Iterator[bytes]:
             name=key.name, object=msgspec.Raw(encoding.encode(revision.object)),
         ))
     while record is not None:
-        yield encode(_record_line(record))
+        yield encode(record)
         record = next(records, None)
 
 
@@ -148,10 +140,6 @@ def is_recording(path: str | Path) -> bool:
     """Raises OSError."""
     with Path(path).open("rb") as file:
         return FORMAT.encode() in file.readline(1024)
-
-
-def _record_line(record: LogRecord) -> _RecordLine:
-    return _RecordLine(after=record.after, time=record.time, actor=record.actor, level=record.level, fields=record.fields)
 
 
 def _revision(line: _Line, live: dict[Key, Any]) -> Revision:
