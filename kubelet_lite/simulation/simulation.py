@@ -1,6 +1,6 @@
 """One simulated cluster from beginning to end: a scenario runs on it, steps disturb it, invariants watch it, an archive keeps it all.
 
-    run = play(scenario, seed=7, steps=[KillActor(at=3, part="scheduler")])
+    run = play(scenario, seed=7, steps=[CrashActor(at=3, part="scheduler")])
     run.raise_error()
 """
 from __future__ import annotations
