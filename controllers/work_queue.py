@@ -10,7 +10,7 @@ import collections
 import contextvars
 import heapq
 from collections.abc import Awaitable, Callable, Hashable, Mapping
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -24,6 +24,12 @@ STALE_TIMERS: Final = 1000
 """So many entries of the heap whose key has another time by now may stay until they are due."""
 
 K = TypeVar("K", bound=Hashable)
+
+
+class _BackOff(NamedTuple):
+    failures: int
+    """In a row; one before `until` is not another one."""
+    until: float
 
 
 class WorkQueue(Generic[K]):
@@ -40,7 +46,7 @@ class WorkQueue(Generic[K]):
         """When a key is to be added; its entry in the heap is the one with this time, others are stale."""
         self._heap: list[tuple[float, int, K]] = []
         self._pushed = 0
-        self._failures: dict[K, int] = {}
+        self._back_offs: dict[K, _BackOff] = {}
         self._takers: collections.deque[anyio.Event] = collections.deque()
         """Of each who waits for a key; one is set for each that comes."""
         self._timers = anyio.Event()
@@ -88,16 +94,22 @@ class WorkQueue(Generic[K]):
             self.add(key)
 
     def retry(self, key: K) -> float:
-        """Has a key that failed worked on again after its back-off; how long that is."""
-        failures = self._failures.get(key, 0)
-        self._failures[key] = failures + 1
-        seconds = min(LONGEST_BACK_OFF_SECONDS, FIRST_BACK_OFF_SECONDS * 2.0 ** min(failures, 60))
-        self._add_at(key, self._environment.monotonic() + seconds)
-        return seconds
+        """Has a key that failed worked on again after its back-off; how long that is.
+
+        A key that was added before its back-off was over, and failed again, waits no longer for that: else the events of a time of
+        errors, each of which has the key tried at once, would double the wait again and again.
+        """
+        now = self._environment.monotonic()
+        failures, until = self._back_offs.get(key, (0, now))
+        if until <= now:
+            until = now + min(LONGEST_BACK_OFF_SECONDS, FIRST_BACK_OFF_SECONDS * 2.0 ** min(failures, 60))
+            self._back_offs[key] = _BackOff(failures + 1, until)
+        self._add_at(key, until)
+        return until - now
 
     def forget(self, key: K) -> None:
         """The key did not fail: its next back-off is the first."""
-        self._failures.pop(key, None)
+        self._back_offs.pop(key, None)
 
     async def serve(self, work: Callable[[K], Awaitable[None]], workers: int) -> None:
         """Has every key worked on, so many at the same time at most, and adds keys when they are due; until cancelled. `work` calls `done`.
@@ -158,7 +170,7 @@ class WorkQueue(Generic[K]):
                 alarm.cancel()
 
     def statistics(self) -> Mapping[str, float]:
-        return {"ready": len(self._ready), "busy": len(self._busy), "later": len(self._due), "failing": len(self._failures)}
+        return {"ready": len(self._ready), "busy": len(self._busy), "later": len(self._due), "failing": len(self._back_offs)}
 
     def _add_at(self, key: K, due: float) -> None:
         if key in self._due and self._due[key] <= due:

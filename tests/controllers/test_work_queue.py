@@ -67,10 +67,38 @@ async def test_the_earliest_time_counts(environment: SimulatedEnvironment, queue
 
 @with_queue
 async def test_back_off_doubles_until_the_key_does_not_fail(environment: SimulatedEnvironment, queue: Queue) -> None:
-    assert [queue.retry("a") for _ in range(4)] == [0.005, 0.01, 0.02, 0.04]
-    assert [queue.retry("b") for _ in range(30)][-1] == 1000
+    async def fail(key: str) -> float:
+        """How long the back-off is; it is over when this returns."""
+        began = environment.monotonic()
+        queue.retry(key)
+        assert await queue.take() == key
+        queue.done(key)
+        return round(environment.monotonic() - began, 9)
+
+    assert [await fail("a") for _ in range(4)] == [0.005, 0.01, 0.02, 0.04]
+    assert [await fail("b") for _ in range(30)][-1] == 1000
     queue.forget("a")
-    assert queue.retry("a") == 0.005
+    assert await fail("a") == 0.005
+
+
+@with_queue
+async def test_failures_before_the_back_off_is_over_do_not_lengthen_it(environment: SimulatedEnvironment, queue: Queue) -> None:
+    for _ in range(8):
+        queue.retry("a")
+        await queue.take()
+        queue.done("a")
+    began = environment.monotonic()
+    assert round(queue.retry("a"), 9) == 1.28
+    for _ in range(5):
+        queue.add("a")  # an event
+        await queue.take()
+        queue.retry("a")
+        queue.done("a")
+        await environment.sleep(0.1)
+    await queue.take()
+    assert round(environment.monotonic() - began, 9) == 1.28
+    queue.done("a")
+    assert round(queue.retry("a"), 9) == 2.56
 
 
 @with_queue
