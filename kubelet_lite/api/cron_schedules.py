@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from kubelet_lite.api.durations import DurationError, parse_duration
 from kubelet_lite.api.time_zones import TimeZoneError, check_time_zone
 
 LARGEST_NUMBER: Final = 2 ** 63 - 1
@@ -50,9 +51,6 @@ _DESCRIPTORS: Final = {
     "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *", "@monthly": "0 0 1 * *", "@weekly": "0 0 * * 0", "@daily": "0 0 * * *",
     "@midnight": "0 0 * * *", "@hourly": "0 * * * *",
 }
-_DURATION: Final = re.compile(r"([-+]?)((?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+")
-_DURATION_PART: Final = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
-_UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @lru_cache(maxsize=1024)
@@ -83,11 +81,10 @@ def parse_schedule(text: str) -> Schedule:
 
 
 def _every(text: str) -> int:
-    duration = text.removeprefix("@every ")
-    if not _DURATION.fullmatch(duration):
-        raise CronError(f'failed to parse duration {text}: time: invalid duration "{duration}"')
-    seconds = sum(float(number) * _UNITS[unit] for number, unit in _DURATION_PART.findall(duration))
-    return max(1, int(-seconds if duration.startswith("-") else seconds))
+    try:
+        return max(1, int(parse_duration(text.removeprefix("@every "))))
+    except DurationError as error:
+        raise CronError(f"failed to parse duration {text}: {error}") from None
 
 
 def _field(text: str, bounds: _Bounds) -> tuple[frozenset[int], bool]:

@@ -13,6 +13,7 @@ import msgspec
 
 from kubelet_lite.api import timestamps
 from kubelet_lite.api.core_v1 import Container, Pod
+from kubelet_lite.api.durations import format_duration
 from kubelet_lite.kubelet.memory import Ending, PodMemory, Reason
 from kubelet_lite.kubelet.restart import BackOff, is_sidecar, next_back_off, should_start
 from kubelet_lite.runtimes.base import ContainerStatus, PodState, Sandbox
@@ -197,7 +198,7 @@ class _Pass:
         if back_off is not None and back_off.holds(since, self._now):
             self.wakes.append(min(self._now + RETRY_SECONDS, since + back_off.seconds))
             pod = f"{self._pod.metadata.name}_{self._pod.metadata.namespace}({self._pod.metadata.uid})"
-            message = f"back-off {_duration(back_off.seconds)} restarting failed container={container.name} pod={pod}"
+            message = f"back-off {format_duration(back_off.seconds)} restarting failed container={container.name} pod={pod}"
             self.actions.append(HoldBack(container, path, Reason("CrashLoopBackOff", message)))
             return
         self.actions.append(StartContainer(container, newest.attempt + 1, path, next_back_off(back_off, since, self._now)))
@@ -244,12 +245,6 @@ def field_path(container: Container, pod: Pod) -> str:
     """What the involvedObject of a container's event says."""
     kind = "initContainers" if any(c.name == container.name for c in pod.spec.initContainers) else "containers"
     return f"spec.{kind}{{{container.name}}}"
-
-
-def _duration(seconds: float) -> str:
-    """As Go prints one: 10s, 1m20s, 5m0s."""
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
 
 
 def containers_of(pod: Pod) -> Sequence[Container]:

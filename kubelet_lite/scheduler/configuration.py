@@ -4,7 +4,6 @@ https://kubernetes.io/docs/reference/config-api/kube-scheduler-config.v1/
 """
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -12,13 +11,13 @@ from typing import Any, Final
 import msgspec
 
 from kubelet_lite.api import reading, yaml_text
+from kubelet_lite.api.durations import parse_duration
 from kubelet_lite.api.errors import FieldError, invalid
 
 API_VERSION: Final = "kubescheduler.config.k8s.io/v1"
 KIND: Final = "KubeSchedulerConfiguration"
 DEFAULT_SCHEDULER: Final = "default-scheduler"
-_DURATION: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
-_SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+DEFAULT_EXTENDER_SECONDS: Final = 5.0
 
 
 class ConfigurationError(ValueError):
@@ -106,7 +105,8 @@ class ExtenderConfiguration(_Part, frozen=True):
 
     @property
     def timeout_seconds(self) -> float:
-        return duration(self.httpTimeout) or 5.0
+        """Raises DurationError."""
+        return parse_duration(self.httpTimeout or "0") or DEFAULT_EXTENDER_SECONDS
 
 
 class LeaderElection(_Part, frozen=True):
@@ -189,15 +189,6 @@ def _defaulted(found: SchedulerConfiguration) -> SchedulerConfiguration:
     if len(profiles) == 1 and not profiles[0].schedulerName:
         profiles = (msgspec.structs.replace(profiles[0], schedulerName=DEFAULT_SCHEDULER),)
     return msgspec.structs.replace(found, profiles=profiles)
-
-
-def duration(text: str) -> float | None:
-    """Seconds of `1m30s`; "" and "0" are none. None for what is no duration."""
-    if text in ("", "0"):
-        return 0.0
-    if not _DURATION.sub("", text) and text:
-        return sum(float(amount) * _SECONDS[unit] for amount, unit in _DURATION.findall(text))
-    return None
 
 
 def without_effect(configuration: SchedulerConfiguration) -> Iterator[str]:

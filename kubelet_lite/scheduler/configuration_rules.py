@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from kubelet_lite.api.core_v1 import NodeSelectorTerm
+from kubelet_lite.api.durations import DurationError
 from kubelet_lite.api.errors import FieldError, duplicate, forbidden, invalid, not_supported, required
-from kubelet_lite.scheduler.configuration import ExtenderConfiguration, SchedulerConfiguration, duration
+from kubelet_lite.scheduler.configuration import ExtenderConfiguration, SchedulerConfiguration
 from kubelet_lite.scheduler.plugins.default_preemption import DefaultPreemptionArgs
 from kubelet_lite.scheduler.plugins.inter_pod_affinity import InterPodAffinityArgs
 from kubelet_lite.scheduler.plugins.node_affinity import NodeAffinityArgs
@@ -61,8 +62,11 @@ def _extenders(extenders: Sequence[ExtenderConfiguration]) -> Errors:
             yield invalid(f"{path}.urlPrefix", extender.urlPrefix, "must be an http or https URL")
         if extender.prioritizeVerb and extender.weight <= 0:
             yield invalid(f"{path}.weight", extender.weight, "must have a positive weight applied to it")
-        if duration(extender.httpTimeout) is None:
-            yield invalid(f"{path}.httpTimeout", extender.httpTimeout, "must be a duration, as 5s")
+        try:
+            if extender.timeout_seconds < 0:
+                yield invalid(f"{path}.httpTimeout", extender.httpTimeout, "must not be negative")
+        except DurationError as error:
+            yield invalid(f"{path}.httpTimeout", extender.httpTimeout, str(error))
         for j, resource in enumerate(extender.managedResources):
             where = f"{path}.managedResources[{j}].name"
             if "/" not in resource.name or resource.name.startswith("kubernetes.io/"):

@@ -24,6 +24,7 @@ def test_a_number_with_a_step_goes_on_to_the_end() -> None:
 def test_words_stand_for_schedules() -> None:
     assert parse_schedule("@daily") == parse_schedule("0 0 * * *")
     assert parse_schedule("@every 1h30m").every_seconds == 5400
+    assert parse_schedule("@every 0").every_seconds == parse_schedule("@every -5s").every_seconds == 1
 
 
 @pytest.mark.parametrize(("text", "error"), [
@@ -37,6 +38,7 @@ def test_words_stand_for_schedules() -> None:
     ("1-2-3 * * * *", "too many hyphens: 1-2-3"),
     ("1/2/3 * * * *", "too many slashes: 1/2/3"),
     ("@never", "unrecognized descriptor: @never"),
+    ("@every 5", 'failed to parse duration @every 5: time: missing unit in duration "5"'),
 ])
 def test_what_is_wrong_is_said_in_the_parsers_words(text: str, error: str) -> None:
     with pytest.raises(CronError) as caught:

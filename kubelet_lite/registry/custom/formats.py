@@ -15,9 +15,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from kubelet_lite.api import names
+from kubelet_lite.api.durations import DurationError, parse_duration
 
 Check = Callable[[str], bool]
-_DURATION: Final = re.compile(r"[-+]?(?:0|(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)")
 _WORDY_DURATION: Final = re.compile(r"(?:\s*\d+\s*(?:ns|nano\w*|us|µs|micro\w*|ms|milli\w*|s|sec\w*|m|min\w*|h|hr\w*|hour\w*|d|day\w*|w|wk\w*|week\w*))+\s*", re.IGNORECASE)
 _DATE_TIME: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d|[+-]\d{4})?")
 _MAC: Final = re.compile(r"(?:[0-9A-Fa-f]{2}([:-]))(?:[0-9A-Fa-f]{2}\1){4}(?:[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){0,2}|(?:[0-9A-Fa-f]{4}\.){2,3}[0-9A-Fa-f]{4}")
@@ -56,7 +56,11 @@ def _date_time(text: str) -> bool:
 
 
 def _duration(text: str) -> bool:
-    return _DURATION.fullmatch(text) is not None or _WORDY_DURATION.fullmatch(text) is not None
+    try:
+        parse_duration(text)
+    except DurationError:
+        return _WORDY_DURATION.fullmatch(text) is not None
+    return True
 
 
 def _uri(text: str) -> bool:
