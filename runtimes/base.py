@@ -12,6 +12,7 @@ from typing import Final, Literal
 import msgspec
 
 from kubelet_lite.api.core_v1 import Pod
+from kubelet_lite.wire.usage import NodeUsage
 
 ContainerState = Literal["created", "running", "exited"]
 SIGKILL_EXIT_CODE: Final = 137
@@ -151,13 +152,6 @@ class Foresight(msgspec.Struct, frozen=True, gc=False):
     until: float
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """What a container uses now; cpu as nanoseconds since its start."""
-
-    cpu_nanoseconds: int = 0
-    memory_bytes: int = 0
-
-
 Listener = Callable[[str], None]
 """Called with a pod's UID, on the loop's thread, when the state of one of its containers or its sandbox has changed."""
 
@@ -253,5 +247,6 @@ class Runtime(ABC):
     def advance(self, now: float) -> None:  # noqa: B027
         """Lets everything happen that was to happen until now."""
 
-    async def usage(self, container_id: str) -> Usage:
-        return Usage()
+    @abstractmethod
+    async def usage(self) -> NodeUsage:
+        """What the node and every container that runs on it use now. Asked only when somebody wants to know."""

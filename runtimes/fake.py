@@ -3,6 +3,8 @@
 It lives in its kubelet's time: `next_change` names the moment at which a container changes by itself, `advance` lets it happen.
 A behaviour comes from the function given to the runtime, else from the pod's annotation `kubelet-lite.dev/behaviour` (JSON:
 the fields of Behaviour, or a map from container name to them), else a container runs for ever and is ready at once.
+
+What a container uses is computed when somebody asks: as its behaviour says, else half of what it requests.
 """
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from typing import Final
 import msgspec
 
 from kubelet_lite.actors.environment import Environment
-from kubelet_lite.api import timestamps
+from kubelet_lite.api import quantities, timestamps
 from kubelet_lite.api.core_v1 import Container, ContainerStateTerminated, Pod
 from kubelet_lite.api.core_v1 import ContainerStatus as PodContainerStatus
 from kubelet_lite.runtimes.base import (
@@ -33,15 +35,24 @@ from kubelet_lite.runtimes.base import (
     RuntimeFailure,
     Sandbox,
     SandboxSpec,
-    Usage,
 )
+from kubelet_lite.runtimes.course import Course, Meter, check
 from kubelet_lite.runtimes.images import parse
 from kubelet_lite.runtimes.network.base import Network
+from kubelet_lite.wire.usage import ContainerUsage, NodeUsage
 
 ANNOTATION: Final = "kubelet-lite.dev/behaviour"
 SCHEME: Final = "fake://"
 LOST_EXIT_CODE: Final = 255
 """Of a container of which nobody saw how it ended, as CRI runtimes report it."""
+USED_SHARE: Final = 0.5
+"""Of what it requests, a container uses so much unless its behaviour says otherwise; …"""
+UNREQUESTED: Final = {"cpu": 10.0, "memory": 32.0 * 1024 * 1024}
+"""… and so much (millicores, bytes) of what it does not request."""
+NODE_ITSELF: Final = {"cpu": 100.0, "memory": 512.0 * 1024 * 1024}
+"""What a node uses beside its containers."""
+NANOSECONDS: Final = 1_000_000
+"""Of CPU time in a second at one millicore."""
 
 
 class Behaviour(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -64,8 +75,16 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     """How long it takes to end when it is asked to."""
     log: str = ""
     """What it writes when it starts."""
-    cpu_millicores: int = 0
-    memory_bytes: int = 0
+    cpu_millicores: Course | None = None
+    """What it uses: a constant, or corner points `[[seconds, value], …]` of a broken line; None: half of what it requests, 10 without."""
+    memory_bytes: Course | None = None
+    """In the same way; without a request 32 MiB."""
+
+    def __post_init__(self) -> None:
+        for name in ("cpu_millicores", "memory_bytes"):
+            wanted = getattr(self, name)
+            if wanted is not None:
+                check(wanted, name)
 
 
 BehaviourOf = Callable[[Pod, Container, int], Behaviour | None]
@@ -77,13 +96,16 @@ class _Container:
     """A container and how it behaves."""
 
     __slots__ = (
-        "behaviour", "created_at", "exit_code", "finished_at", "hangs", "id", "late_seconds", "ready", "reason", "sandbox", "spec", "started_at", "state",
+        "asked", "behaviour", "cpu", "created_at", "exit_code", "finished_at", "hangs", "id", "late_seconds", "memory", "ready", "reason", "sandbox", "spec",
+        "started_at", "state",
     )
 
-    def __init__(self, id: str, sandbox: Sandbox, spec: ContainerSpec, behaviour: Behaviour, created_at: float) -> None:
+    def __init__(self, id: str, sandbox: Sandbox, spec: ContainerSpec, asked: Container, behaviour: Behaviour, created_at: float) -> None:
         self.id = id
         self.sandbox = sandbox
         self.spec = spec
+        self.asked = asked
+        """As the pod has it."""
         self.behaviour = behaviour
         self.created_at = created_at
         self.started_at = self.finished_at = 0.0
@@ -94,6 +116,9 @@ class _Container:
         self.hangs = False
         self.late_seconds = 0.0
         """How much later than its behaviour says it gets ready."""
+        self.cpu: Meter | None = None
+        """Of millicores, and of bytes: made when somebody asks what it uses."""
+        self.memory: Meter | None = None
 
     def status(self) -> ContainerStatus:
         return ContainerStatus(
@@ -101,6 +126,23 @@ class _Container:
             image_id=self.spec.image_id, created_at=self.created_at, started_at=self.started_at, finished_at=self.finished_at,
             exit_code=self.exit_code, reason="StartError" if self.exit_code == 128 and not self.started_at else self.reason,
         )
+
+
+def _meters(container: _Container) -> tuple[Meter, Meter]:
+    """Of cpu and memory, counting since its start."""
+    if container.cpu is None or container.memory is None:
+        behaviour, began = container.behaviour, container.started_at
+        cpu, memory = behaviour.cpu_millicores, behaviour.memory_bytes
+        container.cpu = Meter(cpu if cpu is not None else _share(container.asked, "cpu"), began)
+        container.memory = Meter(memory if memory is not None else _share(container.asked, "memory"), began)
+    return container.cpu, container.memory
+
+
+def _share(container: Container, resource: str) -> float:
+    request = container.resources.requests.get(resource)
+    if request is None:
+        return UNREQUESTED[resource]
+    return USED_SHARE * (quantities.milli(request) if resource == "cpu" else quantities.to_int(request))
 
 
 class FakeRuntime(Runtime):
@@ -124,6 +166,11 @@ class FakeRuntime(Runtime):
         self._listeners: list[Listener] = []
         self.start_delays: list[Callable[[], float]] = []
         """Asked at each start of a container by how many seconds later it gets ready."""
+        self._own_cpu, self._own_memory = Meter(NODE_ITSELF["cpu"], environment.now()), Meter(NODE_ITSELF["memory"], environment.now())
+        self._is_measured = False
+        """Whether anybody has asked yet what is used: only then …"""
+        self._ended_cpu = 0.0
+        """… what containers have used that ended since is counted (millicores times seconds)."""
 
     async def close(self) -> None:
         for sandboxes in self._sandboxes.values():
@@ -164,7 +211,7 @@ class FakeRuntime(Runtime):
         began = ended.startedAt if ended is not None else told.state.running.startedAt if told.state.running is not None else ""
         started_at = timestamps.parse_time(began) if began else sandbox.created_at
         spec = ContainerSpec(name=told.name, image=told.image, image_id=told.imageID, attempt=max(attempt, 0))
-        made = _Container(id, sandbox, spec, self._behaviour_of(pod, container, spec.attempt), started_at)
+        made = _Container(id, sandbox, spec, container, self._behaviour_of(pod, container, spec.attempt), started_at)
         made.started_at, made.state = started_at, "running"
         self._containers.setdefault(sandbox.uid, {})[id] = made
         self._owners[id] = sandbox.uid
@@ -207,6 +254,14 @@ class FakeRuntime(Runtime):
         self._running(uid, container).hangs = hangs
         self._tell(uid)
 
+    def set_usage(self, uid: str, container: str, *, cpu_millicores: Course | None = None, memory_bytes: Course | None = None) -> None:
+        """What the running instance of a container uses from now on, where a course begins; None: as before. Raises ValueError."""
+        _follow(_meters(self._running(uid, container)), cpu_millicores, memory_bytes, self._environment.now())
+
+    def set_own_usage(self, *, cpu_millicores: Course | None = None, memory_bytes: Course | None = None) -> None:
+        """The same for what the node uses beside its containers."""
+        _follow((self._own_cpu, self._own_memory), cpu_millicores, memory_bytes, self._environment.now())
+
     def power_off(self) -> None:
         """The machine loses its power: what ran is found dead, what was written stays. To be called when its kubelet is gone."""
         for uid, sandboxes in self._sandboxes.items():
@@ -239,6 +294,8 @@ class FakeRuntime(Runtime):
     def _exit(self, container: _Container, exit_code: int, time: float | None = None, reason: str = "") -> None:
         container.state, container.exit_code, container.reason = "exited", exit_code, reason
         container.finished_at = self._environment.now() if time is None else time
+        if self._is_measured:
+            self._ended_cpu += _meters(container)[0].total(self._environment.now())
         self._tell(container.sandbox.uid)
 
     def _tell(self, uid: str) -> None:
@@ -318,7 +375,8 @@ class FakeRuntime(Runtime):
         container = next(c for c in (*pod.spec.initContainers, *pod.spec.containers) if c.name == spec.name)
         id = SCHEME + self._new_id()
         behaviour = self._behaviour_of(pod, container, spec.attempt)
-        self._containers.setdefault(uid, {})[id] = _Container(id, self._sandboxes[uid][sandbox_id], spec, behaviour, self._environment.now())
+        made = _Container(id, self._sandboxes[uid][sandbox_id], spec, container, behaviour, self._environment.now())
+        self._containers.setdefault(uid, {})[id] = made
         self._owners[id] = uid
         return id
 
@@ -400,10 +458,24 @@ class FakeRuntime(Runtime):
         before = self._environment.now() - container.started_at < changes_after
         return Foresight(before == (kind == "Liveness"), container.started_at + changes_after if before else math.inf)
 
-    async def usage(self, container_id: str) -> Usage:
-        container = self._known(container_id)
-        age = max(self._environment.now() - container.started_at, 0.0)
-        return Usage(cpu_nanoseconds=int(age * container.behaviour.cpu_millicores * 1_000_000), memory_bytes=container.behaviour.memory_bytes)
+    async def usage(self) -> NodeUsage:
+        self._is_measured = True
+        now = self._environment.now()
+        cpu, memory = self._ended_cpu + self._own_cpu.total(now), self._own_memory.value(now)
+        found = []
+        for uid, containers in self._containers.items():
+            for container in containers.values():
+                if container.state != "running":
+                    continue
+                cpu_meter, memory_meter = _meters(container)
+                used, held = cpu_meter.total(now), memory_meter.value(now)
+                cpu += used
+                memory += held
+                found.append(ContainerUsage(
+                    pod_uid=uid, name=container.spec.name, id=container.id, started_at=container.started_at,
+                    cpu_nanoseconds=round(used * NANOSECONDS), memory_bytes=round(held),
+                ))
+        return NodeUsage(time=now, cpu_nanoseconds=round(cpu * NANOSECONDS), memory_bytes=round(memory), containers=tuple(found))
 
     # ---- inside
 
@@ -430,6 +502,16 @@ class FakeRuntime(Runtime):
             return _parsed(text, container.name)
         except msgspec.MsgspecError as error:
             raise RuntimeFailure("CreateContainerError", f"annotation {ANNOTATION}: {error}") from error
+
+
+def _follow(meters: tuple[Meter, Meter], cpu_millicores: Course | None, memory_bytes: Course | None, now: float) -> None:
+    wanted = (("cpu_millicores", cpu_millicores), ("memory_bytes", memory_bytes))
+    for name, course in wanted:
+        if course is not None:
+            check(course, name)
+    for meter, (_, course) in zip(meters, wanted, strict=True):
+        if course is not None:
+            meter.follow(course, now)
 
 
 def _parsed(text: str, container: str) -> Behaviour:

@@ -31,11 +31,11 @@ from kubelet_lite.runtimes.base import (
     RuntimeFailure,
     Sandbox,
     SandboxSpec,
-    Usage,
 )
 from kubelet_lite.runtimes.images import ImageMap
 from kubelet_lite.runtimes.network.base import Network
-from kubelet_lite.runtimes.process import logs, processes
+from kubelet_lite.runtimes.process import logs, processes, usage
+from kubelet_lite.wire.usage import ContainerUsage, NodeUsage
 
 ROOT_VARIABLE: Final = "KUBELET_LITE_ROOT"
 ADDRESS_VARIABLE: Final = "POD_IP"
@@ -302,11 +302,20 @@ class ProcessRuntime(Runtime):
                     )
         return found
 
-    async def usage(self, container_id: str) -> Usage:
-        container = self._find(container_id)
-        if container.process is None or container.state != "running":
-            return Usage()
-        return _group_usage(container.process.pid)
+    async def usage(self) -> NodeUsage:
+        running = [(c, c.process.pid) for c in self._containers.values() if c.state == "running" and c.process is not None]
+        used = usage.of_trees([pid for _, pid in running])
+        whole = usage.of_machine()
+        return NodeUsage(
+            time=self._environment.now(), cpu_nanoseconds=whole.cpu_nanoseconds, memory_bytes=whole.memory_bytes,
+            containers=tuple(
+                ContainerUsage(
+                    pod_uid=c.sandbox.uid, name=c.spec.name, id=c.id, started_at=c.started_at, cpu_nanoseconds=used[pid].cpu_nanoseconds,
+                    memory_bytes=used[pid].memory_bytes,
+                )
+                for c, pid in running
+            ),
+        )
 
     # ---- inside
 
@@ -470,20 +479,3 @@ def _refused_of_pod(pod: Pod) -> Sequence[str]:
     for container in spec.ephemeralContainers:
         found.append(f"ephemeral container {container.name}: ephemeral containers are not started yet")
     return found
-
-
-def _group_usage(leader: int) -> Usage:
-    """Sums the process group of a container over /proc."""
-    ticks, pages = 0, 0
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        try:
-            with open(f"/proc/{name}/stat", "rb") as file:
-                fields = file.read().rpartition(b")")[2].split()
-        except OSError:
-            continue
-        if int(fields[2]) == leader:
-            ticks += int(fields[11]) + int(fields[12])
-            pages += int(fields[21])
-    return Usage(cpu_nanoseconds=ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK"), memory_bytes=pages * os.sysconf("SC_PAGE_SIZE"))

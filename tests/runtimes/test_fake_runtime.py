@@ -4,7 +4,7 @@ import math
 import msgspec
 import pytest
 
-from kubelet_lite.api.core_v1 import Container, Pod, PodSpec
+from kubelet_lite.api.core_v1 import Container, Pod, PodSpec, ResourceRequirements
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.runtimes.base import ContainerSpec, Foresight, RuntimeFailure, SandboxSpec
 from kubelet_lite.runtimes.fake import ANNOTATION, Behaviour, FakeRuntime
@@ -12,10 +12,11 @@ from kubelet_lite.runtimes.network.loopback import PretendNetwork
 from kubelet_lite.simulation.virtual.run import simulate
 
 
-def played(behaviour, story):
+def played(behaviour, story, **requests):
     async def main(environment):
         runtime = FakeRuntime(environment, PretendNetwork(), lambda pod, container, attempt: behaviour)
-        pod = Pod(metadata=ObjectMeta(name="p"), spec=PodSpec(containers=(Container(name="c", image="x"),)))
+        container = Container(name="c", image="x", resources=ResourceRequirements(requests=requests))
+        pod = Pod(metadata=ObjectMeta(name="p"), spec=PodSpec(containers=(container,)))
         sandbox = await runtime.run_sandbox(SandboxSpec(namespace="ns", name="p", uid="u", pod=pod))
         container = await runtime.create_container(sandbox.id, ContainerSpec(name="c", image="x"))
         return await story(environment, runtime, container)
@@ -139,6 +140,60 @@ def test_an_annotation_with_an_unknown_field_is_refused():
         pod = Pod(metadata=ObjectMeta(annotations={ANNOTATION: '{"nosuch": 1}'}), spec=PodSpec(containers=(Container(name="c"),)))
         sandbox = await runtime.run_sandbox(SandboxSpec(namespace="ns", name="p", uid="u", pod=msgspec.structs.replace(pod)))
         with pytest.raises(RuntimeFailure, match=ANNOTATION):
+            await runtime.create_container(sandbox.id, ContainerSpec(name="c", image="x"))
+
+    simulate(1, main)
+
+
+def used(before, after):
+    """Millicores of the only container, and of the node."""
+    seconds = after.time - before.time
+    pairs = [(before.containers[0], after.containers[0]), (before, after)]
+    return tuple((b.cpu_nanoseconds - a.cpu_nanoseconds) / seconds / 1_000_000 for a, b in pairs)
+
+
+def test_a_container_uses_half_of_what_it_requests_unless_its_behaviour_says_otherwise():
+    async def story(environment, runtime, container):
+        await runtime.start_container(container)
+        before = await runtime.usage()
+        await environment.sleep(10)
+        after = await runtime.usage()
+        return used(before, after), after.containers[0].memory_bytes, after.memory_bytes
+
+    mebibyte = 1 << 20
+    assert played(Behaviour(), story) == ((10, 110), 32 * mebibyte, (512 + 32) * mebibyte)
+    assert played(Behaviour(), story, cpu="1", memory="64Mi") == ((500, 600), 32 * mebibyte, (512 + 32) * mebibyte)
+    assert played(Behaviour(cpu_millicores=250, memory_bytes=1000), story, cpu="1") == ((250, 350), 1000, 512 * mebibyte + 1000)
+    assert played(Behaviour(cpu_millicores=((0, 0), (10, 400))), story)[0] == (200, 300)
+
+
+def test_usage_follows_what_a_test_says_and_what_ended_stays_used():
+    async def story(environment, runtime, container):
+        await runtime.start_container(container)
+        runtime.set_usage("u", "c", cpu_millicores=2000, memory_bytes=5)
+        runtime.set_own_usage(cpu_millicores=0, memory_bytes=1)
+        before = await runtime.usage()
+        await environment.sleep(10)
+        between = await runtime.usage()
+        await runtime.stop_container(container, 0)
+        await environment.sleep(10)
+        after = await runtime.usage()
+        assert used(before, between) == (2000, 2000)
+        assert (between.memory_bytes, after.memory_bytes, after.containers) == (6, 1, ())
+        assert after.cpu_nanoseconds == between.cpu_nanoseconds
+        with pytest.raises(ValueError, match="cpu_millicores: -1 is less than 0"):
+            runtime.set_own_usage(cpu_millicores=-1)
+
+    played(Behaviour(), story)
+
+
+def test_an_annotation_with_a_course_that_is_none_says_so():
+    async def main(environment):
+        runtime = FakeRuntime(environment, PretendNetwork())
+        metadata = ObjectMeta(name="p", annotations={ANNOTATION: '{"cpu_millicores": [[5, 1], [3, 2]]}'})
+        pod = Pod(metadata=metadata, spec=PodSpec(containers=(Container(name="c", image="x"),)))
+        sandbox = await runtime.run_sandbox(SandboxSpec(namespace="ns", name="p", uid="u", pod=pod))
+        with pytest.raises(RuntimeFailure, match=r"cpu_millicores: 3.0 seconds do not come after 5.0"):
             await runtime.create_container(sandbox.id, ContainerSpec(name="c", image="x"))
 
     simulate(1, main)

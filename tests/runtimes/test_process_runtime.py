@@ -218,3 +218,24 @@ def test_processes_of_a_dead_cluster_are_ended_and_those_of_a_living_one_are_not
     finally:
         mine.kill()
         mine.wait()
+
+
+async def test_usage_is_that_of_the_whole_tree_and_of_the_machine(runtime):
+    child = "import os\nheld, parent = bytearray(32 << 20), os.getppid()\nprint('up', flush=True)\nwhile os.getppid() == parent: pass"
+    code = f"import subprocess, sys\nsubprocess.Popen(['setsid', sys.executable, '-c', {child!r}]).wait()"
+    container = await run(runtime, sys.executable, "-c", code)
+    with anyio.fail_after(20):
+        async for chunk in runtime.logs(container, follow=True):
+            if chunk:
+                break
+    before = await runtime.usage()
+    with anyio.fail_after(60):
+        while True:
+            await anyio.sleep(0.05)
+            after = await runtime.usage()
+            if after.containers[0].cpu_nanoseconds - before.containers[0].cpu_nanoseconds >= 100_000_000:
+                break
+    (used,) = after.containers
+    assert (used.id, used.name, used.pod_uid) == (container, "c", "uid")
+    assert 32 << 20 <= used.memory_bytes < after.memory_bytes
+    assert after.cpu_nanoseconds >= before.cpu_nanoseconds + 100_000_000
