@@ -25,6 +25,9 @@ MILLI: Final = quantities.NANO // 1000
 POD_LEVEL: Final = ("cpu", "memory")
 """The resources (with hugepages) that a pod may ask for as a whole."""
 
+SYSTEM_PRIORITIES: Final = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
+"""The priority classes that every cluster has."""
+
 Nanos = dict[str, int]
 
 

@@ -28,6 +28,7 @@ from kubelet_lite.api.errors import BadRequest
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.policy_v1 import PodDisruptionBudget
 from kubelet_lite.api.reading import DecodingError
+from kubelet_lite.api.scheduling_rules import SYSTEM_PRIORITIES
 from kubelet_lite.api.scheduling_v1 import PriorityClass
 from kubelet_lite.api.storage_v1 import CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment
 from kubelet_lite.client import manifests
@@ -39,7 +40,6 @@ AROUND: Final[tuple[type[Any], ...]] = (
     VolumeAttachment, ReplicaSet, StatefulSet, ReplicationController, PriorityClass,
 )
 WORKLOADS: Final[tuple[type[Any], ...]] = (Deployment, ReplicaSet, StatefulSet, ReplicationController, Job)
-SYSTEM_PRIORITIES: Final = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
 KINDS: Final[tuple[type[Any], ...]] = (Node, Pod, DaemonSet, *AROUND, *WORKLOADS)
 _BY_NAMES: Final = {encoding.names_of(kind): kind for kind in KINDS}
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from kubelet_lite.api.core_v1 import Pod, PodSpec
+from kubelet_lite.api.scheduling_rules import SYSTEM_PRIORITIES
 from kubelet_lite.api.scheduling_v1 import PriorityClass
 from kubelet_lite.registry.admission.plugin import Plugin, Review, World, on
 from kubelet_lite.registry.sharing import by_identity
@@ -19,7 +20,6 @@ CLASSES: Final = "priorityclasses.scheduling.k8s.io"
 DEFAULT_POLICY: Final = "PreemptLowerPriority"
 MAX_SPECS: Final = 1024
 """Specs whose changed form is remembered: pods of one template share the spec that they end up with."""
-SYSTEM_CLASSES: Final = ("system-cluster-critical", "system-node-critical")
 
 
 def _mutate(pod: Pod, review: Review, world: World) -> Pod:
@@ -81,7 +81,7 @@ def _default(world: World) -> PriorityClass | None:
 
 def _validate_class(new: PriorityClass | None, review: Review, world: World) -> None:
     if new is None:
-        if review.name in SYSTEM_CLASSES:
+        if review.name in SYSTEM_PRIORITIES:
             raise review.forbidden("this is a system priority class and cannot be deleted")
         return
     if not new.globalDefault:

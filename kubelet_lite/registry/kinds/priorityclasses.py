@@ -7,6 +7,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from kubelet_lite.api.errors import FieldError, forbidden, invalid, not_supported, required
+from kubelet_lite.api.scheduling_rules import SYSTEM_PRIORITIES
 from kubelet_lite.api.scheduling_v1 import PriorityClass
 from kubelet_lite.registry.kinds.ages import age
 from kubelet_lite.registry.rules import KindRules
@@ -14,7 +15,6 @@ from kubelet_lite.registry.validation.collected import collected
 from kubelet_lite.registry.validation.numbers import IMMUTABLE
 
 HIGHEST_OF_USERS: Final = 1_000_000_000
-SYSTEM: Final = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
 POLICIES: Final = ("PreemptLowerPriority", "Never")
 _RESERVED: Final = "priority class names with 'system-' prefix are reserved for system use only. error: "
 
@@ -27,10 +27,10 @@ def _default(found: PriorityClass) -> PriorityClass:
 def _validate(found: PriorityClass) -> Iterator[FieldError]:
     name = found.metadata.name
     if name.startswith("system-"):
-        if name not in SYSTEM:
+        if name not in SYSTEM_PRIORITIES:
             yield forbidden("metadata.name", f"{_RESERVED}{name} is not a known system priority class")
-        elif found.value != SYSTEM[name]:
-            yield forbidden("metadata.name", f"{_RESERVED}value of {name} PriorityClass must be {SYSTEM[name]}")
+        elif found.value != SYSTEM_PRIORITIES[name]:
+            yield forbidden("metadata.name", f"{_RESERVED}value of {name} PriorityClass must be {SYSTEM_PRIORITIES[name]}")
         elif found.globalDefault:
             yield forbidden("metadata.name", f"{_RESERVED}globalDefault of {name} PriorityClass must be false")
     elif found.value > HIGHEST_OF_USERS:
