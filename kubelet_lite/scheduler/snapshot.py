@@ -120,13 +120,13 @@ def _of_workload(obj: Any) -> Iterable[Pod]:
 
 
 def completed(pod: Pod, around: Sequence[Any]) -> Pod:
-    """What an API server would have added, as far as it matters here: namespace, scheduler, requests that limits imply, priority."""
+    """What an API server would have added, as far as it matters here: namespace, scheduler, requests that limits imply, and its class's priority and policy."""
     spec, meta = pod.spec, pod.metadata
-    priority = spec.priority if spec.priority is not None else _priority(spec.priorityClassName, around)
+    if spec.priority is None:
+        priority, policy = _class_of(spec.priorityClassName, around)
+        spec = msgspec.structs.replace(spec, priority=priority, preemptionPolicy=spec.preemptionPolicy or policy)
     containers, first = (tuple(map(_with_requests, part)) for part in (spec.containers, spec.initContainers))
-    spec = msgspec.structs.replace(
-        spec, schedulerName=spec.schedulerName or DEFAULT_SCHEDULER, priority=priority, containers=containers, initContainers=first,
-    )
+    spec = msgspec.structs.replace(spec, schedulerName=spec.schedulerName or DEFAULT_SCHEDULER, containers=containers, initContainers=first)
     namespace = meta.namespace or "default"
     meta = msgspec.structs.replace(meta, namespace=namespace, uid=meta.uid or f"{namespace}/{meta.name}")
     return msgspec.structs.replace(pod, spec=spec, metadata=meta)
@@ -139,12 +139,15 @@ def _with_requests(container: Any) -> Any:
     return msgspec.structs.replace(container, resources=msgspec.structs.replace(resources, requests={**resources.limits, **resources.requests}))
 
 
-def _priority(name: str, around: Sequence[Any]) -> int:
-    """Raises BadRequest for a class that nobody knows."""
+def _class_of(name: str, around: Sequence[Any]) -> tuple[int, str | None]:
+    """The priority and preemption policy of a class; without a name of the lowest default. Raises BadRequest for one that nobody knows."""
     classes = [obj for obj in around if isinstance(obj, PriorityClass)]
     if not name:
-        return next((found.value for found in classes if found.globalDefault), 0)
-    values = {**SYSTEM_PRIORITIES, **{found.metadata.name: found.value for found in classes}}
-    if name not in values:
+        found = min((one for one in classes if one.globalDefault), key=lambda one: one.value, default=None)
+        return (found.value, found.preemptionPolicy) if found is not None else (0, None)
+    found = next((one for one in classes if one.metadata.name == name), None)
+    if found is not None:
+        return found.value, found.preemptionPolicy
+    if name not in SYSTEM_PRIORITIES:
         raise BadRequest(f'spec.priorityClassName: no PriorityClass "{name}" in the snapshot')
-    return values[name]
+    return SYSTEM_PRIORITIES[name], None

@@ -87,6 +87,11 @@ def test_what_an_api_server_adds_is_added() -> None:
     snapshot = [a_node("a", cpu="1"), a_pod("old", "1", nodeName="a"), known]
     assert simulate(snapshot, workload(count=1, priorityClassName="high")).displaced == {"default/old": "default/web-0"}
     assert simulate(snapshot[:2], workload(count=1, priorityClassName="system-node-critical")).displaced
+    polite = PriorityClass(metadata=ObjectMeta(name="polite"), value=10, preemptionPolicy="Never")
+    assert not simulate([*snapshot, polite], workload(count=1, priorityClassName="polite")).displaced
+    defaults = [PriorityClass(metadata=ObjectMeta(name=f"d{value}"), value=value, globalDefault=True) for value in (10, 0)]
+    assert simulate([*snapshot, defaults[0]], workload(count=1)).displaced
+    assert not simulate([*snapshot, *defaults], workload(count=1)).displaced
     with pytest.raises(BadRequest, match=r'spec\.priorityClassName: no PriorityClass "low" in the snapshot'):
         simulate(snapshot, workload(priorityClassName="low"))
 
