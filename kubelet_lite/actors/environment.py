@@ -16,6 +16,8 @@ from typing import Final
 
 import anyio
 
+_VERSION_BITS: Final = 0x4 << 76 | 0x8 << 60
+_RANDOM_BITS: Final = ~(0xF << 76 | 0xC << 60)
 TOKEN_BITS: Final = 256
 """Of a secret: beyond guessing."""
 
@@ -89,9 +91,8 @@ class Environment(ABC):
 
     def uid(self) -> str:
         """A fresh version 4 UUID, as in metadata.uid."""
-        digits = f"{self.random.getrandbits(128):032x}"
-        variant = "89ab"[int(digits[16], 16) & 3]
-        return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+        digits = f"{self.random.getrandbits(128) & _RANDOM_BITS | _VERSION_BITS:032x}"
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 class _RealEnvironment(Environment):

@@ -35,9 +35,21 @@ _LEAVES: Final[Mapping[str, Canon]] = {
 }
 
 
+def _parts_of(kind: Any) -> tuple[str, ...]:
+    return tuple(name for name, leaf in _fields(kind).items() if not leaf)
+
+
+parts: Final[Callable[[Any], tuple[str, ...]]] = cache(_parts_of)
+"""The fields of a type that hold structs on the way to such a value."""
+
+
+def _fields(kind: Any) -> Mapping[str, str]:
+    return {"metadata": ""} if kind is Unstructured else FIELDS.get(f"{kind.__module__.rpartition('.')[2]}.{kind.__name__}", {})
+
+
 def _canon_of(kind: Any) -> Canon:
     """The function for one type."""
-    fields = {"metadata": ""} if kind is Unstructured else FIELDS.get(f"{kind.__module__.rpartition('.')[2]}.{kind.__name__}")
+    fields = _fields(kind)
     if not fields:
         return _same
     parts = [(name, attrgetter(name), _leaf(_LEAVES[leaf]) if leaf else _nested, bool(leaf)) for name, leaf in fields.items()]

@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from kubelet_lite.api import encoding, reading, yaml_text
-from kubelet_lite.api.canonical import canonicalise
+from kubelet_lite.api.canonical import canonicalise, parts
 from kubelet_lite.api.decoding import decode_body, from_value, strict_message
 from kubelet_lite.api.errors import ApiError, BadRequest, Invalid, UnsupportedMediaType, invalid
 from kubelet_lite.api.quantities import QuantityError
@@ -63,7 +63,7 @@ def canonical(obj: Any, live: Any = None) -> Any:
 def _canonical(obj: Any, live: Any) -> Any:
     """Looks only at what the live object does not hold itself."""
     changed: dict[str, Any] = {}
-    for name in obj.__struct_fields__:
+    for name in parts(type(obj)):
         value = getattr(obj, name)
         if live is not None and value is getattr(live, name):
             continue

@@ -30,12 +30,13 @@ from kubelet_lite.api.requests import RequestContext
 from kubelet_lite.api.timestamps import format_time
 from kubelet_lite.registry import deletion, metadata
 from kubelet_lite.registry.admission.plugin import Review
+from kubelet_lite.registry.alike import Examples
 from kubelet_lite.registry.part import Part
 from kubelet_lite.registry.patch import managed_fields
 from kubelet_lite.registry.rules import Allocator
 from kubelet_lite.registry.sharing import Shares
+from kubelet_lite.registry.store_view import StoreView
 from kubelet_lite.registry.stored import Stored
-from kubelet_lite.registry.view import View
 from kubelet_lite.store import Key, Store, stamped
 
 GENERATED_NAME_TRIES: Final = 8
@@ -71,12 +72,13 @@ class Change(msgspec.Struct, kw_only=True):
 class Pipeline:
     """Writes to one store."""
 
-    def __init__(self, store: Store, environment: Environment, view: View, admission: Callable[[], Admission | None]) -> None:
+    def __init__(self, store: Store, environment: Environment, view: StoreView, admission: Callable[[], Admission | None]) -> None:
         self._store = store
         self._environment = environment
         self._view = view
         self._admission = admission
         self._shares = Shares()
+        self._examples = Examples(view)
         self._allocators: dict[str, Allocator] = {}
         self._now = (-1, "")
 
@@ -96,6 +98,31 @@ class Pipeline:
         return obj if shared is obj.spec else replace(obj, spec=shared)
 
     # Create
+
+    def create_sent(self, ctx: RequestContext, target: Stored, namespace: str, sent: Any, *, canonical: bool) -> Any:
+        """Stores a new object as a request sent it; `canonical`: whether it came in canonical form."""
+        common_name = target.rules.common_name
+        if common_name is None:
+            return self._create_anew(ctx, target, namespace, sent, canonical=canonical)
+        sent = self._with_shared_spec(sent)
+        meta, admission = sent.metadata, self._admission()
+        name = meta.name
+        if not common_name(name or (meta.generateName and f"{meta.generateName}x")):
+            return self._create_anew(ctx, target, namespace, sent, canonical=canonical)
+        like = self._examples.like(ctx, sent, namespace, self.now_text(), admission)
+        if like is None:
+            return self._examples.remember(ctx, sent, admission, lambda: self._create_anew(ctx, target, namespace, sent, canonical=canonical))
+        name = name or self._generated_name(target, namespace, meta.generateName)
+        key, revision = Key(target.resource.qualified, namespace, name), self._store.next_revision
+        uid = self._environment.uid()
+        if (existing := self._store.get(key)) is not None:
+            raise self._exists(target, existing)
+        obj = replace(like, metadata=replace(like.metadata, name=name, uid=uid, resourceVersion=str(revision)))
+        self._store.put(key, obj, expected=0)
+        return obj
+
+    def _create_anew(self, ctx: RequestContext, target: Stored, namespace: str, sent: Any, *, canonical: bool) -> Any:
+        return self.create(ctx, target, namespace, self.received(target, sent if canonical else target.canonical(sent, None)))
 
     def create(self, ctx: RequestContext, target: Stored, namespace: str, obj: Any, *, owned: Entries | None = None) -> Any:
         """Stores a new object. `owned`: its managedFields, where the caller knows better (apply)."""

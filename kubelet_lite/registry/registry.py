@@ -169,8 +169,8 @@ class Registry:
         if target is None:
             return self._create_virtual(ctx, resource, namespace, body)
         target.check_creation()
-        obj = self._pipeline.received(target, target.typed(ctx, body))
-        return target.view(self._pipeline.create(ctx, target, namespace, obj))
+        sent = target.decoded(ctx, body)
+        return target.view(self._pipeline.create_sent(ctx, target, namespace, sent, canonical=isinstance(body, Body)))
 
     async def update(
         self, ctx: RequestContext, resource: Resource, namespace: str, name: str, body: Any, *, subresource: str = "",

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from kubelet_lite.api.autoscaling_v1 import Scale
 from kubelet_lite.api.empty_lists import without_empty_lists
 from kubelet_lite.api.meta_v1 import ObjectMeta
-from kubelet_lite.api.requests import Body, RequestContext
+from kubelet_lite.api.requests import RequestContext
 from kubelet_lite.api.resources import RESOURCES, Resource
 from kubelet_lite.registry import bodies
 from kubelet_lite.registry.conversion import CONVERSIONS
@@ -110,17 +110,12 @@ class Stored:
     # What is sent, as an object of the served form
 
     def decoded(self, ctx: RequestContext, body: Any) -> Any:
-        """Of an update; an object handed over in process is yet to be made `canonical`. Raises BadRequest."""
+        """Of a create or an update; an object handed over in process is yet to be made `canonical`. Raises BadRequest."""
         return bodies.decoded(ctx, self.served.type, body)
 
     def canonical(self, sent: Any, live: Any | None) -> Any:
         """A decoded object in canonical form; `live` is the stored one."""
         return bodies.canonical(sent, live if self.to_served is None else None)
-
-    def typed(self, ctx: RequestContext, body: Any) -> Any:
-        """Of a create. Raises BadRequest."""
-        sent = self.decoded(ctx, body)
-        return sent if isinstance(body, Body) else self.canonical(sent, None)
 
     def patched(self, ctx: RequestContext, live: Any, patch: bodies.Patch) -> Any:
         """The served object with a patch applied, in canonical form; not for server-side apply."""

@@ -19,6 +19,6 @@ class View(Protocol):
         """All objects of a namespace, or of all namespaces, in the order of their names."""
         ...
 
-    def changed(self, resource: str) -> int:
-        """The revision of the newest change to any object of this resource: what was computed from them holds as long as it stays."""
+    def changed(self, *resources: str) -> int:
+        """The revision of the newest change to any object of these resources: what was computed from them holds as long as it stays."""
         ...

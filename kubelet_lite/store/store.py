@@ -107,10 +107,14 @@ class Store:
         table = self._tables.get(resource)
         return table.count(namespace) if table is not None else 0
 
-    def changed(self, resource: str) -> int:
-        """The revision of the newest change to any object of the resource; 0 when there has been none."""
-        table = self._tables.get(resource)
-        return table.log.newest if table is not None else 0
+    def changed(self, *resources: str) -> int:
+        """The revision of the newest change to any object of the resources; 0 when there has been none."""
+        newest, tables = 0, self._tables
+        for resource in resources:
+            table = tables.get(resource)
+            if table is not None and (revision := table.log.newest) > newest:
+                newest = revision
+        return newest
 
     def encoded(self, obj: Any, encode: Encode) -> bytes:
         """`encode(obj)`, made once and shared while it is in use."""

@@ -114,10 +114,9 @@ class RbacAuthorizer:
         self._index: _Index | None = None
         self._bindings_version: tuple[int, int] = (-1, -1)
 
-    def rules_version(self) -> tuple[int, int, int, int]:
+    def rules_version(self) -> int:
         """What all decisions depend on: equal versions mean equal decisions."""
-        changed = self._view.changed
-        return changed(ROLES), changed(ROLE_BINDINGS), changed(CLUSTER_ROLES), changed(CLUSTER_ROLE_BINDINGS)
+        return self._view.changed(ROLES, ROLE_BINDINGS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS)
 
     def authorize(self, identity: Identity, attributes: Attributes) -> Decision:
         errors: list[str] = []

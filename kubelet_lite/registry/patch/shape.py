@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import compress
+from itertools import compress, repeat
 from operator import attrgetter, is_not, truth
 from typing import Any, Final
 
@@ -78,14 +78,16 @@ class _Struct(Shaper):
         self.names = tuple(f.encode_name for f in fields)
         node, zero = node_of(kind), kind()
         found = {f.name: shapers.get(f.encode_name) or _shaper(node.fields[f.encode_name]) for f in fields}
-        leaves = [f.name for f in fields if found[f.name] is None]
-        self._truths = _getter([name for name in leaves if getattr(zero, name) is not None and getattr(zero, name) is not NIL])
-        self._lists = _getter([name for name in leaves if getattr(zero, name) is NIL])
-        self._pointers = _getter([name for name in leaves if getattr(zero, name) is None])
-        deep = [(name, shaper) for name, shaper in found.items() if shaper is not None]
-        self._deep = _getter([name for name, _ in deep])
-        self._deep_zeros = tuple(getattr(zero, name) for name, _ in deep)
-        self._deep_shapes = tuple(shaper.shape for _, shaper in deep)
+        self.flat = tuple(part for name, shaper in found.items() for part in _flat(name, getattr(zero, name), shaper))
+        """Path, zero value and shaper of all there is, structs that are always there taken apart: one look finds all of it."""
+        leaves = [(path, zero) for path, zero, shaper in self.flat if shaper is None]
+        self._truths = _getter([path for path, zero in leaves if zero is not None and zero is not NIL])
+        self._lists = _getter([path for path, zero in leaves if zero is NIL])
+        self._pointers = _getter([path for path, zero in leaves if zero is None])
+        deep = [(path, zero, shaper) for path, zero, shaper in self.flat if shaper is not None]
+        self._deep = _getter([path for path, _, _ in deep])
+        self._deep_zeros = tuple(zero for _, zero, _ in deep)
+        self._deep_shapes = tuple(shaper.shape for _, _, shaper in deep)
         self._deep_positions = tuple(range(len(deep)))
         self._all_truths = self._pointers is _no_fields and self._lists is _no_fields
         self._all = _getter([f.name for f in fields])
@@ -102,7 +104,8 @@ class _Struct(Shaper):
         there = bytes(map(truth, self._truths(value)))
         if self._all_truths:
             return there, tuple(found)
-        return there, bytes(map(_is_there, self._pointers(value))), bytes(map(_is_list, self._lists(value))), tuple(found)
+        pointers, lists = self._pointers(value), self._lists(value)
+        return there, bytes(map(is_not, pointers, repeat(None))), bytes(map(is_not, lists, repeat(NIL))), tuple(found)
 
     def inner_change(self, old: Any, new: Any) -> Any:
         before, after = self._all(old), self._all(new)
@@ -119,6 +122,17 @@ class _Struct(Shaper):
             else:
                 found.append((i, (not a, a is NIL, not b, b is NIL)))
         return tuple(found)
+
+
+Part = tuple[str, Any, "Shaper | None"]
+
+
+def _flat(name: str, zero: Any, shaper: Shaper | None) -> Iterator[Part]:
+    if zero is None or not isinstance(shaper, (_Struct, _Later)) or isinstance(shaper, _Spec):
+        yield name, zero, shaper
+        return
+    for path, inner_zero, inner in shaper.flat:
+        yield f"{name}.{path}", inner_zero, inner
 
 
 class _Spec(_Struct):
@@ -186,14 +200,6 @@ def _by_element(elements: Iterable[str], items: Iterable[Any]) -> dict[str, list
     return found
 
 
-def _is_list(value: Any) -> bool:
-    return value is not NIL
-
-
-def _is_there(value: Any) -> bool:
-    return value is not None
-
-
 def _no_fields(value: Any) -> tuple[Any, ...]:
     return ()
 
@@ -224,6 +230,10 @@ class _Later(Shaper):
 
     def __init__(self, kind: Any) -> None:
         self._kind = kind
+
+    @property
+    def flat(self) -> tuple[Part, ...]:
+        return _of_type(self._kind).flat
 
     def shape(self, value: Any) -> Any:
         return _of_type(self._kind).shape(value)

@@ -35,8 +35,8 @@ class Objects:
     def list(self, resource, namespace=""):
         return [obj for (kind, where, _), obj in sorted(self._objects.items(), key=lambda item: item[0]) if kind == resource and namespace in ("", where)]
 
-    def changed(self, resource):
-        return self._changed.get(resource, 0)
+    def changed(self, *resources):
+        return max(self._changed.get(resource, 0) for resource in resources)
 
 
 def world(*objects):

@@ -190,7 +190,7 @@ class EmptyView:
             return (ServiceCIDR(spec=ServiceCIDRSpec(cidrs=("10.96.0.0/16",))),)
         return ()
 
-    def changed(self, resource: str) -> int:
+    def changed(self, *resources: str) -> int:
         return 1
 
 

@@ -96,6 +96,7 @@ def warnings(pod: Pod, old: Pod | None) -> Sequence[str]:
 RULES: Final = KindRules(
     resource="pods",
     shares_spec=True,
+    common_name=lambda name: not names.dns1123_label(name),
     default=default,
     prepare_create=prepare_pod_create,
     validate=validate,
