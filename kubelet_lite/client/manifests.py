@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from kubelet_lite.api import encoding
+from kubelet_lite.api import encoding, yaml_text
 from kubelet_lite.api.errors import BadRequest
 from kubelet_lite.api.requests import APPLY_PATCH
 from kubelet_lite.client.base import Client
@@ -22,12 +23,18 @@ Source = str | Path | Mapping[str, Any] | msgspec.Struct | Iterable[Any]
 """A path of a file or folder, YAML or JSON text, one object (typed or plain), or several of these."""
 
 
+def is_path(source: str | Path) -> bool:
+    """Whether it is no text: one line that does not begin like JSON."""
+    return isinstance(source, Path) or ("\n" not in source and not source.lstrip().startswith("{"))
+
+
 def read(source: Source) -> list[dict[str, Any]]:
     """The objects of a source as plain JSON values, Lists opened. Raises BadRequest for what is no object, OSError for no file."""
     found = list(_objects(source))
-    for value in found:
-        if not isinstance(value, dict) or not value.get("kind") or not value.get("apiVersion"):
-            raise BadRequest(f"a manifest needs apiVersion and kind: {str(value)[:200]}")
+    for number, value in enumerate(found):
+        missing = [name for name in ("apiVersion", "kind") if not isinstance(value, dict) or not value.get(name)]
+        if missing:
+            raise BadRequest(f"objects[{number}]: a manifest needs apiVersion and kind, there is no {' and no '.join(missing)}: {str(value)[:200]}")
     return found
 
 
@@ -41,29 +48,33 @@ def _objects(source: Source) -> Iterator[Any]:
         for file in files:
             yield from _parsed(file.read_text())
     elif isinstance(source, str):
-        yield from _objects(Path(source)) if "\n" not in source and not source.lstrip().startswith("{") else _parsed(source)
+        yield from _objects(Path(source)) if is_path(source) else _parsed(source)
     else:
         for part in source:
             yield from _objects(part)
 
 
 def _parsed(text: str) -> Iterator[Any]:
-    import yaml
-
+    if text.lstrip().startswith("{"):
+        with suppress(msgspec.DecodeError):
+            yield from _opened(msgspec.json.decode(text))
+            return
     try:
-        documents = list(yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
-    except yaml.YAMLError as error:
-        raise BadRequest(f"not a manifest: {error}") from error
-    for document in documents:
-        if document is not None:
+        for document in yaml_text.load_all(text):
             yield from _opened(document)
+    except yaml_text.YamlError as error:
+        raise BadRequest(f"not a manifest: {error}") from error
 
 
 def _opened(value: Any) -> Iterator[Any]:
-    if isinstance(value, dict) and str(value.get("kind", "")).endswith("List") and isinstance(value.get("items"), list):
-        yield from value["items"]
-    else:
+    """With the items of Lists, which may name their kind for all of them."""
+    kind = str(value.get("kind", "")) if isinstance(value, dict) else ""
+    if not kind.endswith("List") or not isinstance(value.get("items"), list):
         yield value
+        return
+    named = {"kind": kind.removesuffix("List"), "apiVersion": value.get("apiVersion", "")} if kind != "List" else {}
+    for item in value["items"]:
+        yield {**named, **item} if isinstance(item, dict) else item
 
 
 async def apply(client: Client, source: Source, *, namespace: str = "default") -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ import msgspec
 from kubelet_lite.api import reading, yaml_text
 from kubelet_lite.api.durations import parse_duration
 from kubelet_lite.api.errors import FieldError, invalid
+from kubelet_lite.client.manifests import is_path
 
 API_VERSION: Final = "kubescheduler.config.k8s.io/v1"
 KIND: Final = "KubeSchedulerConfiguration"
@@ -154,9 +155,8 @@ def load(source: Source) -> SchedulerConfiguration:
         return source
     value: Any = source
     if isinstance(source, (str, Path)):
-        is_path = isinstance(source, Path) or ("\n" not in source and not source.lstrip().startswith("{"))
         try:
-            value, repeated = yaml_text.load(Path(source).read_bytes() if is_path else str(source))
+            value, repeated = yaml_text.load(Path(source).read_bytes() if is_path(source) else str(source))
         except yaml_text.YamlError as error:
             raise ConfigurationError([str(error)]) from None
         if repeated:
