@@ -46,32 +46,24 @@ class DumpError(ValueError):
 
 
 def load(*sources: str | Path) -> tuple[dict[str, Any], ...]:
-    """The objects of files, or of JSON or YAML texts, for `Setting.objects`. Raises DumpError, OSError."""
+    """The objects of files and folders, or of JSON or YAML texts, for `Setting.objects`. Raises DumpError, OSError."""
     found: list[dict[str, Any]] = []
     for source in sources:
-        text = Path(source).read_text() if isinstance(source, Path) or ("\n" not in source and not source.lstrip().startswith("{")) else source
         try:
-            found += _opened(msgspec.json.decode(text))
-        except msgspec.DecodeError:
-            try:
-                found += manifests.read(text if "\n" in text else f"{text}\n")
-            except BadRequest as error:
-                raise DumpError(f"{str(source)[:80]}: {error.message}") from error
-    for number, value in enumerate(found):
-        if not isinstance(value, dict) or not value.get("kind") or not value.get("apiVersion") or not isinstance(value.get("metadata"), dict):
-            raise DumpError(f"objects[{number}]: an object has apiVersion, kind and metadata: {str(value)[:120]}")
+            found += manifests.read(source)
+        except BadRequest as error:
+            raise DumpError(f"{str(source)[:80]}: {error.message}") from error
     Dump(found).check()
     return tuple(found)
 
 
 class Dump:
-    """The objects of a dump, typed as a store holds them. Without any: a cluster that begins empty."""
+    """The objects of a dump, typed as a store holds them. Without any: a cluster that begins empty. Raises DumpError."""
 
     def __init__(self, values: Sequence[Mapping[str, Any]]) -> None:
-        definitions = {
-            (value["spec"]["group"], value["spec"]["names"]["kind"]): f"{value['spec']['names']['plural']}.{value['spec']['group']}"
-            for value in values if value["kind"] == "CustomResourceDefinition"
-        }
+        for number, value in enumerate(values):
+            _check(number, value)
+        definitions = dict(_definition(value) for value in values if value["kind"] == "CustomResourceDefinition")
         self._objects: dict[Key, Any] = {}
         for value in values:
             key, obj = _typed(value, definitions)
@@ -164,15 +156,19 @@ def _put(store: Store, key: Key, obj: Any) -> None:
     store.put(key, stamped(obj, store.next_revision), expected=0)
 
 
-def _opened(value: Any) -> list[Any]:
-    """What `kubectl get` printed, with the items of Lists, which may name their kind for all of them."""
-    if not isinstance(value, dict):
-        raise DumpError(f"no object: {str(value)[:120]}")
-    if not str(value.get("kind", "")).endswith("List") or not isinstance(value.get("items"), list):
-        return [value]
-    kind, version = str(value["kind"]).removesuffix("List"), value.get("apiVersion", "")
-    named = {"kind": kind, "apiVersion": version} if kind else {}
-    return [{**named, **item} if isinstance(item, dict) else item for item in value["items"]]
+def _check(number: int, value: Mapping[str, Any]) -> None:
+    wanted = {"apiVersion": str, "kind": str, "metadata": Mapping}
+    missing = [name for name, kind in wanted.items() if not isinstance(value.get(name), kind) or not value[name]]
+    if missing:
+        raise DumpError(f"objects[{number}]: an object has apiVersion, kind and metadata, there is no {' and no '.join(missing)}: {str(value)[:120]}")
+
+
+def _definition(value: Mapping[str, Any]) -> tuple[tuple[str, str], str]:
+    """The group and kind that a CustomResourceDefinition defines, and the name of its resource."""
+    spec = _typed(value, {})[1].spec
+    if not (spec.group and spec.names.kind and spec.names.plural):
+        raise DumpError(f"CustomResourceDefinition {value['metadata']['name']}: a definition has spec.group, spec.names.kind and spec.names.plural")
+    return (spec.group, spec.names.kind), f"{spec.names.plural}.{spec.group}"
 
 
 def _typed(value: Mapping[str, Any], definitions: Mapping[tuple[str, str], str]) -> tuple[Key, Any]:

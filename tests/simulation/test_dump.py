@@ -180,10 +180,28 @@ def test_several_files_texts_and_lists_of_one_kind(values: list[dict[str, Any]],
     (lambda values: [v for v in values if v["kind"] not in ("Node", "Lease")], "default/.* is on node node-"),
     (lambda values: [{"apiVersion": "x.io/v1", "kind": "Thing", "metadata": {"name": "a", "uid": "u"}}], "nobody defines Thing of x.io/v1"),
     (lambda values: [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}], "an object of a cluster has metadata.name and metadata.uid"),
-    (lambda values: [{"kind": "Pod"}], r"objects\[0\]: an object has apiVersion, kind and metadata"),
+    (lambda values: [{"kind": "Pod"}], r"objects\[0\]: a manifest needs apiVersion and kind, there is no apiVersion: {'kind': 'Pod'}"),
 ])
 def test_what_cannot_begin_a_run_is_said(values: list[dict[str, Any]], change: Any, message: str) -> None:
     with pytest.raises(DumpError, match=message):
         load(json.dumps({"kind": "List", "apiVersion": "v1", "items": change(values)}))
     with pytest.raises(DumpError):
         load("a: [\n")
+
+
+@pytest.mark.parametrize(("value", "message"), [
+    ({"kind": "Pod", "metadata": {"name": "a"}}, "there is no apiVersion: "),
+    ({"apiVersion": "v1", "metadata": {"name": "a"}}, "there is no kind: "),
+    ({"spec": {}}, "there is no apiVersion and no kind and no metadata: "),
+    ({"apiVersion": "v1", "kind": "Pod", "metadata": "a"}, "there is no metadata: "),
+])
+def test_an_object_of_a_setting_that_is_none_is_named_by_its_place(values: list[dict[str, Any]], value: Any, message: str) -> None:
+    with pytest.raises(DumpError, match=rf"^objects\[1\]: an object has apiVersion, kind and metadata, {message}"):
+        play(wait, setting=Setting(objects=(values[0], value))).raise_error()
+
+
+def test_a_definition_that_defines_nothing_is_refused() -> None:
+    definition = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "things.x.io", "uid": "u"}}
+    for spec in ({}, {"spec": {"group": "x.io"}}, {"spec": []}):
+        with pytest.raises(DumpError, match=r"^CustomResourceDefinition /?things\.x\.io: "):
+            play(wait, setting=Setting(objects=({**definition, **spec},))).raise_error()
