@@ -5,7 +5,6 @@ https://pkg.go.dev/k8s.io/client-go/util/workqueue
 """
 from __future__ import annotations
 
-import asyncio
 import collections
 import contextvars
 import heapq
@@ -15,6 +14,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 import anyio
 import anyio.lowlevel
 
+from kubelet_lite.actors.alarm import changed_within
 from kubelet_lite.actors.environment import Environment
 
 FIRST_BACK_OFF_SECONDS: Final = 0.005
@@ -160,14 +160,7 @@ class WorkQueue(Generic[K]):
                 if self._due.get(key) == due:
                     del self._due[key]
                     self.add(key)
-            if not self._heap:
-                await self._timers.wait()
-                continue
-            alarm = asyncio.get_running_loop().call_later(self._heap[0][0] - now, self._timers.set)
-            try:
-                await self._timers.wait()
-            finally:
-                alarm.cancel()
+            await changed_within(self._timers, self._heap[0][0] - now if self._heap else None)
 
     def statistics(self) -> Mapping[str, float]:
         return {"ready": len(self._ready), "busy": len(self._busy), "later": len(self._due), "failing": len(self._back_offs)}

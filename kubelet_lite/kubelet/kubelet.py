@@ -7,7 +7,6 @@ rebuilt from the API and the runtime. https://kubernetes.io/docs/concepts/archit
 """
 from __future__ import annotations
 
-import asyncio
 import heapq
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from anyio.abc import TaskGroup
 
 from kubelet_lite.actors import logs
 from kubelet_lite.actors.actor import Actor
+from kubelet_lite.actors.alarm import changed_within
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api import identity
 from kubelet_lite.api.coordination_v1 import Lease
@@ -125,7 +125,8 @@ class Kubelet(Actor):
                 self.mark(heapq.heappop(self._due)[1])
             if not self._marked:
                 self._changed = anyio.Event()
-                await self._wait_for_change(now)
+                times = [time for time in (self._due[0][0] if self._due else None, self.runtime.next_change()) if time is not None]
+                await changed_within(self._changed, min(times) - now if times else None)
                 continue
             uid = next(iter(self._marked))
             del self._marked[uid]
@@ -140,17 +141,6 @@ class Kubelet(Actor):
             immediate += 1
             if immediate % PASSES_AT_ONCE == 0:
                 await self.environment.sleep(0)
-
-    async def _wait_for_change(self, now: float) -> None:
-        times = [time for time in (self._due[0][0] if self._due else None, self.runtime.next_change()) if time is not None]
-        if not times:
-            await self._changed.wait()
-            return
-        alarm = asyncio.get_running_loop().call_later(max(min(times) - now, 0), self._changed.set)
-        try:
-            await self._changed.wait()
-        finally:
-            alarm.cancel()
 
     # ---- pods
 

@@ -16,6 +16,7 @@ from anyio.abc import TaskGroup
 
 from kubelet_lite.actors import logs
 from kubelet_lite.actors.actor import Actor
+from kubelet_lite.actors.alarm import changed_within
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api.core_v1 import Node, Pod
 from kubelet_lite.api.errors import ApiError, Gone
@@ -283,11 +284,7 @@ class Scheduler(Actor):
             while await self._schedule_batch():
                 pass
             wake_at = self._queue.wake_at()
-            if wake_at is None:
-                await self._changed.wait()
-            else:
-                with anyio.move_on_after(max(wake_at - self._environment.monotonic(), 0)):
-                    await self._changed.wait()
+            await changed_within(self._changed, None if wake_at is None else wake_at - self._environment.monotonic())
 
     async def _schedule_batch(self) -> bool:
         """Decides for up to BATCH pods, then writes; whether there was any."""
