@@ -63,6 +63,7 @@ class Cluster:
     command that stands for it (see runtimes/images.py). `network`: auto or loopback. `isolation`: auto or host. `serve`: whether the
     API is offered over HTTPS (on a simulated network HTTP), on `port` (0: a free one) of 127.0.0.1. `components`: which parts to start.
     `service_cidr`: where Services get their addresses ("": the network's own range). `behaviour`: for the fake runtime.
+    `metrics`: whether metrics.k8s.io is served (`kubectl top`).
     `scheduler_config`: a KubeSchedulerConfiguration (a path, YAML text, plain values); `scheduler_plugins`: classes of scheduler plug-ins.
     Entering raises TimeoutError when the cluster does not become ready, ValueError for arguments that do not fit, OSError when
     `port` is taken.
@@ -73,6 +74,7 @@ class Cluster:
         isolation: str = "auto", serve: bool = False, port: int = 0, components: Sequence[str] = COMPONENTS, service_cidr: str = "",
         behaviour: BehaviourOf | None = None, environment: Environment | None = None, on_ready: Callable[[str], None] = lambda part: None,
         proxy_in_child: bool = False, scheduler_config: SchedulerSource | None = None, scheduler_plugins: Sequence[type[SchedulerPlugin]] = (),
+        metrics: bool = False,
     ) -> None:
         _check(nodes, runtime, network, isolation, components, service_cidr)
         self.environment = environment if environment is not None else Environment.real()
@@ -86,6 +88,7 @@ class Cluster:
         self._behaviour = behaviour
         self._scheduler_config = scheduler_config
         self._scheduler_plugins = tuple(scheduler_plugins)
+        self._metrics = metrics
         self._on_ready = on_ready
         self._proxy_in_child = proxy_in_child
         self._stack = AsyncExitStack()
@@ -197,6 +200,10 @@ class Cluster:
         self.registry = self.new_registry(Registry)
         self._authorizer = self.registry.authorizer = ClusterAuthorizer(self.registry.view)
         bootstrap(self.registry, service_cidr=service_cidr)
+        if self._metrics:
+            from kubelet_lite.registry import metrics
+
+            metrics.serve(self.registry)
         self.registry.admission = Admission(
             World(view=self.registry.view, environment=self.environment, authorizer=self._authorizer, write=self.registry.write)
         )

@@ -20,6 +20,7 @@ from kubelet_lite.api.core_v1 import (
     ServiceSpec,
 )
 from kubelet_lite.api.meta_v1 import ObjectMeta
+from kubelet_lite.api.metrics_v1beta1 import NodeMetrics, PodMetrics
 from kubelet_lite.client import waiting
 
 MANIFEST = """
@@ -163,3 +164,19 @@ async def test_a_crash_of_any_part_is_mended():
         with anyio.fail_after(30):
             while web.status.availableReplicas != 6:
                 web = await waiting.wait(cluster.client, "deployment/web", "jsonpath={.status.availableReplicas}=6")
+
+
+async def test_what_pods_use_is_served_with_metrics_alone():
+    usage = {"web": Behaviour(cpu_millicores=250, memory_bytes=64 << 20)}
+    async with Cluster(nodes=2, behaviour=lambda pod, container, attempt: usage[container.name], metrics=True) as cluster:
+        await cluster.client.create(Pod(
+            metadata=ObjectMeta(name="web", namespace="default"), spec=PodSpec(containers=(Container(name="web", image="web:1"),)),
+        ))
+        await cluster.wait("pod/web", "condition=Ready")
+        nodes = (await cluster.client.list(NodeMetrics)).items
+        assert sorted(node.usage["cpu"] for node in nodes) == ["100m", "350m"]
+        pod = await cluster.client.get(PodMetrics, "web", namespace="default")
+        assert pod.containers[0].usage == {"cpu": "250m", "memory": "64Mi"}
+    async with Cluster(nodes=0) as cluster:
+        with pytest.raises(NotFound):
+            await cluster.client.list(NodeMetrics)

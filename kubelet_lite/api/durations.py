@@ -53,6 +53,13 @@ def format_duration(seconds: float) -> str:
     return f"{hours}h{minutes}m{rest}s" if hours else f"{minutes}m{rest}s" if minutes else f"{rest}s"
 
 
+def format_exact_duration(seconds: float) -> str:
+    """To the millisecond, of a second at the least: 1.5s, 1m20s, 1h0m0.25s."""
+    whole, thousandths = divmod(round(seconds * 1000), 1000)
+    text = format_duration(whole)
+    return f"{text[:-1]}.{thousandths:03d}".rstrip("0") + "s" if thousandths else text
+
+
 def _quoted(text: str) -> str:
     """Every byte that is not printable ASCII as its number."""
     return '"' + "".join(

@@ -88,8 +88,20 @@ def _built_in(row: tuple[Any, ...]) -> Resource:
 
 RESOURCES: Final[tuple[Resource, ...]] = tuple(_built_in(row) for row in ROWS)
 """Every built-in resource, in the order of discovery."""
+_USAGE_COLUMNS: Final = (
+    Column("Name", "string", "name", 0), Column("cpu", "string", "quantity", 0), Column("memory", "string", "quantity", 0),
+    Column("Window", "string", "duration", 0),
+)
+METRICS: Final = tuple(
+    define(
+        group="metrics.k8s.io", version="v1beta1", plural=plural, singular="", kind=kind, namespaced=plural == "pods", verbs=("get", "list"),
+        module="metrics_v1beta1", columns=_USAGE_COLUMNS,
+    )
+    for plural, kind in (("nodes", "NodeMetrics"), ("pods", "PodMetrics"))
+)
+"""Not built in: served by a cluster with metrics alone."""
 _BY_PATH: Final = {(r.group, r.version, r.plural): r for r in RESOURCES}
-_BY_MODULE: Final = {(r.module, r.kind): r for r in RESOURCES}
+_BY_MODULE: Final = {(r.module, r.kind): r for r in (*RESOURCES, *METRICS)}
 
 
 def find(group: str, version: str, plural: str) -> Resource | None:

@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--components", type=_components, default=PARTS, metavar="PART,...", help=f"which parts to start, of {', '.join(PARTS)} (default: all)")
     up.add_argument("--scheduler-config", type=Path, default=None, metavar="FILE", help="a KubeSchedulerConfiguration (default: the default profile)")
     _add_plugins(up)
+    up.add_argument("--metrics", action="store_true", help="serve metrics.k8s.io: what nodes and pods use (kubectl top)")
     up.add_argument("--network", choices=("auto", "loopback"), default="auto", help="the pod network (default: %(default)s)")
     up.add_argument("--isolation", choices=("auto", "host"), default="auto", help="how processes are kept apart (default: %(default)s)")
     up.add_argument("--kubeconfig", type=Path, default=Path(DEFAULT_KUBECONFIG), metavar="PATH", help="where to write the kubeconfig (default: %(default)s)")

@@ -61,6 +61,7 @@ async def _serve(options: argparse.Namespace) -> None:
             nodes=options.nodes, runtime=options.runtime, images=dict(options.image), network=options.network, isolation=options.isolation,
             serve=True, port=options.port, components=options.components, service_cidr=options.service_cidr, proxy_in_child=True,
             on_ready=lambda part: say(f"{part} is ready"), scheduler_config=configuration, scheduler_plugins=options.scheduler_plugin,
+            metrics=options.metrics,
         )
         async with cluster:
             for number in (signal.SIGINT, signal.SIGTERM):

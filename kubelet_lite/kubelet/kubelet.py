@@ -23,7 +23,7 @@ from kubelet_lite.api import identity
 from kubelet_lite.api.coordination_v1 import Lease
 from kubelet_lite.api.core_v1 import Node, Pod
 from kubelet_lite.api.encoding import to_json
-from kubelet_lite.api.errors import AlreadyExists, ApiError, BadRequest, Conflict, Gone, NotFound
+from kubelet_lite.api.errors import AlreadyExists, ApiError, BadRequest, Conflict, Gone, NotFound, ServiceUnavailable
 from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH, ListOptions, WatchEvent
 from kubelet_lite.client.base import Client
 from kubelet_lite.client.events import EventRecorder
@@ -31,8 +31,9 @@ from kubelet_lite.kubelet import node_status
 from kubelet_lite.kubelet.log_query import query_log
 from kubelet_lite.kubelet.node_status import FAKE_MACHINE, Machine
 from kubelet_lite.kubelet.pod_worker import PodWorker
-from kubelet_lite.runtimes.base import Runtime
+from kubelet_lite.runtimes.base import Runtime, RuntimeFailure
 from kubelet_lite.wire.node_connection import LogQuery
+from kubelet_lite.wire.usage import NodeUsage
 
 RETRY_SECONDS: Final = 1.0
 """Between attempts to reach the API server."""
@@ -70,6 +71,8 @@ class Kubelet(Actor):
         self._tasks: TaskGroup
         self._passes = 0
         self._subscribed = False
+        self._at_work = False
+        """Whether it can be asked for anything."""
 
     def statistics(self) -> Mapping[str, float]:
         return {"pods": len(self._workers), "passes": self._passes, "marked": len(self._marked)}
@@ -94,7 +97,11 @@ class Kubelet(Actor):
             self._tasks.start_soon(self._follow, pods.resource_version)
             self._tasks.start_soon(self._heartbeat)
             self.ready.set()
-            await self._work()
+            self._at_work = True
+            try:
+                await self._work()
+            finally:
+                self._at_work = False
 
     def mark(self, uid: str) -> None:
         """Asks for a pass over a pod."""
@@ -306,6 +313,15 @@ class Kubelet(Actor):
 
         async for data in query_log(entries(), query):
             yield data
+
+    async def usage(self) -> NodeUsage:
+        """Raises ServiceUnavailable while there is nobody to tell, or the runtime cannot."""
+        if not self._at_work:
+            raise ServiceUnavailable(f"the kubelet of node {self.node_name} does not run")
+        try:
+            return await self.runtime.usage()
+        except (RuntimeFailure, OSError) as error:
+            raise ServiceUnavailable(f"node {self.node_name}: {error}") from error
 
     def _waiting_reason(self, uid: str, container: str) -> str:
         worker = self._workers.get(uid)

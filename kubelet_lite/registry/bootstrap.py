@@ -74,6 +74,13 @@ def publish_endpoint(registry: Registry, address: str, port: int) -> None:
     _store(registry, resource_of(EndpointSlice), EndpointSlice(metadata=metadata, addressType=family, endpoints=(endpoint,), ports=ports), now)
 
 
+def store_missing(registry: Registry, obj: Any) -> None:
+    """One more object that exists from the start, unless it is there."""
+    resource = resource_of(type(obj))
+    if registry.store.get(Key(resource.qualified, obj.metadata.namespace, obj.metadata.name)) is None:
+        _store(registry, resource, obj, registry.environment.now())
+
+
 def _resource(path: str) -> Resource:
     *group, version, plural = path.split("/")
     found = find(group[0] if group else "", version, plural)

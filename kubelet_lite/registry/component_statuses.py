@@ -4,13 +4,13 @@ https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/component-
 """
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from kubelet_lite.api.core_v1 import ComponentCondition, ComponentStatus
 from kubelet_lite.api.errors import NotFound
 from kubelet_lite.api.meta_v1 import ObjectMeta
-from kubelet_lite.api.requests import ListResult
+from kubelet_lite.api.requests import ListOptions, ListResult
 from kubelet_lite.api.resources import find
 from kubelet_lite.registry.rules import KindRules
 from kubelet_lite.registry.stored import Stored
@@ -19,17 +19,29 @@ NAME: Final = "componentstatuses"
 DEPRECATION: Final = "v1 ComponentStatus is deprecated in v1.19+"
 
 
-def status_of(name: str, health: Mapping[str, str]) -> ComponentStatus:
-    """`health`: what is wrong with each component, empty when nothing is. Raises NotFound."""
-    wrong = health.get(name)
-    if wrong is None:
-        raise NotFound.of("", NAME, name)
+class ComponentStatuses:
+    """`health`: what is wrong with each component, empty when nothing is."""
+
+    def __init__(self, health: Callable[[], Mapping[str, str]]) -> None:
+        self._health = health
+
+    @property
+    def shown(self) -> Stored:
+        return _SHOWN
+
+    async def get(self, namespace: str, name: str) -> ComponentStatus:
+        wrong = self._health().get(name)
+        if wrong is None:
+            raise NotFound.of("", NAME, name)
+        return _status(name, wrong)
+
+    async def list(self, namespace: str, options: ListOptions) -> ListResult:
+        return ListResult(items=tuple(_status(name, wrong) for name, wrong in self._health().items()), resource_version="")
+
+
+def _status(name: str, wrong: str) -> ComponentStatus:
     condition = ComponentCondition(type="Healthy", status="False" if wrong else "True", message=wrong or "ok")
     return ComponentStatus(metadata=ObjectMeta(name=name), conditions=(condition,))
-
-
-def all_of(health: Mapping[str, str]) -> ListResult:
-    return ListResult(items=tuple(status_of(name, health) for name in health), resource_version="")
 
 
 def _row(status: ComponentStatus, now: float) -> Sequence[Any]:
@@ -43,5 +55,4 @@ def _shown() -> Stored:
     return Stored(resource, {NAME: KindRules(resource=NAME, row=_row)})
 
 
-SHOWN: Final = _shown()
-"""How one is shown, as that of a stored object."""
+_SHOWN: Final = _shown()

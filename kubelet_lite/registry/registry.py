@@ -52,6 +52,7 @@ from kubelet_lite.registry.rules import KindRules
 from kubelet_lite.registry.store_view import StoreView
 from kubelet_lite.registry.stored import Stored, StoredResources
 from kubelet_lite.registry.subresources import binding, eviction, log
+from kubelet_lite.registry.unstored import NOT_ALLOWED, UnstoredResources
 from kubelet_lite.store import Key, Store, stamped
 from kubelet_lite.wire.node_connection import NodeConnection
 
@@ -63,7 +64,6 @@ DEPRECATED: Final[Mapping[str, str]] = {
 }
 """What every request for such a resource is warned of."""
 SUCCESS: Final = Status(status="Success", code=201)
-_NOT_ALLOWED: Final = "the server does not allow this method on the requested resource"
 _INDEXED: Final[Mapping[str, Mapping[str, Callable[[Any], str]]]] = {"pods": {"spec.nodeName": lambda pod: str(pod.spec.nodeName)}}
 """Fields by which the store itself selects."""
 
@@ -106,13 +106,13 @@ class Registry:
         self.tokens = tokens
         self.reviewer = reviewer
         self.connections = connections
-        self.health = health
+        self.unstored = UnstoredResources(component_statuses.ComponentStatuses(health))
         self.custom = CustomResources(self.view)
         self._resources = StoredResources(rules, self.custom.stored)
         self._pipeline = Pipeline(store, environment, self.view, lambda: self.admission)
         self._reader = Reader(store, environment, lambda resource: tuple(_INDEXED.get(resource, ())))
-        self._served: tuple[tuple[Resource, ...], tuple[Resource, ...]] = ((), resources.RESOURCES)
-        """Custom resources, and all together."""
+        self._served: tuple[tuple[Resource, ...], tuple[Resource, ...], tuple[Resource, ...]] = ((), (), resources.RESOURCES)
+        """Custom resources, those offered without being stored, and all together."""
         for resource, fields in _INDEXED.items():
             for field, value in fields.items():
                 store.add_index(resource, field, value)
@@ -125,7 +125,7 @@ class Registry:
         self._begin(ctx, "get", resource, namespace, name, subresource)
         target = self._resources.get(resource)
         if target is None:
-            return component_statuses.status_of(name, self._health_of(resource))
+            return await self.unstored.of(resource).get(namespace, name)
         obj = self._reader.get(target, namespace, name, resource_version)
         if subresource == "scale":
             return target.scaling.show(target.view(obj))
@@ -136,7 +136,7 @@ class Registry:
         self._begin(ctx, "list", resource, namespace, "", "", options.field_selector)
         target = self._resources.get(resource)
         if target is None:
-            return component_statuses.all_of(self._health_of(resource))
+            return await self.unstored.of(resource).list(namespace, options)
         result = await self._reader.list(target, namespace, options)
         return result if target.to_served is None else replace(result, items=tuple(map(target.view, result.items)))
 
@@ -290,7 +290,7 @@ class Registry:
                 self._validate(ctx, request, resource, namespace, name, subresource)
                 return self.tokens.issue(namespace, name, request)
         if resource.subresource(subresource) is None:
-            raise MethodNotAllowed(_NOT_ALLOWED, details={})
+            raise MethodNotAllowed(NOT_ALLOWED, details={})
         raise NotImplementedHere(f"kubelet-lite does not serve {resource.qualified}/{subresource} yet")
 
     def _create_virtual(self, ctx: RequestContext, resource: Resource, namespace: str, body: Any) -> Any:
@@ -298,7 +298,7 @@ class Registry:
             wanted = bodies.typed(ctx, Binding, body)
             return self._bind(ctx, namespace, wanted.metadata.name, wanted)
         if "create" not in resource.verbs or self.reviewer is None:
-            raise MethodNotAllowed(_NOT_ALLOWED, details={})
+            raise MethodNotAllowed(NOT_ALLOWED, details={})
         review = bodies.typed(ctx, resource.type, body)
         owned = managed_fields.updated(None, review, manager=manager(ctx), now=self.environment.now(), resource=resource)
         review = replace(review, metadata=replace(review.metadata, managedFields=owned))
@@ -373,37 +373,31 @@ class Registry:
 
     def find(self, group: str, version: str, plural: str) -> Resource | None:
         """The resource of a path."""
-        return resources.find(group, version, plural) or self.custom.find(group, version, plural)
+        return resources.find(group, version, plural) or self.custom.find(group, version, plural) or self.unstored.find(group, version, plural)
 
     def find_kind(self, api_version: str, kind: str) -> Resource | None:
         """The resource of an object."""
-        return resources.find_kind(api_version, kind) or self.custom.find_kind(api_version, kind)
+        return resources.find_kind(api_version, kind) or self.custom.find_kind(api_version, kind) or self.unstored.find_kind(api_version, kind)
 
     def served(self) -> tuple[Resource, ...]:
         """All that is served, in the order of discovery; the same tuple as long as nothing changes."""
-        custom = self.custom.listed()
-        if custom is not self._served[0]:
-            self._served = (custom, (*resources.RESOURCES, *custom))
-        return self._served[1]
+        custom, offered = self.custom.listed(), self.unstored.offered
+        if custom is not self._served[0] or offered is not self._served[1]:
+            self._served = (custom, offered, (*resources.RESOURCES, *custom, *offered))
+        return self._served[2]
 
     def row(self, resource: Resource, obj: Any, now: float) -> Sequence[Any] | None:
         """The cells of a served object's row in a Table; None: name and creation."""
         return self._shown(resource).row(obj, now)
 
-    def _health_of(self, resource: Resource) -> Mapping[str, str]:
-        """What ComponentStatuses are made of: all that can be read though nobody stores it. Raises MethodNotAllowed for any other."""
-        if resource.qualified != component_statuses.NAME:
-            raise MethodNotAllowed(_NOT_ALLOWED, details={})
-        return self.health()
-
     def _shown(self, resource: Resource) -> Stored:
         """What can be read, stored or made up."""
-        return component_statuses.SHOWN if resource.qualified == component_statuses.NAME else self._target(resource)
+        return self._resources.get(resource) or self.unstored.of(resource).shown
 
     def _target(self, resource: Resource) -> Stored:
         target = self._resources.get(resource)
         if target is None:
-            raise MethodNotAllowed(_NOT_ALLOWED, details={})
+            raise MethodNotAllowed(NOT_ALLOWED, details={})
         return target
 
     def _part(self, target: Stored, subresource: str) -> Part:
@@ -424,7 +418,7 @@ class Registry:
 
         part = part_of(target, subresource)
         if part is None:
-            raise MethodNotAllowed(_NOT_ALLOWED, details={})
+            raise MethodNotAllowed(NOT_ALLOWED, details={})
         return part
 
     def _validate(

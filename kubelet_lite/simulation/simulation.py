@@ -75,6 +75,8 @@ class Setting(Checked, frozen=True, kw_only=True, omit_defaults=True):
     components: tuple[str, ...] = COMPONENTS
     serve: bool = False
     """Whether the API is offered over HTTP on the simulated network."""
+    metrics: bool = False
+    """Whether metrics.k8s.io is served."""
     order_chance: Chance = ORDER_CHANCE
     limit_seconds: Seconds = LIMIT_SECONDS
     """Of virtual time: a run that takes longer fails."""
@@ -113,7 +115,7 @@ class SimulatedCluster(Cluster):
         environment.begin_at(max(environment.epoch, math.ceil(dump.begins)))
         super().__init__(
             nodes=setting.nodes, components=setting.components, serve=setting.serve, environment=environment, behaviour=behaviour,
-            service_cidr=dump.service_cidr,
+            service_cidr=dump.service_cidr, metrics=setting.metrics,
         )
         self._archive = archive
 

@@ -9,6 +9,8 @@ from typing import Protocol
 
 import msgspec
 
+from kubelet_lite.wire.usage import NodeUsage
+
 
 class LogQuery(msgspec.Struct, frozen=True, kw_only=True):
     """PodLogOptions as a kubelet needs them. Times are Unix seconds."""
@@ -25,8 +27,12 @@ class LogQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeConnection(Protocol):
-    """One node's streams. Each method raises an ApiError when the container cannot be served."""
+    """One node. Each method raises an ApiError when it cannot be served."""
 
     def logs(self, namespace: str, pod: str, uid: str, query: LogQuery) -> AsyncIterator[bytes]:
         """The container's log in chunks of whole lines; with `follow`, until the container ends."""
+        ...
+
+    async def usage(self) -> NodeUsage:
+        """What the node and all containers that run on it use now."""
         ...

@@ -134,3 +134,8 @@ def test_the_health_of_the_control_plane(kubectl):
     rows = kubectl("get componentstatuses").words
     assert rows[0] == ["NAME", "STATUS", "MESSAGE", "ERROR"]
     assert sorted(row[:3] for row in rows[1:]) == [[name, "Healthy", "ok"] for name in ("controller-manager", "etcd-0", "scheduler")]
+
+
+def test_without_metrics_top_says_so(kubectl):
+    for what in ("nodes", "pods"):
+        assert kubectl.run(f"top {what}").err.strip() == "error: Metrics API not available"

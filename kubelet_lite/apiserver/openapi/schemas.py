@@ -20,7 +20,7 @@ from kubelet_lite.api._generated.defaults import DEFAULTS
 from kubelet_lite.api._generated.enums import ENUMS
 from kubelet_lite.api._generated.lists import LISTS
 from kubelet_lite.api._generated.required import REQUIRED
-from kubelet_lite.api.resources import RESOURCES, Resource
+from kubelet_lite.api.resources import METRICS, RESOURCES, Resource
 from kubelet_lite.apiserver.openapi import custom
 from kubelet_lite.apiserver.openapi.descriptions import described
 from kubelet_lite.registry.patch.schema import SchemaResource
@@ -31,6 +31,7 @@ _PACKAGES: Final = {
     "meta_v1": META,
     "apiextensions_v1": "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1",
     "apiregistration_v1": "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1",
+    "metrics_v1beta1": "io.k8s.metrics.pkg.apis.metrics.v1beta1",
 }
 """Where a module's types are not in io.k8s.api."""
 _INT_OR_STRING: Final = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
@@ -215,7 +216,7 @@ def _kinds() -> Mapping[Any, tuple[tuple[str, str, str], ...]]:
         meta_v1.APIGroup: (("", "v1", "APIGroup"),),
         meta_v1.APIResourceList: (("", "v1", "APIResourceList"),),
     }
-    for resource in RESOURCES:
+    for resource in (*RESOURCES, *METRICS):
         found[resource.type] = ((resource.group, resource.version, resource.kind),)
         listed = list_type(resource)
         if listed is not None:
