@@ -29,6 +29,7 @@ def _table() -> Sequence[type[Controller[Any]]]:
     from kubelet_lite.controllers.node_lifecycle import NodeLifecycle
     from kubelet_lite.controllers.pod_gc import PodGarbageCollector
     from kubelet_lite.controllers.replicaset import ReplicaSetController, ReplicationControllerController
+    from kubelet_lite.controllers.resource_claim import PodResourceClaims, ResourceClaimRelease
     from kubelet_lite.controllers.serviceaccount import ServiceAccountController
     from kubelet_lite.controllers.taint_eviction import TaintEviction
 
@@ -43,6 +44,8 @@ def _table() -> Sequence[type[Controller[Any]]]:
         NodeLifecycle,
         TaintEviction,
         PodGarbageCollector,
+        PodResourceClaims,
+        ResourceClaimRelease,
         ClusterRoleAggregation,
     )
 

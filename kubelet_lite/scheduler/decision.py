@@ -173,7 +173,8 @@ class Decisions:
         words = ", ".join(attempt.words for attempt in attempts if attempt.words)
         last = attempts[-1] if attempts else NOT_TRIED
         hopeless = last.nomination is None and any(attempt.hopeless for attempt in attempts)
-        attempt = Attempt(words, last.nomination, hopeless=hopeless, candidates=last.candidates)
+        deeds = [deed for attempt in attempts for deed in attempt.deeds]
+        attempt = Attempt(words, last.nomination, hopeless=hopeless, candidates=last.candidates, deeds=deeds)
         return Unschedulable(tuple((rejection, int(rows.size)) for rejection, rows in found), len(self.nodes), attempt)
 
     def _judge(self, pod: PodInfo) -> Judged:

@@ -111,6 +111,8 @@ class Attempt(msgspec.Struct, frozen=True):
     """Whether a promise made earlier is void."""
     candidates: Sequence[Nomination] = ()
     """What the nomination was chosen from."""
+    deeds: Sequence[Callable[[], Awaitable[None]]] = ()
+    """What else is to be done for the pod: awaited once all has been said of it."""
 
 
 NOT_TRIED: Final = Attempt()

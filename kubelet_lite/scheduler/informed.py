@@ -15,6 +15,7 @@ from anyio.abc import TaskGroup
 from kubelet_lite.actors.environment import Environment
 from kubelet_lite.client.base import Client
 from kubelet_lite.client.cache import Change, Informer
+from kubelet_lite.scheduler.surroundings import Told
 
 T = TypeVar("T")
 
@@ -39,10 +40,19 @@ class Informed:
         self._synced: dict[type[Any], None] = {}
         self._generations: dict[type[Any], int] = {}
         self._assumed: dict[tuple[type[Any], str, str], Assumption] = {}
+        self._followers: dict[type[Any], list[Told]] = {}
 
     def lacks(self, kinds: Iterable[type[Any]]) -> bool:
         """Whether any of the kinds is not known yet."""
         return any(kind not in self._synced for kind in kinds)
+
+    def knows(self, kind: type[Any]) -> bool:
+        return kind in self._synced
+
+    def follow(self, kind: type[Any], told: Told) -> None:
+        self._followers.setdefault(kind, []).append(told)
+        for obj in self._informers[kind].list() if kind in self._informers else ():
+            told((obj.metadata.namespace, obj.metadata.name), obj)
 
     async def learn(self, kinds: Iterable[type[Any]]) -> None:
         """Follows the kinds from now on; returns when they are known."""
@@ -63,6 +73,9 @@ class Informed:
                 if known is not None and (change.new is None or _newer(meta.resourceVersion, known.made_from)):
                     del self._assumed[kind, meta.namespace, meta.name]
             self._moved(kind)
+            for told in self._followers.get(kind, ()):
+                for change in changes:
+                    told((change.object.metadata.namespace, change.object.metadata.name), change.new)
             for change in changes:
                 self._told(change)
 

@@ -10,9 +10,12 @@ FINISHED: Final = ("Succeeded", "Failed")
 
 
 def asks_the_same(old: Pod, new: Pod) -> bool:
-    """Whether only its status, or what nobody looks at, has changed."""
+    """Whether only its status, or what nobody looks at, has changed. Of the status, the claims that were made for it count."""
     a, b = old.metadata, new.metadata
-    return a.uid == b.uid and old.spec == new.spec and a.labels == b.labels and a.annotations == b.annotations
+    return (
+        a.uid == b.uid and old.spec == new.spec and a.labels == b.labels and a.annotations == b.annotations
+        and old.status.resourceClaimStatuses == new.status.resourceClaimStatuses
+    )
 
 
 def counts_the_same(old: Pod, new: Pod) -> bool:

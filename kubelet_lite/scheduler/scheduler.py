@@ -365,6 +365,11 @@ class Scheduler(Actor):
 
     async def _refuse(self, waiting: Waiting, outcome: Unschedulable) -> None:
         """Says why the pod has no node, and makes room for it where that was found to help."""
+        await self._refuse_and_displace(waiting, outcome)
+        for deed in outcome.attempt.deeds:
+            await deed()
+
+    async def _refuse_and_displace(self, waiting: Waiting, outcome: Unschedulable) -> None:
         info, nomination = waiting.info, outcome.attempt.nomination
         failures = self._failures[info.pod.spec.schedulerName]
         if nomination is None:

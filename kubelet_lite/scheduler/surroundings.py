@@ -1,12 +1,14 @@
 """What plug-ins know of the cluster beside nodes and pods: namespaces, services, volumes, budgets, …"""
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar, cast
 
 import anyio
 
 T = TypeVar("T")
+Told = Callable[[tuple[str, str], Any], None]
+"""Namespace and name of an object, and the object; None: it is gone."""
 
 
 class Surroundings(Protocol):
@@ -16,6 +18,14 @@ class Surroundings(Protocol):
 
     def list(self, kind: type[T], namespace: str = "") -> Sequence[T]:
         """All (of a namespace), in a steady order."""
+        ...
+
+    def knows(self, kind: type[Any]) -> bool:
+        """Whether all objects of the kind are known: else there may be some."""
+        ...
+
+    def follow(self, kind: type[Any], told: Told) -> None:
+        """Has somebody told of all objects of the kind, and of what becomes of each; the assumed do not count."""
         ...
 
     def changed(self, kind: type[Any]) -> int:
@@ -41,13 +51,25 @@ class Given:
     def __init__(self, objects: Iterable[Any] = ()) -> None:
         self._objects: dict[type[Any], dict[tuple[str, str], Any]] = {}
         self._hidden: dict[tuple[type[Any], str, str], Any] = {}
+        self._followers: dict[type[Any], list[Told]] = {}
         self._changes = 0
         for obj in objects:
             self.add(obj)
 
     def add(self, obj: Any) -> None:
-        self._objects.setdefault(type(obj), {})[obj.metadata.namespace, obj.metadata.name] = obj
+        key = obj.metadata.namespace, obj.metadata.name
+        self._objects.setdefault(type(obj), {})[key] = obj
         self._changes += 1
+        for told in self._followers.get(type(obj), ()):
+            told(key, obj)
+
+    def knows(self, kind: type[Any]) -> bool:
+        return True
+
+    def follow(self, kind: type[Any], told: Told) -> None:
+        self._followers.setdefault(kind, []).append(told)
+        for key, obj in self._objects.get(kind, {}).items():
+            told(key, obj)
 
     def get(self, kind: type[T], name: str, namespace: str = "") -> T | None:
         return self._objects.get(kind, {}).get((namespace, name))

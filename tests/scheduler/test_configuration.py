@@ -60,7 +60,7 @@ def test_without_configuration_the_profile_is_kubernetes_own() -> None:
     assert shape(profiles.build(DEFAULT, Handle.alone())[0]) == shape(default_profile(Handle.alone())) == shape(built())
     assert scores(built()) == [
         ("TaintToleration", 3), ("NodeAffinity", 2), ("NodeResourcesFit", 1), ("PodTopologySpread", 2), ("InterPodAffinity", 2),
-        ("NodeResourcesBalancedAllocation", 1), ("ImageLocality", 1),
+        ("DynamicResources", 2), ("NodeResourcesBalancedAllocation", 1), ("ImageLocality", 1),
     ]
 
 
