@@ -23,14 +23,15 @@ from kubelet_lite.scheduler.filtering import (
     widely_feasible,
 )
 from kubelet_lite.scheduler.framework import NOT_TRIED, Attempt, Refusals, Rejection, Unplaced
-from kubelet_lite.scheduler.judged import NOT_FEASIBLE, Judged
+from kubelet_lite.scheduler.judged import NOT_FEASIBLE, Judged, Steady
 from kubelet_lite.scheduler.node_table import Column, NodeTable, Rows
 from kubelet_lite.scheduler.nominations import NOBODY, Nominations, Promised
 from kubelet_lite.scheduler.pod_info import PodInfo
 from kubelet_lite.scheduler.profile import Profile
 
 MAX_KEPT_LIKENESSES: Final = 256
-"""Different pods in a row whose nodes are remembered: some 20 bytes a node each."""
+"""Different pods in a row whose nodes are remembered: some 10 bytes a node each."""
+MAX_KEPT_TEMPLATES: Final = 1024
 
 
 class Placement(msgspec.Struct, frozen=True):
@@ -89,14 +90,18 @@ class Decisions:
         self.profile = profile
         self.nominations = nominations
         self._judged: collections.OrderedDict[Hashable, Judged] = collections.OrderedDict()
+        self._steady: dict[Hashable, Steady] = {}
+        self._plain: dict[object, bool] = {}
+        """By template, whether its pods are plain; as of …"""
+        self._plain_as_of: tuple[int, ...] = ()
 
     def needs(self, pod: PodInfo) -> Sequence[type[Any]]:
         """The kinds of objects that must be known to decide for the pod."""
-        return self.profile.needs(pod, self.nodes)
+        return () if self._is_plain(pod) else self.profile.needs(pod, self.nodes)
 
     def decide(self, pod: PodInfo, rng: random.Random) -> Placement | Unschedulable:
         """`rng` breaks ties."""
-        worth = candidates(self.nodes, pod, self.profile)
+        worth = EVERY_NODE if self._is_plain(pod) else candidates(self.nodes, pod, self.profile)
         if worth is EVERY_NODE and self._lasting_ones_decide(pod):
             judged = self._judge(pod)
             best = judged.best()
@@ -113,12 +118,32 @@ class Decisions:
 
     def _lasting_ones_decide(self, pod: PodInfo) -> bool:
         """Whether the verdict and the points of a node follow from that node alone."""
+        if self.nominations or pod.pod.status.nominatedNodeName:
+            return False
+        return self._is_plain(pod) or not self._wide_ones_matter(pod)
+
+    def _wide_ones_matter(self, pod: PodInfo) -> bool:
         nodes, profile = self.nodes, self.profile
-        return not (
-            self.nominations or pod.pod.status.nominatedNodeName
-            or any(filtering.applies(pod, nodes) for filtering in profile.wide_filters)
+        return (
+            any(filtering.applies(pod, nodes) for filtering in profile.wide_filters)
             or any(scoring.ranks(pod, nodes) for scoring in profile.relative_scores)
         )
+
+    def _is_plain(self, pod: PodInfo) -> bool:
+        """Whether nothing needs to be known to decide for the pod, every node is worth a look, and each is judged by itself. So are all pods
+        of its template, until a node changes, or anything else but pods that say nothing of others."""
+        nodes, profile = self.nodes, self.profile
+        as_of = nodes.generation, nodes.lowest_priority, nodes.tallies.moves, profile.surroundings.moves
+        if as_of != self._plain_as_of or len(self._plain) > MAX_KEPT_TEMPLATES:
+            self._plain.clear()
+            self._plain_as_of = as_of
+        found = self._plain.get(pod.template)
+        if found is None:
+            found = self._plain[pod.template] = (
+                profile.steadfast and not pod.volumes and not pod.pod.spec.resourceClaims
+                and not profile.needs(pod, nodes) and candidates(nodes, pod, profile) is EVERY_NODE and not self._wide_ones_matter(pod)
+            )
+        return found
 
     def feasible(self, pod: PodInfo, worth: Candidates | None = None) -> Feasible | Unschedulable:
         """The nodes that every filter passes; Unschedulable where a PreFilter plug-in wants none. `worth`: what PreFilter left, if that is
@@ -181,8 +206,17 @@ class Decisions:
         likeness = self.profile.likeness(pod)
         judged = self._judged.get(likeness)
         if judged is None or not judged.refresh(self.nodes, self.profile, pod):
-            judged = self._judged[likeness] = Judged(self.nodes, self.profile, pod)
+            judged = self._judged[likeness] = Judged(self.nodes, self.profile, pod, self._steadily(pod))
             if len(self._judged) > MAX_KEPT_LIKENESSES:
                 self._judged.popitem(last=False)
         self._judged.move_to_end(likeness)
         return judged
+
+    def _steadily(self, pod: PodInfo) -> Steady:
+        likeness = self.profile.steady_likeness(pod)
+        found = self._steady.get(likeness)
+        if found is None or found.generation != self.nodes.generation:
+            if len(self._steady) >= MAX_KEPT_LIKENESSES:
+                self._steady.clear()
+            found = self._steady[likeness] = Steady(self.nodes, self.profile, pod)
+        return found

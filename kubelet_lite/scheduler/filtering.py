@@ -109,7 +109,7 @@ def weighted_scores(nodes: NodeTable, pod: PodInfo, scores: Sequence[Scoring], r
     for plugin in scores:
         column = plugin.column(pod, nodes, rows)
         if column is not None:
-            yield plugin.name, column * plugin.weight
+            yield plugin.name, column if plugin.weight == 1 else column * plugin.weight
 
 
 def counted(reasons: Iterable[tuple[str, int]]) -> str:

@@ -198,6 +198,8 @@ class Plugin:
 
     steady: ClassVar[bool] = False
     """Of a plug-in with a `likeness`: whether it judges a node without looking at the pods on it."""
+    by_amounts: ClassVar[bool] = False
+    """Of one that does look at them: whether it looks at nothing but amounts (`NodeTable.state`): nodes of equal amounts are judged alike."""
 
     def applies(self, pod: PodInfo, nodes: NodeTable) -> bool:
         """Whether it could refuse any node as a Filter: a plug-in that does not apply costs nothing."""

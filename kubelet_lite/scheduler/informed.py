@@ -39,8 +39,13 @@ class Informed:
         self._informers: dict[type[Any], Informer[Any]] = {}
         self._synced: dict[type[Any], None] = {}
         self._generations: dict[type[Any], int] = {}
+        self._moves = 0
         self._assumed: dict[tuple[type[Any], str, str], Assumption] = {}
         self._followers: dict[type[Any], list[Told]] = {}
+
+    @property
+    def moves(self) -> int:
+        return self._moves
 
     def lacks(self, kinds: Iterable[type[Any]]) -> bool:
         """Whether any of the kinds is not known yet."""
@@ -64,6 +69,7 @@ class Informed:
         for kind in kinds:
             await self._informers[kind].wait_synced()
             self._synced[kind] = None
+            self._moves += 1
 
     def _handler(self, kind: type[Any]) -> Callable[[Sequence[Change[Any]]], None]:
         def handle(changes: Sequence[Change[Any]]) -> None:
@@ -82,6 +88,7 @@ class Informed:
         return handle
 
     def _moved(self, kind: type[Any]) -> None:
+        self._moves += 1
         self._generations[kind] = self.changed(kind) + 1
         waited_for = self._waited_for.pop(kind, None)
         if waited_for is not None:

@@ -60,8 +60,8 @@ class NodeTable:
         self.nodes: list[Node | None] = [None] * FIRST_CAPACITY
         self.row_of: dict[str, int] = {}
         self._free_rows = list(range(FIRST_CAPACITY - 1, -1, -1))
-        self._allocatable = np.zeros((len(self._columns), FIRST_CAPACITY), np.int64)
-        self._requested = np.zeros((len(self._columns), FIRST_CAPACITY), np.int64)
+        self._allocatable: list[Column] = [np.zeros(FIRST_CAPACITY, np.int64) for _ in self._columns]
+        self._requested: list[Column] = [np.zeros(FIRST_CAPACITY, np.int64) for _ in self._columns]
         self.scored_cpu: Column = np.zeros(FIRST_CAPACITY, np.int64)
         self.scored_memory: Column = np.zeros(FIRST_CAPACITY, np.int64)
         self.pod_count: Column = np.zeros(FIRST_CAPACITY, np.int64)
@@ -74,6 +74,11 @@ class NodeTable:
         self._ports: list[list[HostPort]] = [[] for _ in range(FIRST_CAPACITY)]
         self._placed: dict[tuple[str, str], Placed] = {}
         self._on: list[dict[tuple[str, str], PodInfo]] = [{} for _ in range(FIRST_CAPACITY)]
+        self._sizes: dict[tuple[int, ...], int] = {}
+        """What nodes have, numbered."""
+        self._size_of = [0] * FIRST_CAPACITY
+        self._states: list[tuple[int, ...] | None] = [None] * FIRST_CAPACITY
+        """Those that were asked for since the row last changed."""
         self.tallies = PodTallies()
         self.volumes = PlacedVolumes()
         self._priorities = RequestedByPriority()
@@ -85,6 +90,8 @@ class NodeTable:
         self._everywhere: dict[str, bool] = {}
         self._divisors: dict[str, NDArray[np.float64]] = {}
         self._totals_as_of = 0
+        self._rows: Rows = np.zeros(0, np.intp)
+        self._rows_as_of = 0
         self.lowest_priority = 0
         """Of all pods that ever were placed."""
         self._changed_rows: list[int] = []
@@ -120,6 +127,14 @@ class NodeTable:
         """The length of every column: rows in use and free ones."""
         return self._capacity
 
+    @property
+    def rows(self) -> Rows:
+        """All rows in use, in order."""
+        if self._rows_as_of != self.generation:
+            self._rows = np.flatnonzero(self.alive)
+            self._rows_as_of = self.generation
+        return self._rows
+
     def allocatable(self, resource: str) -> Column:
         return self._known(self._allocatable, resource)
 
@@ -154,13 +169,22 @@ class NodeTable:
     def amounts(self, resource: str, row: int) -> tuple[int, int]:
         """What a row has of the resource, and what of it is requested."""
         index = self._columns.get(resource)
-        return (self._allocatable.item(index, row), self._requested.item(index, row)) if index is not None else (0, 0)
+        return (self._allocatable[index].item(row), self._requested[index].item(row)) if index is not None else (0, 0)
 
-    def _known(self, table: NDArray[np.int64], resource: str) -> Column:
+    def _known(self, columns: Sequence[Column], resource: str) -> Column:
         """The resource's column; nobody has or wants one that never was heard of."""
         index = self._columns.get(resource)
-        column: Column = table[index] if index is not None else np.zeros(self._capacity, np.int64)
-        return column
+        return columns[index] if index is not None else np.zeros(self._capacity, np.int64)
+
+    def state(self, row: int) -> tuple[int, ...]:
+        """What a row has and what of it is requested, in all numbers: rows of equal states are one to whoever looks at amounts alone."""
+        found = self._states[row]
+        if found is None:
+            found = self._states[row] = (
+                self._size_of[row], self.pod_count.item(row), self.scored_cpu.item(row), self.scored_memory.item(row),
+                *[column.item(row) for column in self._requested],
+            )
+        return found
 
     def ports(self, row: int) -> Sequence[HostPort]:
         return self._ports[row]
@@ -230,9 +254,11 @@ class NodeTable:
         self.pod_limit[row] = amounts.pop("pods", 0)
         for resource in amounts:
             self._column(resource)
-        self._allocatable[:, row] = 0
-        for resource, amount in amounts.items():
-            self._allocatable[self._columns[resource], row] = amount
+        for resource, column in self._columns.items():
+            self._allocatable[column][row] = amounts.get(resource, 0)
+        size = self.pod_limit.item(row), *[column.item(row) for column in self._allocatable]
+        self._size_of[row] = self._sizes.setdefault(size, len(self._sizes))
+        self._states[row] = None
         for image in node.status.images:
             for alias in image.names:
                 state = self._images.get(alias)
@@ -254,13 +280,15 @@ class NodeTable:
         self._forget_images(row)
         self.nodes[row] = None
         self.alive[row] = False
-        self._allocatable[:, row] = 0
+        for column in self._allocatable:
+            column[row] = 0
         self.pod_limit[row] = 0
         self._free_rows.append(row)
 
     def place(self, info: PodInfo, node_name: str) -> None:
         """Counts a pod on a node, in place of what the table knew of it before."""
-        self.remove(info.key)
+        if info.key in self._placed or self._waiting:
+            self.remove(info.key)
         row = self.row_of.get(node_name)
         if row is None:
             self._waiting.setdefault(node_name, {})[info.key] = info
@@ -317,9 +345,9 @@ class NodeTable:
         self._count(info, row, 1)
 
     def _count(self, info: PodInfo, row: int, sign: int) -> None:
+        self._states[row] = None
         for resource, amount in info.requests.items():
-            column = self._column(resource)
-            self._requested[column, row] += sign * amount
+            self._requested[self._column(resource)][row] += sign * amount
         self.scored_cpu[row] += sign * info.scored_requests[0]
         self.scored_memory[row] += sign * info.scored_requests[1]
         self.pod_count[row] += sign
@@ -369,9 +397,8 @@ class NodeTable:
         column = self._columns.get(resource)
         if column is None:
             column = self._columns[resource] = len(self._columns)
-            blank = np.zeros((1, self._capacity), np.int64)
-            self._allocatable = np.concatenate((self._allocatable, blank))
-            self._requested = np.concatenate((self._requested, blank))
+            self._allocatable.append(np.zeros(self._capacity, np.int64))
+            self._requested.append(np.zeros(self._capacity, np.int64))
         return column
 
     def _take_row(self) -> int:
@@ -381,8 +408,8 @@ class NodeTable:
 
     def _double(self) -> None:
         more = self._capacity
-        self._allocatable = np.pad(self._allocatable, ((0, 0), (0, more)))
-        self._requested = np.pad(self._requested, ((0, 0), (0, more)))
+        self._allocatable = [np.pad(column, (0, more)) for column in self._allocatable]
+        self._requested = [np.pad(column, (0, more)) for column in self._requested]
         self.scored_cpu, self.scored_memory = np.pad(self.scored_cpu, (0, more)), np.pad(self.scored_memory, (0, more))
         self.pod_count, self.pod_limit = np.pad(self.pod_count, (0, more)), np.pad(self.pod_limit, (0, more))
         self.alive, self.unschedulable = np.pad(self.alive, (0, more)), np.pad(self.unschedulable, (0, more))
@@ -390,6 +417,8 @@ class NodeTable:
         self.nodes.extend([None] * more)
         self._ports.extend([] for _ in range(more))
         self._on.extend({} for _ in range(more))
+        self._size_of.extend([0] * more)
+        self._states.extend([None] * more)
         self._free_rows = list(range(self._capacity + more - 1, self._capacity - 1, -1))
         self._capacity += more
 

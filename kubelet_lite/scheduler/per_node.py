@@ -26,6 +26,7 @@ class Filtering:
         self.name = plugin.name
         self.lasting = defines(plugin, "likeness")
         self.steady = self.lasting and plugin.steady
+        self.by_amounts = self.lasting and plugin.by_amounts
         self.applies = plugin.applies
         self.mask = plugin.mask
         self.reject = plugin.reject
@@ -59,6 +60,7 @@ class Scoring:
         by_node, adjusts = not defines(plugin, "column"), prepares or defines(plugin, "normalize")
         self.relative = not defines(plugin, "likeness") or adjusts or (not by_node and plugin.relative)
         self.steady = not self.relative and plugin.steady
+        self.by_amounts = not self.relative and plugin.by_amounts
         self.ranks = plugin.ranks
         self.column, self.points = (self._adjusted, self._points) if adjusts or by_node or plugin.guarded else (plugin.column, plugin.points)
 

@@ -48,6 +48,8 @@ class PodInfo(msgspec.Struct, frozen=True, eq=False):
     """Equal for pods with equal node selector and node affinity; b"" when they have neither."""
     likeness: bytes
     """Equal for pods that every plug-in judges alike."""
+    steady_likeness: bytes
+    """Equal for pods that are judged alike by every plug-in that looks at nodes but not at the pods on them."""
 
     affinity: AffinityTerms | None
     """What it says of other pods; None: nothing."""
@@ -61,6 +63,8 @@ class PodInfo(msgspec.Struct, frozen=True, eq=False):
 
     key: tuple[str, str]
     """Namespace and name."""
+    template: object
+    """The same one only for pods of one spec, one set of labels and the same owners."""
 
 
 _read: Final[dict[int, PodInfo]] = {}
@@ -72,7 +76,7 @@ def pod_info(pod: Pod) -> PodInfo:
     known = _read.get(id(pod.spec))
     if known is not None and known.pod.spec is pod.spec and not pod.status.containerStatuses:
         like = known.pod.metadata
-        if like.namespace == meta.namespace and like.labels == meta.labels:
+        if like.namespace == meta.namespace and like.labels == meta.labels and like.ownerReferences == meta.ownerReferences:
             return msgspec.structs.replace(known, pod=pod, key=(meta.namespace, meta.name))
     info = _pod_info(pod)
     if not pod.status.containerStatuses:  # those may say that a resize is under way
@@ -92,9 +96,10 @@ def _pod_info(pod: Pod) -> PodInfo:
     ports = ports_of(pod)
     images = [c.image for c in (*spec.containers, *spec.initContainers)]
     volumes = claims.matter(spec.volumes) if spec.volumes else ()
-    likeness = msgspec.json.encode((requests, arriving, ports, placement_key, spec.tolerations, spec.nodeName, images), order="sorted")
+    steady_likeness = msgspec.json.encode((placement_key, spec.tolerations, spec.nodeName, images), order="sorted")
+    likeness = msgspec.json.encode((requests, arriving, ports, steady_likeness), order="sorted")
     key = pod.metadata.namespace, pod.metadata.name
-    return PodInfo(pod, requests, placed, arriving, ports, placement_key, likeness, affinity_terms(pod), spreads(pod), volumes, key)
+    return PodInfo(pod, requests, placed, arriving, ports, placement_key, likeness, steady_likeness, affinity_terms(pod), spreads(pod), volumes, key, object())
 
 
 def ports_of(pod: Pod) -> tuple[HostPort, ...]:

@@ -114,6 +114,8 @@ class PodTallies:
         self.preferring = TermTallies()
         """Their preferred terms: the sum of the weights."""
         self.of_terms = self.forbidding, self.requiring, self.preferring
+        self.moves = 0
+        """How often pods that say something of others came or went."""
 
     @property
     def asked(self) -> bool:
@@ -149,6 +151,7 @@ class PodTallies:
 
     def add_terms(self, terms: AffinityTerms, row: int, sign: int) -> None:
         """Counts what a placed pod says of others, or (-1) no longer."""
+        self.moves += 1
         for term in terms.forbidden:
             self.forbidding.add(term, row, sign)
         for term in terms.required:

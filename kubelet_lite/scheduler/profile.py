@@ -11,6 +11,7 @@ from kubelet_lite.scheduler.framework import Change, Lasting, Plugin, defines
 from kubelet_lite.scheduler.node_table import NodeTable
 from kubelet_lite.scheduler.per_node import Filtering, Scoring
 from kubelet_lite.scheduler.pod_info import PodInfo
+from kubelet_lite.scheduler.surroundings import Given, Surroundings
 
 POINTS: Final[Mapping[str, tuple[str, ...]]] = {
     "preEnqueue": ("pre_enqueue",), "queueSort": ("queue_key",), "preFilter": ("pre_filter",), "filter": ("filter", "mask"),
@@ -18,6 +19,8 @@ POINTS: Final[Mapping[str, tuple[str, ...]]] = {
     "preBind": ("pre_bind",), "bind": ("bind", "bind_all"), "postBind": ("post_bind",),
 }
 """Point, as a configuration calls it → the methods of which a plug-in has one to take part there."""
+ASKED_OF_A_TEMPLATE: Final = ("needs", "pre_filter", "applies", "ranks")
+"""What is asked once for all pods of a template, until something else changes in the cluster."""
 Enabled = Mapping[str, Sequence[tuple[Plugin, int]]]
 """Point → plug-ins in order, with weights (which count for scores alone)."""
 
@@ -57,6 +60,11 @@ class Profile:
         self._needy = tuple(plugin for plugin in self.plugins.values() if defines(plugin, "needs"))
         of_their_own = [p.likeness for p in self.plugins.values() if defines(p, "likeness") and type(p).likeness is not Lasting.likeness]
         self._likenesses: tuple[Callable[[PodInfo], Hashable], ...] = tuple(of_their_own)
+        steady = (*(filtering.plugin for filtering in self.steady_filters), *(scoring.plugin for scoring in self.steady_scores))
+        self._steady_by_themselves = not any(plugin.guarded for plugin in steady)
+        self.steadfast = not any(plugin.guarded and defines(plugin, *ASKED_OF_A_TEMPLATE) for plugin in self.plugins.values())
+        """Whether what plug-ins say of a pod before they look at nodes holds for all pods of its template: a user's may say what they like."""
+        self.surroundings: Surroundings = next(iter(self.plugins.values())).handle.surroundings if self.plugins else Given()
 
     def needs(self, pod: PodInfo, nodes: NodeTable) -> Sequence[type[Any]]:
         """The kinds that must be known to decide for the pod."""
@@ -67,6 +75,10 @@ class Profile:
         if not self._likenesses:
             return pod.likeness
         return (pod.likeness, *(likeness(pod) for likeness in self._likenesses))
+
+    def steady_likeness(self, pod: PodInfo) -> Hashable:
+        """Equal for pods that all steady plug-ins judge alike."""
+        return pod.steady_likeness if self._steady_by_themselves else self.likeness(pod)
 
     def refused_at_the_door(self, pod: PodInfo) -> tuple[str, str] | None:
         """The first PreEnqueue plug-in that keeps the pod out of the queue, and why."""

@@ -14,6 +14,11 @@ Told = Callable[[tuple[str, str], Any], None]
 class Surroundings(Protocol):
     """Read-only; what is read in one decision belongs to one moment."""
 
+    @property
+    def moves(self) -> int:
+        """Moves whenever anything comes, changes or goes, of any kind, or becomes known."""
+        ...
+
     def get(self, kind: type[T], name: str, namespace: str = "") -> T | None: ...
 
     def list(self, kind: type[T], namespace: str = "") -> Sequence[T]:
@@ -70,6 +75,10 @@ class Given:
         self._followers.setdefault(kind, []).append(told)
         for key, obj in self._objects.get(kind, {}).items():
             told(key, obj)
+
+    @property
+    def moves(self) -> int:
+        return self._changes
 
     def get(self, kind: type[T], name: str, namespace: str = "") -> T | None:
         return self._objects.get(kind, {}).get((namespace, name))

@@ -5,7 +5,8 @@ above or below 75 points.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 import numpy as np
@@ -25,24 +26,45 @@ class NodeResourcesBalancedAllocation(Lasting):
     Args = NodeResourcesBalancedAllocationArgs
     args: NodeResourcesBalancedAllocationArgs
     relative = False
+    by_amounts = True
 
     def __init__(self, handle: Handle, args: NodeResourcesBalancedAllocationArgs | None = None) -> None:
         super().__init__(handle, args)
         self._resources = [spec.name for spec in self.args.resources or CPU_AND_MEMORY]
+        self._of_two = len(self._resources) == 2 and not any(map(is_scalar, self._resources))
+        self._as_it_is: Column = np.zeros(0, np.int64)
+        """The balance of each row without the pod; as of …"""
+        self._as_of = (-1, 0)
 
     def column(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Column | None:
         resources = [r for r in self._resources if not is_scalar(r) or pod.requests.get(r)]
         if not any(pod.requests.get(resource) for resource in resources):
             return None
-        whole = [take(nodes.allocatable(r).astype(np.float64) if (divisor := nodes.divisor(r)) is None else divisor, rows) for r in resources]
-        used = [take(nodes.requested(r), rows) for r in resources]
-        present = None if all(map(nodes.everywhere, resources)) else np.array([take(nodes.allocatable(r), rows) > 0 for r in resources])
-        with_pod = _balance(whole, [u + pod.requests.get(r, 0) for u, r in zip(used, resources, strict=True)], present)
-        column: Column = (3 * MAX_NODE_SCORE // 2 + with_pod - _balance(whole, used, present)) // 2
+        column = _balance(nodes, rows, resources, pod.requests)
+        column -= take(self._without(nodes), rows) if resources == self._resources else _balance(nodes, rows, resources)
+        column += 3 * MAX_NODE_SCORE // 2
+        column >>= 1
         return column
 
+    def _without(self, nodes: NodeTable) -> Column:
+        """The balance of each row as it is: only where pods came or went it is worked out again."""
+        generation, changes = self._as_of
+        self._as_of = nodes.generation, nodes.changes
+        changed = nodes.changed_since(changes) if generation == nodes.generation else None
+        if changed is None:
+            self._as_it_is = np.zeros(nodes.width, np.int64)
+            changed = nodes.rows
+        if changed.size == 1 and self._of_two:
+            row = int(changed[0])
+            first, second = self._resources
+            (whole, used), (other_whole, other_used) = nodes.amounts(first, row), nodes.amounts(second, row)
+            self._as_it_is[row] = _balance_of_two(used, whole, other_used, other_whole) if whole and other_whole else MAX_NODE_SCORE
+        elif changed.size:
+            self._as_it_is[changed] = _balance(nodes, changed, self._resources)
+        return self._as_it_is
+
     def points(self, pod: PodInfo, nodes: NodeTable, row: int) -> int:
-        if len(self._resources) != 2 or any(map(is_scalar, self._resources)):
+        if not self._of_two:
             return super().points(pod, nodes, row)
         first, second = self._resources
         (whole, used), (other_whole, other_used) = nodes.amounts(first, row), nodes.amounts(second, row)
@@ -61,12 +83,11 @@ def _balance_of_two(used: int, whole: int, other_used: int, other_whole: int) ->
     return int((1 - apart) * MAX_NODE_SCORE)
 
 
-def _balance(whole: Sequence[NDArray[np.float64]], used: Sequence[Column], present: NDArray[np.bool_] | None) -> Column:
-    """100 where all are used to the same share; with two, 50 where one is full and the other empty. What a node has none of is left out:
-    `present` says what it has; None: everything."""
-    shares = [u / (w if present is None else np.maximum(w, 1)) for u, w in zip(used, whole, strict=True)]
-    for share in shares:
-        np.minimum(share, 1.0, out=share)
+def _balance(nodes: NodeTable, rows: Rows, resources: Sequence[str], more: Mapping[str, int] = MappingProxyType({})) -> Column:
+    """100 where all are used to the same share, were `more` requested; with two, 50 where one is full and the other empty. What a node has
+    none of is left out."""
+    present = None if all(map(nodes.everywhere, resources)) else np.array([take(nodes.allocatable(r), rows) > 0 for r in resources])
+    shares = [_share(nodes, rows, resource, more.get(resource, 0)) for resource in resources]
     apart: NDArray[np.float64]
     if len(shares) == 2:
         apart = np.subtract(shares[0], shares[1], out=shares[0])
@@ -76,8 +97,16 @@ def _balance(whole: Sequence[NDArray[np.float64]], used: Sequence[Column], prese
             apart = np.where(present.all(axis=0), apart, 0.0)
     else:
         apart = _deviation(np.array(shares), present if present is not None else np.ones((len(shares), shares[0].size), np.bool_))
-    balance: Column = ((1 - apart) * MAX_NODE_SCORE).astype(np.int64)
-    return balance
+    balance = np.subtract(1, apart, out=apart)
+    balance *= MAX_NODE_SCORE
+    return balance.astype(np.int64)
+
+
+def _share(nodes: NodeTable, rows: Rows, resource: str, more: int) -> NDArray[np.float64]:
+    used, divisor = take(nodes.requested(resource), rows), nodes.divisor(resource)
+    whole = take(np.maximum(nodes.allocatable(resource), 1) if divisor is None else divisor, rows)
+    share: NDArray[np.float64] = (used + more if more else used) / whole
+    return np.minimum(share, 1.0, out=share)
 
 
 def _deviation(shares: NDArray[np.float64], present: NDArray[np.bool_]) -> NDArray[np.float64]:
