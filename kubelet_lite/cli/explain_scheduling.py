@@ -15,6 +15,7 @@ from rich.table import Table
 
 from kubelet_lite.api.core_v1 import Node, Pod
 from kubelet_lite.api.errors import ApiError
+from kubelet_lite.api.resources import resource_of
 from kubelet_lite.client import kubeconfig
 from kubelet_lite.client.base import Client
 from kubelet_lite.client.http import HttpClient
@@ -89,7 +90,18 @@ async def _in_line(client: Client, pod: Pod, configuration: Any, plugins: Sequen
         if not lacking:
             return line, info
         for kind in lacking:
-            known[kind] = (await client.list(kind)).items
+            known[kind] = await _listed(client, kind)
+
+
+async def _listed(client: Client, kind: type[Any]) -> Sequence[Any]:
+    """Of what cannot be watched (metrics), nothing where nobody serves it: the scheduler goes on without, too."""
+    try:
+        return (await client.list(kind)).items
+    except ApiError as error:
+        if "watch" in resource_of(kind).verbs:
+            raise
+        print(f"kubelet-lite: without {resource_of(kind).qualified}: {error.message}", file=sys.stderr)  # noqa: T201
+        return ()
 
 
 def _plain(found: Explanation) -> dict[str, Any]:

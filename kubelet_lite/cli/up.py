@@ -52,7 +52,7 @@ async def _serve(options: argparse.Namespace) -> None:
         from kubelet_lite.scheduler.configuration import load, without_effect
 
         configuration = load(options.scheduler_config.expanduser())
-        for note in without_effect(configuration):
+        for note in without_effect(configuration, metrics=options.metrics):
             say(f"{options.scheduler_config}: without effect here: {note}")
     with anyio.CancelScope() as starting:
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -18,6 +18,8 @@ from kubelet_lite.client.manifests import is_path
 API_VERSION: Final = "kubescheduler.config.k8s.io/v1"
 KIND: Final = "KubeSchedulerConfiguration"
 DEFAULT_SCHEDULER: Final = "default-scheduler"
+NEEDS_METRICS: Final = "LoadAware"
+"""The plug-in that has nothing to say without them."""
 DEFAULT_EXTENDER_SECONDS: Final = 5.0
 
 
@@ -191,8 +193,8 @@ def _defaulted(found: SchedulerConfiguration) -> SchedulerConfiguration:
     return msgspec.structs.replace(found, profiles=profiles)
 
 
-def without_effect(configuration: SchedulerConfiguration) -> Iterator[str]:
-    """What a configuration says that changes nothing here, and why."""
+def without_effect(configuration: SchedulerConfiguration, *, metrics: bool) -> Iterator[str]:
+    """What a configuration says that changes nothing here, and why. `metrics`: whether anybody serves them."""
     default = SchedulerConfiguration()
     shares = [("", configuration.percentageOfNodesToScore)]
     shares += [(f"profiles[{i}].", profile.percentageOfNodesToScore) for i, profile in enumerate(configuration.profiles)]
@@ -209,3 +211,12 @@ def without_effect(configuration: SchedulerConfiguration) -> Iterator[str]:
         yield "enableProfiling, enableContentionProfiling: the scheduler serves no HTTP of its own"
     if configuration.delayCacheUntilActive:
         yield "delayCacheUntilActive: without leader election a scheduler is always active"
+    if not metrics and any(choice.name == NEEDS_METRICS for choice in _enabled(configuration)):
+        yield f"{NEEDS_METRICS}: nobody serves metrics: say --metrics"
+
+
+def _enabled(configuration: SchedulerConfiguration) -> Iterator[PluginChoice]:
+    """Every choice of a plug-in to be enabled, at whichever point."""
+    for profile in configuration.profiles:
+        for point in profile.plugins.__struct_fields__:
+            yield from getattr(profile.plugins, point).enabled

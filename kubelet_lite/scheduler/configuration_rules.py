@@ -13,6 +13,7 @@ from kubelet_lite.api.errors import FieldError, duplicate, forbidden, invalid, n
 from kubelet_lite.scheduler.configuration import ExtenderConfiguration, SchedulerConfiguration
 from kubelet_lite.scheduler.plugins.default_preemption import DefaultPreemptionArgs
 from kubelet_lite.scheduler.plugins.inter_pod_affinity import InterPodAffinityArgs
+from kubelet_lite.scheduler.plugins.load_aware import MEASURED_RESOURCES, LoadAwareArgs
 from kubelet_lite.scheduler.plugins.node_affinity import NodeAffinityArgs
 from kubelet_lite.scheduler.plugins.node_resources_balanced_allocation import NodeResourcesBalancedAllocationArgs
 from kubelet_lite.scheduler.plugins.node_resources_fit import NodeResourcesFitArgs, ScoringStrategy
@@ -103,6 +104,15 @@ def _default_preemption(args: DefaultPreemptionArgs, path: str) -> Errors:
 def _inter_pod_affinity(args: InterPodAffinityArgs, path: str) -> Errors:
     if not 0 <= args.hardPodAffinityWeight <= MAX_WEIGHT:
         yield invalid(f"{path}.hardPodAffinityWeight", args.hardPodAffinityWeight, "not in valid range [0-100]")
+
+
+def _load_aware(args: LoadAwareArgs, path: str) -> Errors:
+    yield from _resources(args.resources, f"{path}.resources", most=MAX_WEIGHT)
+    for i, resource in enumerate(args.resources):
+        if resource.name and resource.name not in MEASURED_RESOURCES:
+            yield not_supported(f"{path}.resources[{i}].name", resource.name, MEASURED_RESOURCES)
+    if args.expirationSeconds <= 0:
+        yield invalid(f"{path}.expirationSeconds", args.expirationSeconds, "must be greater than 0")
 
 
 def _node_affinity(args: NodeAffinityArgs, path: str) -> Errors:
@@ -220,7 +230,7 @@ def _volume_binding(args: VolumeBindingArgs, path: str) -> Errors:
 
 
 _RULES: Final[Mapping[type[Any], Callable[[Any, str], Errors]]] = {
-    DefaultPreemptionArgs: _default_preemption, InterPodAffinityArgs: _inter_pod_affinity, NodeAffinityArgs: _node_affinity,
+    DefaultPreemptionArgs: _default_preemption, InterPodAffinityArgs: _inter_pod_affinity, LoadAwareArgs: _load_aware, NodeAffinityArgs: _node_affinity,
     NodeResourcesBalancedAllocationArgs: _balanced_allocation, NodeResourcesFitArgs: _fit, PodTopologySpreadArgs: _topology_spread,
     VolumeBindingArgs: _volume_binding,
 }

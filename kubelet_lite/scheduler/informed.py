@@ -13,8 +13,10 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from kubelet_lite.actors.environment import Environment
+from kubelet_lite.api.resources import resource_of
 from kubelet_lite.client.base import Client
 from kubelet_lite.client.cache import Change, Informer
+from kubelet_lite.scheduler.polled import Polled
 from kubelet_lite.scheduler.surroundings import Told
 
 T = TypeVar("T")
@@ -36,7 +38,7 @@ class Informed:
         self._tasks = tasks
         self._told = told
         self._waited_for: dict[type[Any], anyio.Event] = {}
-        self._informers: dict[type[Any], Informer[Any]] = {}
+        self._informers: dict[type[Any], Informer[Any] | Polled[Any]] = {}
         self._synced: dict[type[Any], None] = {}
         self._generations: dict[type[Any], int] = {}
         self._moves = 0
@@ -63,13 +65,19 @@ class Informed:
         """Follows the kinds from now on; returns when they are known."""
         new = [kind for kind in dict.fromkeys(kinds) if kind not in self._informers]
         for kind in new:
-            informer = self._informers[kind] = Informer(self._client, self._environment, kind)
-            informer.add_handler(self._handler(kind))
-            self._tasks.start_soon(informer.run)
+            self._informers[kind] = follower = self._follower(kind)
+            self._tasks.start_soon(follower.run)
         for kind in kinds:
             await self._informers[kind].wait_synced()
             self._synced[kind] = None
             self._moves += 1
+
+    def _follower(self, kind: type[Any]) -> Informer[Any] | Polled[Any]:
+        if "watch" not in resource_of(kind).verbs:
+            return Polled(self._client, self._environment, kind, lambda: self._moved(kind))
+        informer = Informer(self._client, self._environment, kind)
+        informer.add_handler(self._handler(kind))
+        return informer
 
     def _handler(self, kind: type[Any]) -> Callable[[Sequence[Change[Any]]], None]:
         def handle(changes: Sequence[Change[Any]]) -> None:

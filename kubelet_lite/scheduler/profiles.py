@@ -22,7 +22,7 @@ from kubelet_lite.scheduler.configuration import (
     decode,
 )
 from kubelet_lite.scheduler.framework import Handle, Plugin, PluginError, defines
-from kubelet_lite.scheduler.plugins import DEFAULTS
+from kubelet_lite.scheduler.plugins import DEFAULTS, OFF_BY_DEFAULT
 from kubelet_lite.scheduler.plugins.node_resources_fit import NodeResourcesFit, NodeResourcesFitArgs
 from kubelet_lite.scheduler.profile import POINTS, Profile, takes_part
 
@@ -46,11 +46,11 @@ Registry = Mapping[str, type[Plugin]]
 
 
 class Selection:
-    """What one profile chooses from: the default plug-ins, and a user's own."""
+    """What one profile chooses from: the default plug-ins, those that are off by default, and a user's own."""
 
     def __init__(self, own: Sequence[type[Plugin]]) -> None:
         _check_own(own)
-        self.registry: Registry = {plugin.name: plugin for plugin in (*DEFAULTS, *own)}
+        self.registry: Registry = {plugin.name: plugin for plugin in (*DEFAULTS, *OFF_BY_DEFAULT, *own)}
         self.own = frozenset(plugin.name for plugin in own)
         self.defaults = {plugin.name: weight for plugin, weight in DEFAULTS.items()}
 
@@ -148,7 +148,7 @@ def _checked(configuration: SchedulerConfiguration, selection: Selection) -> Seq
 def _check_own(own: Sequence[type[Plugin]]) -> None:
     """Raises ConfigurationError for what is no plug-in, or leaves open what it is."""
     errors: list[str] = []
-    taken = {plugin.name for plugin in DEFAULTS}
+    taken = {plugin.name for plugin in (*DEFAULTS, *OFF_BY_DEFAULT)}
     for plugin in own:
         if not (isinstance(plugin, type) and issubclass(plugin, Plugin)):
             errors.append(f"plugins: {plugin!r} is no class of kubelet_lite.scheduler.framework.Plugin")

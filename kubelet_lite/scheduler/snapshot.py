@@ -26,6 +26,7 @@ from kubelet_lite.api.core_v1 import (
 )
 from kubelet_lite.api.errors import BadRequest
 from kubelet_lite.api.meta_v1 import ObjectMeta
+from kubelet_lite.api.metrics_v1beta1 import NodeMetrics
 from kubelet_lite.api.policy_v1 import PodDisruptionBudget
 from kubelet_lite.api.reading import DecodingError
 from kubelet_lite.api.scheduling_rules import SYSTEM_PRIORITIES
@@ -37,7 +38,7 @@ from kubelet_lite.scheduler.pod_changes import FINISHED
 
 AROUND: Final[tuple[type[Any], ...]] = (
     Namespace, PersistentVolume, PersistentVolumeClaim, Service, PodDisruptionBudget, StorageClass, CSIDriver, CSINode, CSIStorageCapacity,
-    VolumeAttachment, ReplicaSet, StatefulSet, ReplicationController, PriorityClass,
+    VolumeAttachment, ReplicaSet, StatefulSet, ReplicationController, PriorityClass, NodeMetrics,
 )
 WORKLOADS: Final[tuple[type[Any], ...]] = (Deployment, ReplicaSet, StatefulSet, ReplicationController, Job)
 KINDS: Final[tuple[type[Any], ...]] = (Node, Pod, DaemonSet, *AROUND, *WORKLOADS)

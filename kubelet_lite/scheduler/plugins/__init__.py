@@ -1,4 +1,4 @@
-"""The plug-ins of the default profile, a file each, in Kubernetes' order and with its weights."""
+"""The plug-ins, a file each: those of the default profile in Kubernetes' order and with its weights, and those that are off by default."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from kubelet_lite.scheduler.plugins.default_preemption import DefaultPreemption
 from kubelet_lite.scheduler.plugins.dynamic_resources import DynamicResources
 from kubelet_lite.scheduler.plugins.image_locality import ImageLocality
 from kubelet_lite.scheduler.plugins.inter_pod_affinity import InterPodAffinity
+from kubelet_lite.scheduler.plugins.load_aware import LoadAware
 from kubelet_lite.scheduler.plugins.node_affinity import NodeAffinity
 from kubelet_lite.scheduler.plugins.node_name import NodeName
 from kubelet_lite.scheduler.plugins.node_ports import NodePorts
@@ -33,6 +34,8 @@ DEFAULTS: Final[Mapping[type[Plugin], int]] = {
     InterPodAffinity: 2, DynamicResources: 2, DefaultPreemption: 0, NodeResourcesBalancedAllocation: 1, ImageLocality: 1, DefaultBinder: 0,
 }
 """With the weight of their scores; 0: they have none."""
+OFF_BY_DEFAULT: Final[tuple[type[Plugin], ...]] = (LoadAware,)
+"""Beyond Kubernetes' own: a profile has them that names them."""
 
 
 def default_profile(handle: Handle) -> Profile:
