@@ -6,7 +6,7 @@ https://kubernetes.io/docs/tasks/debug/debug-cluster/resource-metrics-pipeline/
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -39,6 +39,10 @@ SHORTEST_WINDOW_SECONDS: Final = 1.0
 """CPU time comes in hundredths of a second: over less, a rate would say little. Nobody is measured more often."""
 LONGEST_WINDOW_SECONDS: Final = 60.0
 """A mean over more would not say what is used now."""
+NODES_AT_ONCE: Final = 50
+"""Asked between two turns of the event loop: a node in this process answers at once."""
+OBJECTS_AT_ONCE: Final = 500
+"""Made up between two."""
 NODES, PODS = METRICS
 READER: Final = "system:aggregated-metrics-reader"
 """The role that comes with metrics-server: whoever may view may read them."""
@@ -70,7 +74,7 @@ class Meters:
             wanted = list(nodes)
             age = {name: now - self._known[name].taken_at for name in wanted if name in self._known}
             first: dict[str, NodeUsage] = {}
-            for name in wanted:
+            async for name in self._in_turns(wanted):
                 if name not in age or age[name] > LONGEST_WINDOW_SECONDS:
                     self._known.pop(name, None)
                     usage = await self._ask(name)
@@ -80,12 +84,12 @@ class Meters:
                     first[name] = self._known[name].now
             if any(name not in self._known for name in first):
                 await self._environment.sleep(SHORTEST_WINDOW_SECONDS)
-            for name, before in first.items():
+            async for name in self._in_turns(list(first)):
                 usage = await self._ask(name)
                 if usage is None:
                     self._known.pop(name, None)
                 else:
-                    self._known[name] = Measured(before, usage, self._environment.monotonic())
+                    self._known[name] = Measured(first[name], usage, self._environment.monotonic())
             return {name: self._known[name] for name in wanted if name in self._known}
 
     def forget_all_but(self, nodes: Iterable[str]) -> None:
@@ -93,6 +97,12 @@ class Meters:
         kept = set(nodes)
         for name in [name for name in self._known if name not in kept]:
             del self._known[name]
+
+    async def _in_turns(self, names: Sequence[str]) -> AsyncGenerator[str]:
+        for number, name in enumerate(names, 1):
+            yield name
+            if number % NODES_AT_ONCE == 0:
+                await self._environment.sleep(0)
 
     async def _ask(self, name: str) -> NodeUsage | None:
         connection = self._connections(name)
@@ -151,7 +161,7 @@ class NodeMetricsReader:
         node = self._view.get("nodes", "", name)
         if node is None:
             raise NotFound.of("", "node", name)
-        found = self._metrics([node], await self._meters.measure([name]))
+        found = await self._metrics([node], await self._meters.measure([name]))
         if not found:
             raise NotFound.of(NODES.group, "nodemetrics", name)
         return found[0]
@@ -162,11 +172,13 @@ class NodeMetricsReader:
         matches = filter_of(self.shown, "", options).matches
         chosen = [node for node in everything if matches is None or matches(node)]
         measured = await self._meters.measure([node.metadata.name for node in chosen])
-        return ListResult(items=tuple(self._metrics(chosen, measured)), resource_version="")
+        return ListResult(items=tuple(await self._metrics(chosen, measured)), resource_version="")
 
-    def _metrics(self, nodes: Iterable[Node], measured: Mapping[str, Measured]) -> Sequence[NodeMetrics]:
+    async def _metrics(self, nodes: Iterable[Node], measured: Mapping[str, Measured]) -> Sequence[NodeMetrics]:
         now, found = timestamps.format_time(self._environment.now()), []
-        for node in nodes:
+        for number, node in enumerate(nodes, 1):
+            if number % OBJECTS_AT_ONCE == 0:
+                await self._environment.sleep(0)
             meta = node.metadata
             rate = rate_of_node(measured[meta.name]) if meta.name in measured else None
             if rate is not None:
@@ -207,7 +219,9 @@ class PodMetricsReader:
         for node in measured.values():
             rates |= rates_of_containers(node)
         now, found = timestamps.format_time(self._environment.now()), []
-        for pod in running:
+        for number, pod in enumerate(running, 1):
+            if number % OBJECTS_AT_ONCE == 0:
+                await self._environment.sleep(0)
             metrics = _pod_metrics(pod, rates.get(pod.metadata.uid, ()), now)
             if metrics is not None:
                 found.append(metrics)
