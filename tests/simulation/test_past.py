@@ -6,7 +6,7 @@ import pytest
 
 from kubelet_lite.api.apps_v1 import Deployment
 from kubelet_lite.api.authorization_v1 import ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec
-from kubelet_lite.api.core_v1 import ConfigMap, Pod
+from kubelet_lite.api.core_v1 import Binding, ConfigMap, ObjectReference, Pod
 from kubelet_lite.api.errors import Gone, MethodNotAllowed
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.requests import MERGE_PATCH, ListOptions
@@ -67,6 +67,8 @@ async def test_writes_are_refused_and_questions_answered(recording: Recording) -
             await client.patch(Deployment, "web", {"spec": {"replicas": 0}}, content_type=MERGE_PATCH, namespace="default")
         with pytest.raises(MethodNotAllowed):
             await client.delete(Deployment, "web", namespace="default")
+        with pytest.raises(MethodNotAllowed):
+            await client.bind([Binding(metadata=ObjectMeta(name="web", namespace="default"), target=ObjectReference(kind="Node", name="node-1"))])
         asked = SelfSubjectAccessReview(spec=SelfSubjectAccessReviewSpec(resourceAttributes=ResourceAttributes(verb="get", resource="pods")))
         assert (await client.create(asked)).status.allowed
         assert past.store.revision == recording.archive.revisions[-1].event.revision

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, NoReturn
 
 from kubelet_lite.actors.environment import Environment, HeldPort
@@ -126,6 +126,9 @@ class _PastRegistry(Registry):
     async def delete_collection(
         self, ctx: RequestContext, resource: Resource, namespace: str, list_options: ListOptions, options: DeleteOptions,
     ) -> ListResult:
+        self._refuse()
+
+    async def bind(self, ctx: RequestContext, bindings: Sequence[Any]) -> Sequence[Exception | None]:
         self._refuse()
 
     def logs(self, ctx: RequestContext, namespace: str, name: str, options: PodLogOptions) -> AsyncIterator[bytes] | None:
