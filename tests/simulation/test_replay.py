@@ -27,6 +27,10 @@ def slow_start(*_: Any) -> Behaviour:
     return Behaviour(ready_after_seconds=2)
 
 
+async def fails(value: Any, simulation: Simulation) -> None:
+    raise LookupError(value)
+
+
 class Nothing(Invariant):
     """Holds always."""
 
@@ -135,6 +139,14 @@ def test_a_run_that_was_driven_from_outside_cannot_be_saved(run: Run, tmp_path: 
 
 
 # ---- references
+
+
+@pytest.mark.parametrize("value", [object(), {1}, b"x", Setting(), Path("x"), {1: 2}, [Nothing()]])
+def test_a_partial_of_what_json_cannot_hold_is_described(value: Any, tmp_path: Path) -> None:
+    path = replay.save(play(partial(fails, value)), tmp_path / "run.json")
+    with pytest.raises(ReplayError, match=rf"^fails has an argument that cannot be found again, a value of type {type(value).__name__}: "):
+        replay.replay(path)
+    assert replay.replay(path, scenario=partial(fails, value)).repeated
 
 
 def test_functions_classes_lambdas_and_partials_are_found_again() -> None:

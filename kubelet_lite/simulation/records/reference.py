@@ -1,7 +1,7 @@
 """Functions and classes by name, so that a replay file can say which ones a run was made of.
 
 A reference is a module and a name in it; a `functools.partial` is a reference and its arguments. What is defined inside a function
-has no such name: of it only a description is kept.
+has no such name, nor has an object of a class: of them only a description is kept.
 """
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def refer(thing: Callable[..., Any], about: str = "") -> Reference:
         about = about or str(thing.keywords.get("name") or inner.about)
         return Reference(name=inner.name if whole else "", file=inner.file, about=about, arguments=tuple(arguments), named=named)
     module = sys.modules.get(getattr(thing, "__module__", ""))
-    about = about or getattr(thing, "__qualname__", repr(thing))
+    about = about or str(getattr(thing, "__qualname__", type(thing).__qualname__))
     name = _name_in(module, thing) if module is not None else ""
     if module is None or not name:
         return Reference(about=about)
@@ -58,6 +58,9 @@ def refer(thing: Callable[..., Any], about: str = "") -> Reference:
 def resolve(reference: Reference) -> Any:
     """What it refers to. Raises NotFoundAgain."""
     if not reference.name:
+        unnamed = next((a.of for a in (*reference.arguments, *reference.named.values()) if a.of is not None and not a.of.name), None)
+        if unnamed is not None:
+            raise NotFoundAgain(f"{reference.about} has an argument that cannot be found again, {unnamed.about}: only plain JSON values and what stands in a module can")
         raise NotFoundAgain(f"{reference.about} is defined inside a function: only what stands in a module can be found again")
     module_name, _, path = reference.name.partition(":")
     found: Any = _module(module_name, reference.file)
@@ -81,7 +84,18 @@ def parse(text: str) -> Reference:
 
 
 def _argument(value: Any) -> Argument:
-    return Argument(of=refer(value)) if callable(value) else Argument(value=value)
+    if callable(value):
+        return Argument(of=refer(value))
+    return Argument(value=value) if _is_plain(value) else Argument(of=Reference(about=f"a value of type {type(value).__qualname__}"))
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether JSON holds it (a tuple comes back as a list)."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(inner) for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or type(value) in (bool, int, float, str)
 
 
 def _resolved(argument: Argument) -> Any:
