@@ -2,20 +2,25 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 
 from kubelet_lite.api.core_v1 import ConfigMap, Pod
+from kubelet_lite.api.encoding import from_json
 from kubelet_lite.api.meta_v1 import ObjectMeta
-from kubelet_lite.simulation.archive import LogRecord
+from kubelet_lite.api.unstructured import Unstructured
+from kubelet_lite.simulation.archive import LogRecord, Revision
 from kubelet_lite.simulation.calls import Delete
 from kubelet_lite.simulation.failure import Failure
 from kubelet_lite.simulation.invariant import always
 from kubelet_lite.simulation.records.difference import ABSENT, Change, differences, shown, significant
 from kubelet_lite.simulation.records.recording import Recording
-from kubelet_lite.simulation.records.story import LINES, Story, step_lines, tell
+from kubelet_lite.simulation.records.story import LINES, Story, line_of, step_lines, tell
 from kubelet_lite.simulation.simulation import STEP_BEGAN, STEP_ENDED, Run, Simulation, play
 from kubelet_lite.simulation.which import Which
+from kubelet_lite.store.event import Event
+from kubelet_lite.store.keys import Key
 from tests.simulation.stories import STEPS, failed_run, run_web
 
 
@@ -61,6 +66,21 @@ def test_changes_are_short_and_attributed(story: Story) -> None:
     assert (scaled.actor, scaled.action, scaled.object) == ("user", "updates", "deployment default/web")
     assert any(line.actor == "deployment-controller" and "Available: True → False" in line.details for line in story.lines)
     assert any(line.actor == "default-scheduler" and line.details[0].startswith("spec.nodeName: – → node-") for line in tell(failed_run(), lines=90).lines)
+
+
+@pytest.mark.parametrize(("old", "new", "told"), [
+    ({}, {"conditions": [{"type": "Ready", "status": "True"}, {"type": "Odd"}, "odd"]}, "Ready: – → True"),
+    ({"conditions": []}, {"conditions": [{"type": "Ready", "status": "True"}]}, "Ready: – → True"),
+    ({"conditions": []}, {"conditions": [{"type": "Odd"}]}, "conditions[Odd]"),
+    ({"conditions": ["a"]}, {"conditions": ["b"]}, "conditions[0]"),
+    ({}, {"conditions": {"ready": True}}, "conditions"),
+])
+def test_conditions_of_any_shape_are_told(old: Any, new: Any, told: str) -> None:
+    one, other = (
+        from_json(Unstructured, {"apiVersion": "x.io/v1", "kind": "Thing", "metadata": {"name": "a", "namespace": "default"}, "status": status})
+        for status in (old, new)
+    )
+    assert line_of(Revision(Event(2, Key("things.x.io", "default", "a"), other, one), 0.0, "operator"), 0.0).details == (told,)
 
 
 def test_it_is_short_without_heartbeats_and_events(story: Story) -> None:

@@ -132,10 +132,7 @@ def tell(run: Run | Recording, *, lines: int = LINES) -> Story:
     title += f" (seed {recording.seed}" + (f", {failure.time - began:+.3f} s)" if failure is not None and failure.time else ")")
     if more and failure is not None and failure.kind.startswith(f"{errors.__name__}."):  # below others pytest puts values of an assert
         title += f"\n{more}"
-    return Story(
-        title=title,
-        lines=tuple(merged), left_out=left_out,
-    )
+    return Story(title=title, lines=tuple(merged), left_out=left_out)
 
 
 def _merged(lines: Sequence[Line]) -> Iterator[Line]:
@@ -227,16 +224,21 @@ def _conditions(changes: Sequence[Change]) -> Iterator[tuple[str, Any, Any]]:
     for change in changes:
         path, _, member = change.path.partition("].")
         if path == "status.conditions":
-            states = [{c["type"]: c["status"] for c in side} if isinstance(side, list) else {} for side in (change.old, change.new)]
+            states = [{str(c["type"]): _status(c) for c in side if isinstance(c, Mapping) and "type" in c} if isinstance(side, list) else {}
+                      for side in (change.old, change.new)]
             for name in dict.fromkeys((*states[0], *states[1])):
                 yield name, states[0].get(name, ABSENT), states[1].get(name, ABSENT)
         elif path.startswith("status.conditions["):
             name = path.removeprefix("status.conditions[").removesuffix("]")
             if not member:
-                old, new = (side["status"] if isinstance(side, Mapping) else ABSENT for side in (change.old, change.new))
-                yield name, old, new
+                yield name, _status(change.old), _status(change.new)
             elif member == "status":
                 yield name, change.old, change.new
+
+
+def _status(condition: Any) -> Any:
+    """Custom resources may have conditions of any shape."""
+    return condition.get("status", ABSENT) if isinstance(condition, Mapping) else ABSENT
 
 
 def object_name(obj: Any) -> str:
