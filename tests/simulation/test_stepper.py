@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import pytest
 
+from kubelet_lite.simulation.archive import Archive, LogRecord
 from kubelet_lite.simulation.records.recording import Recording
 from kubelet_lite.simulation.records.stepper import HELP, Stepper
 from kubelet_lite.simulation.simulation import Run
@@ -56,6 +57,17 @@ def test_a_change_is_shown_with_who_made_it_and_the_step_before_it(stepper: Step
     assert lines[1] == "  · scales deployment default/web to 17"
     assert lines[2].endswith("+7.770 s: user updates deployment default/web")
     assert lines[3] == "    spec.replicas: 3 → 17"
+
+
+def test_what_was_logged_last_is_shown_at_the_end(run: Run) -> None:
+    archive = Archive()
+    archive.revisions = list(run.archive.revisions)
+    last = archive.revisions[-1]
+    archive.records = [*run.archive.records, LogRecord(last.event.revision, last.time + 1, "kubelet-node-1", "warning", {"event": "too_late", "pod": "a"})]
+    stepper = Stepper(Recording(archive=archive))
+    stepper.do("goto end")
+    assert stepper.where().splitlines()[-1] == "  · warning kubelet-node-1: too_late pod: a"
+    assert "too_late" not in stepper.do("p")
 
 
 def test_goto_knows_revisions_times_and_names(stepper: Stepper, run: Run) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from kubelet_lite.api import timestamps
+from kubelet_lite.api import timestamps, yaml_text
 from kubelet_lite.simulation.archive import LogRecord, Revision
 from kubelet_lite.simulation.records.difference import ABSENT, differences, plain, significant
 from kubelet_lite.simulation.records.recording import Recording
@@ -39,6 +39,10 @@ class Stepper:
         self._revisions: Sequence[Revision] = recording.archive.revisions
         self._began = recording.archive.began
         self._family = Family(recording.archive)
+        self._records: dict[int, list[LogRecord]] = {}
+        """By the revision after which they were logged."""
+        for record in recording.archive.records:
+            self._records.setdefault(record.after, []).append(record)
         self._last = ""
         self.position = self.position_of("ready")
         self.ended = False
@@ -63,7 +67,7 @@ class Stepper:
             return str(error)
 
     def where(self) -> str:
-        """The change that was made last, and what was logged before it."""
+        """The change that was made last, what was logged before it, and at the end of the run what was logged after it."""
         if not self.position:
             return "before the first revision"
         revision = self._revisions[self.position - 1]
@@ -71,7 +75,9 @@ class Stepper:
         head = f"revision {revision.event.revision} ({self.position} of {len(self._revisions)}), {line.time:+.3f} s: {line.actor} {line.action} {line.object}"
         changes = significant(differences(revision.event.previous, revision.event.object)) if revision.verb == "update" else ()
         details = [str(change) for change in changes] or list(line.details)
-        return "\n".join([*(f"  · {said}" for said in self._logged(self.position)), head, *(f"    {detail}" for detail in details)])
+        before = self._logged(self.position)
+        after = self._logged(self.position + 1) if self.position == len(self._revisions) else ()
+        return "\n".join([*(f"  · {said}" for said in before), head, *(f"    {detail}" for detail in details), *(f"  · {said}" for said in after)])
 
     def position_of(self, where: str) -> int:
         """Behind how many revisions that is. Raises ValueError."""
@@ -140,15 +146,13 @@ class Stepper:
         return f"no change {'behind' if positions.step > 0 else 'before'} this one has {text!r}"
 
     def _show(self, argument: str) -> str:
-        import yaml
-
         key = self._key(argument)
         obj = self._snapshot().get(key.resource, key.name, key.namespace)
         if obj is None:
             return f"{key} is not there at this moment"
         value: Any = plain(obj)
         value["metadata"].pop("managedFields", None)
-        return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True)).rstrip()
+        return yaml_text.dump(value).rstrip()
 
     def _diff(self, argument: str) -> str:
         key = self._key(argument)
@@ -206,12 +210,10 @@ class Stepper:
             raise ValueError(f"{text!r} may be {', '.join(map(str, found))}: say KIND/NAMESPACE/NAME")
         return found[0]
 
-    def _logged(self, position: int) -> Iterator[str]:
+    def _logged(self, position: int) -> Iterable[str]:
         """What was logged between the revision at this position and the one before it."""
         after = self._revisions[position - 2].event.revision if position > 1 else 0
-        for record in self._recording.archive.records:
-            if record.after == after:
-                yield _said(record)
+        return map(_said, self._records.get(after, ()))
 
 
 def _said(record: LogRecord) -> str:
