@@ -2,5 +2,5 @@
 
 recording.py  what happened, as JSON lines (compare.py: two of them)      replay.py    all that it takes to play it again
 story.py      for people in a terminal (relevance.py: what matters)       timeline.py  as a page of HTML
-past.py       any moment as an API (stepper.py: from one to the next)     dump.py      a real cluster as the beginning of a run
+past.py       any moment as an API (stepper.py: from one to the next)     difference.py, reference.py   what several of them use
 """
