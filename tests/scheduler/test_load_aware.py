@@ -3,11 +3,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
@@ -132,7 +133,7 @@ pods_of = st.lists(st.tuples(requests, st.integers(0, 5)), max_size=8)
 weights = st.lists(st.tuples(st.sampled_from(["cpu", "memory"]), st.integers(0, 5)), max_size=2, unique_by=lambda spec: spec[0])
 
 
-def plain(node: Any, usage: tuple[float, int], came: list[Pod], pod: Pod, resources: list[tuple[str, int]]) -> int:
+def plain(node: Any, usage: tuple[int, int], came: list[Pod], pod: Pod, resources: list[tuple[str, int]]) -> int:
     """One node, looked at without columns."""
     total = whole_weight = 0
     for name, weight in resources or [("cpu", 1), ("memory", 1)]:
@@ -141,11 +142,12 @@ def plain(node: Any, usage: tuple[float, int], came: list[Pod], pod: Pod, resour
         if there_is:
             missing = {"cpu": 100, "memory": 200 << 20}
             asked = sum(scheduling_rules.pod_requests(p, missing=missing)[name] for p in (*came, pod))
-            total += (weight or 1) * (max(there_is - int(usage[index]) - asked, 0) * 100 // there_is)
+            total += (weight or 1) * (max(there_is - usage[index] - asked, 0) * 100 // there_is)
             whole_weight += weight or 1
     return total // max(whole_weight, 1)
 
 
+@example([(0, 0, (0, GIBIBYTE)), (0, 8, None)], [], [], ("", ""), [])
 @settings(max_examples=400)
 @given(nodes_of, pods_of, pods_of, requests, weights)
 def test_columns_equal_a_plain_look(
@@ -164,11 +166,13 @@ def test_columns_equal_a_plain_look(
     if not known:
         assert scores(plugin, found, pod_info(pod)) is None
         return
-    there_is = [max(sum((node[0], node[1] * GIBIBYTE)[index] for node, _ in known), 1) for index in (0, 1)]
-    used = [sum(usage[index] for _, usage in known) for index in (0, 1)]
+    shares = []
+    for index in (0, 1):
+        there_is = sum((node[0], node[1] * GIBIBYTE)[index] for node, _ in known)
+        shares.append(Fraction(sum(usage[index] for _, usage in known), there_is) if there_is else Fraction(0))
     expected = {}
     for i, node in enumerate(nodes):
-        usage = node[2] if node[2] is not None else (node[0] * used[0] // there_is[0], node[1] * GIBIBYTE * used[1] // there_is[1])
+        usage = node[2] if node[2] is not None else (int(node[0] * shares[0]), int(node[1] * GIBIBYTE * shares[1]))
         came = [a_pod(f"a{j}", *request) for j, (request, where) in enumerate(after) if where == i]
         expected[f"n{i}"] = plain(node, usage, came, pod, resources)
     assert scores(plugin, found, pod_info(pod)) == expected

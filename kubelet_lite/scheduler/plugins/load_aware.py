@@ -131,8 +131,8 @@ class LoadAware(Plugin):
             whole = {name: nodes.amounts(resource, row)[0] for name, row in nodes.row_of.items()}
             all_used, all_there_is = sum(used[index] for used in usage.values()), sum(whole[name] for name in usage)
             for name, row in nodes.row_of.items():
-                measured = usage.get(name)
-                self._used[index][row] = measured[index] if measured is not None else whole[name] * all_used // max(all_there_is, 1)
+                used = usage[name][index] if name in usage else whole[name] * all_used // all_there_is if all_there_is else 0
+                self._used[index][row] = min(used, whole[name])  # a node is no more than full
                 self._seen[index][row] = self._included.get(name, NOTHING)[index]
 
     def _say(self, unmeasured: Sequence[str], count: int) -> None:
