@@ -279,11 +279,8 @@ class Cluster:
 
     async def _start_kubelets(self, network: Network) -> Sequence[tuple[str, anyio.Event]]:
         from kubelet_lite.kubelet.kubelet import Kubelet
-        from kubelet_lite.runtimes.folders import Folder
 
-        whole = Folder()
-        self._outlives_actors.callback(whole.remove)
-        folder = whole.path
+        folder = self._open_folder()
         for name in self.node_names():
             environment = self.environment.of(f"kubelet-{name}")
             runtime = self._new_runtime(environment, folder / name, network)
@@ -295,6 +292,16 @@ class Cluster:
             self.kubelets[name] = kubelet
             self.supervisor.start(kubelet)
         return [(name, kubelet.ready) for name, kubelet in self.kubelets.items()]
+
+    def _open_folder(self) -> Path:
+        """For the files of pods; those of the fake runtime have none."""
+        if self._runtime == "fake":
+            return Path()
+        from kubelet_lite.runtimes.folders import Folder
+
+        folder = Folder()
+        self._outlives_actors.callback(folder.remove)
+        return folder.path
 
     def _new_runtime(self, environment: Environment, folder: Path, network: Network) -> Runtime:
         if self._runtime == "fake":

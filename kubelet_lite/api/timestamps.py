@@ -69,8 +69,24 @@ def canonical_time(text: str) -> str | None:
     return f"{_second(int((moment - _EPOCH).total_seconds()))}Z"
 
 
+def _is_micro_time(text: str) -> bool:
+    """Whether a text is a MicroTime as Kubernetes writes it; many lie within one second, which is remembered."""
+    return len(text) == 27 and text[19] == "." and text[26] == "Z" and text[20:26].isdigit() and text.isascii() and _is_second(text[:19])
+
+
+@lru_cache(maxsize=1024)
+def _is_second(text: str) -> bool:
+    """Whether it is one, of UTC and after Go's zero time, without the Z."""
+    try:
+        return _moment(f"{text}Z")[0] > _ZERO
+    except TimeError:
+        return False
+
+
 def canonical_micro_time(text: str) -> str | None:
     """A MicroTime after Go read and wrote it. Go insists on six digits of fraction."""
+    if _is_micro_time(text):
+        return text
     found = _FORM.fullmatch(text)
     if found is None or found[7] is None or len(found[7]) < 6:
         raise TimeError(f'parsing time "{text}" as "2006-01-02T15:04:05.000000Z07:00": cannot parse')

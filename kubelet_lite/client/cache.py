@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar
 
 import anyio
 import msgspec
@@ -47,7 +47,8 @@ class Change(msgspec.Struct, Generic[T], frozen=True):
     @property
     def object(self) -> T:
         """The newest that is known of it."""
-        return cast(T, self.old if self.new is None else self.new)
+        found: Any = self.old if self.new is None else self.new
+        return found  # type: ignore[no-any-return]
 
 
 Handler = Callable[[Sequence[Change[T]]], None]
@@ -299,8 +300,9 @@ class _Values(Generic[T]):
                 del objects[key]
                 if not objects:
                     del self._found[value]
-        for value in now:
-            self._found.setdefault(value, {})[key] = cast(T, new)
+        if new is not None:
+            for value in now:
+                self._found.setdefault(value, {})[key] = new
 
 
 def by_controller(obj: Any) -> Iterable[str]:

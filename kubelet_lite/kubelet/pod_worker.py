@@ -194,7 +194,7 @@ class PodWorker:
             self._said = self.pod.status
             if contradicts:
                 self._may_contradict_at = now + CONTRADICT_SECONDS
-            if _difference(self.pod.status, status):  # the answer shows what somebody else wrote meanwhile: no watch need bring it again
+            if self.pod.status != status and _difference(self.pod.status, status):  # the answer shows what somebody else wrote meanwhile: no watch need bring it again
                 self._kubelet.wake_at(self.uid, now + CONTRADICT_SECONDS)
         except ApiError as error:
             if isinstance(error, NotFound) or (isinstance(error, Conflict) and await self._is_another()):
@@ -521,7 +521,6 @@ class PodWorker:
 
     def _address(self, pod: Pod) -> str:
         return pod.status.podIP or self._kubelet.node_address
-
 
 
 def _difference(old: PodStatus, new: PodStatus) -> dict[str, Any]:

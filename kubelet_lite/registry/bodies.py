@@ -152,18 +152,27 @@ def _fields(kind: Any) -> Mapping[str, str]:
 
 def _partly_patched(kind: type[Any], live: Any, patch: Patch, names: Mapping[str, str]) -> Any | None:
     """The object when nothing of it but these fields need be looked at; None when something is wrong with the result."""
+    changes = {name: change for name, change in patch.value.items() if not _is_so(getattr(live, names[name]), change)}
     current = {}
-    for name, attribute in names.items():
-        value = getattr(live, attribute)
+    for name in changes:
+        value = getattr(live, names[name])
         if value is not None and (value or isinstance(value, (msgspec.Struct, bool, int))):
             current[name] = encoding.to_json(value)
     try:
-        found = from_value(kind, applied(current, patch, kind))
+        found = from_value(kind, applied(current, replace(patch, value=changes), kind))
     except DecodingError:
         return None
     if found.problems:
         return None
-    return replace(live, **{attribute: getattr(found.object, attribute) for attribute in names.values()})
+    return replace(live, **{names[name]: getattr(found.object, names[name]) for name in changes})
+
+
+def _is_so(value: Any, change: Any) -> bool:
+    """Whether a patch of a part says only what is so, as many do of metadata: which object is meant."""
+    if not isinstance(value, msgspec.Struct) or not isinstance(change, dict):
+        return False
+    fields = _fields(type(value))
+    return all(isinstance(said, str) and name in fields and getattr(value, fields[name]) == said for name, said in change.items())
 
 
 def merged(ctx: RequestContext, kind: type[Any], value: Any, patch: Patch) -> Any:

@@ -5,7 +5,7 @@ Events are served as v1 and events.k8s.io/v1, HorizontalPodAutoscalers as autosc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Protocol
 
 import msgspec
@@ -52,7 +52,7 @@ class Stored:
 
     @cached_property
     def _defaults(self) -> Mapping[str, Any]:
-        return {field.name: _default_of(field) for field in msgspec.structs.fields(self.resource.type)}
+        return _defaults_of(self.resource.type)
 
     @cached_property
     def has_status(self) -> bool:
@@ -209,6 +209,11 @@ class StoredResources:
                 assert stored is not None
                 return stored
         raise KeyError(qualified)
+
+
+@cache
+def _defaults_of(kind: type[Any]) -> Mapping[str, Any]:
+    return {field.name: _default_of(field) for field in msgspec.structs.fields(kind)}
 
 
 def _default_of(field: Any) -> Any:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from kubelet_lite.api import selectors
-from kubelet_lite.api.encoding import encode
 from kubelet_lite.api.meta_v1 import DeleteOptions, Status
 from kubelet_lite.api.requests import ListOptions, ListResult, RequestContext, WatchEvent
 from kubelet_lite.api.resources import Resource
@@ -25,6 +24,8 @@ from kubelet_lite.store.keys import Key
 from kubelet_lite.store.table import Table
 
 Selects = Callable[[Any], bool]
+as_kept: Final = msgspec.json.Encoder(enc_hook=str).encode
+"""An object as bytes, to see later whether it was changed: JSON, without the kind."""
 
 
 class Got(msgspec.Struct, frozen=True, gc=False):
@@ -105,12 +106,12 @@ class Compaction(msgspec.Struct, frozen=True, gc=False):
 
 
 class StoredObject(msgspec.Struct, frozen=True, gc=False):
-    """An object as it was when it was stored."""
+    """An object as it was when it was stored; `kept`: `as_kept` then."""
 
     at: int
     key: Key
     object: Any
-    encoded: bytes
+    kept: bytes
 
 
 class Unheard(msgspec.Struct, frozen=True, gc=False):
@@ -134,7 +135,7 @@ class NotingStore(ArchivedStore):
     def put(self, key: Key, obj: Any, *, expected: int) -> int:
         revision = super().put(key, obj, expected=expected)
         if self.archive.answers is not None:
-            self.archive.answers.append(StoredObject(revision, key, obj, encode(obj)))
+            self.archive.answers.append(StoredObject(revision, key, obj, as_kept(obj)))
         return revision
 
     def _drop(self, table: Table, count: int) -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from kubelet_lite.simulation.archive import Revision
@@ -54,6 +54,8 @@ class Invariant:
     name = ""
     resources: tuple[str, ...] = ()
     """Qualified names (`pods`, `deployments.apps`) of the kinds whose changes it is told of; none: of all."""
+    answers: tuple[type, ...] = ()
+    """Classes of `answers` that it is told of; none: of all."""
 
     def on_revision(self, revision: Revision, before: Snapshot) -> Iterable[str]:
         """One change. `before`: what was there; it does not hold the change yet."""
@@ -64,7 +66,7 @@ class Invariant:
         return ()
 
     def on_answer(self, answer: Any, snapshot: Snapshot) -> Iterable[str]:
-        """What the API answered (an `answers.Answer`), of whatever kind. `snapshot`: what was there then."""
+        """What the API answered (an `answers.Answer`). `snapshot`: what was there then."""
         return ()
 
     def at_rest(self, simulation: Simulation) -> Iterable[str]:
@@ -76,6 +78,8 @@ class Invariant:
         return ()
 
 
+REMEMBERED: Final = 1024
+"""Makers of which it is known whether they can be called without arguments: finding out takes longer than many a run."""
 InvariantMaker = Callable[[], Invariant]
 """A subclass of Invariant, or what `always`, `never` and `eventually` make of a function: a partial, so that a replay file can name it."""
 
@@ -194,6 +198,7 @@ def _check_function(where: str, function: object) -> None:
         raise TypeError(f"{where}: {_named(function)} is async: what is judged at an instant cannot wait")
 
 
+@lru_cache(maxsize=REMEMBERED)
 def _takes_nothing(function: Callable[..., object]) -> bool:
     """Whether it can be called without arguments, as far as it says."""
     try:

@@ -37,6 +37,8 @@ class Weights:
     def measure(self, events: Sequence[Event]) -> None:
         """`events`: all of the log."""
         known, count = len(self._weights), len(events)
+        if known == count:
+            return
         step = -(-(count - known) // SAMPLES)
         while known < count:
             previous = events[known].previous

@@ -215,10 +215,12 @@ class Store:
         outlived = self._marks.outlived(now)
         left = DROPPED_AT_ONCE
         for table in self._tables.values():
-            if not table.log.all.events:
+            events = table.log.all.events
+            if not events:
                 continue
-            self._weights[table.resource].measure(table.log.all.events)
-            left -= self._drop(table, min(left, surplus(table.log, outlived, self.limits)))
+            self._weights[table.resource].measure(events)
+            if events[0].revision <= outlived or len(events) > self.limits.history_events:
+                left -= self._drop(table, min(left, surplus(table.log, outlived, self.limits)))
         while left and (excess := self.history_bytes - self.limits.history_bytes) > 0:
             resource, weights = max(self._weights.items(), key=lambda item: item[1].total_bytes)
             left -= self._drop(self._tables[resource], min(left, weights.count_of(excess)))

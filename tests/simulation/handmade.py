@@ -30,11 +30,10 @@ from kubelet_lite.api.core_v1 import (
     PodTemplateSpec,
 )
 from kubelet_lite.api.discovery_v1 import Endpoint, EndpointConditions, EndpointSlice
-from kubelet_lite.api.encoding import encode
 from kubelet_lite.api.meta_v1 import LabelSelector, ObjectMeta, OwnerReference
 from kubelet_lite.api.requests import WatchEvent
 from kubelet_lite.api.resources import resource_of
-from kubelet_lite.simulation.answers import Answer, Batch, Opened, StoredObject, Watching
+from kubelet_lite.simulation.answers import Answer, Batch, Opened, StoredObject, Watching, as_kept
 from kubelet_lite.simulation.archive import Archive, Revision
 from kubelet_lite.simulation.invariants import BY_NAME
 from kubelet_lite.simulation.running import SandboxBegan, SandboxEnded
@@ -108,7 +107,7 @@ class Told:
         stamped = self._held[key] = self._stamped(obj)
         self.tell(Event(self.revision, key, stamped, previous), actor)
         if self.archive.answers is not None:
-            self.archive.answers.append(StoredObject(self.revision, key, stamped, encode(stamped)))
+            self.archive.answers.append(StoredObject(self.revision, key, stamped, as_kept(stamped)))
         return stamped
 
     def _stamped(self, obj: Any) -> Any:

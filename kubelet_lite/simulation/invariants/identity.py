@@ -18,6 +18,7 @@ class AtMostOnePodPerIdentity(Invariant):
 
     name = "AtMostOnePodPerIdentity"
     resources = ("pods",)
+    answers = (SandboxBegan, SandboxEnded)
 
     def __init__(self) -> None:
         self._running: dict[tuple[str, str], dict[str, SandboxBegan]] = {}

@@ -6,8 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubelet_lite.api.encoding import encode
-from kubelet_lite.simulation.answers import Answer, Compaction, Got, Listed, StoredObject, Wrote
+from kubelet_lite.simulation.answers import Answer, Compaction, Got, Listed, StoredObject, Wrote, as_kept
 from kubelet_lite.simulation.archive import Revision
 from kubelet_lite.simulation.invariant import Breach, Invariant
 from kubelet_lite.simulation.invariants.history import History, same
@@ -29,6 +28,7 @@ class StoreRules(Invariant):
     """All rules of RULES at once."""
 
     name = "Store"
+    answers = (Got, Wrote, Listed, Compaction)
 
     def __init__(self) -> None:
         self._history = History()
@@ -128,30 +128,31 @@ class NoWriteToCachedObject(Invariant):
     """
 
     name = "NoWriteToCachedObject"
+    answers = (StoredObject,)
 
     def __init__(self) -> None:
         self._stored: dict[Key, StoredObject] = {}
         """Every live object as it was stored."""
 
     def on_answer(self, answer: Answer, snapshot: Snapshot) -> Iterable[str]:
-        if isinstance(answer, StoredObject):
-            self._stored[answer.key] = answer
+        assert isinstance(answer, StoredObject)
+        self._stored[answer.key] = answer
         return ()
 
     def on_revision(self, revision: Revision, before: Snapshot) -> Iterable[str]:
         stored = self._stored.pop(revision.event.key, None)
-        if stored is not None and stored.object is revision.event.previous and encode(stored.object) != stored.encoded:
+        if stored is not None and stored.object is revision.event.previous and as_kept(stored.object) != stored.kept:
             return (_changed(stored),)
         return ()
 
     def at_end(self, snapshot: Snapshot, now: float) -> Iterable[str]:
         for key, stored in self._stored.items():
-            if snapshot.get(key.resource, key.name, key.namespace) is stored.object and encode(stored.object) != stored.encoded:
+            if snapshot.get(key.resource, key.name, key.namespace) is stored.object and as_kept(stored.object) != stored.kept:
                 yield _changed(stored)
 
 
 def _changed(stored: StoredObject) -> str:
-    was, now = msgspec.json.decode(stored.encoded), msgspec.json.decode(encode(stored.object))
+    was, now = msgspec.json.decode(stored.kept), msgspec.json.decode(as_kept(stored.object))
     return f"{stored.key} at revision {stored.at} was changed by one who shares it: {next(_differences(was, now, ''), 'in its order')}"
 
 

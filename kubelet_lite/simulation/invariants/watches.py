@@ -84,6 +84,7 @@ class WatchRules(Invariant):
     """All rules of RULES at once: they share what they know."""
 
     name = "Watch"
+    answers = (Batch, Opened, Ended, Compaction, Listed)
 
     def __init__(self) -> None:
         self._history = History()

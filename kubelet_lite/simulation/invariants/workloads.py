@@ -178,6 +178,7 @@ class NoSurplusPods(Invariant):
 
     name = "NoSurplusPods"
     resources = (REPLICA_SETS, "pods")
+    answers = (Unheard,)
 
     def __init__(self) -> None:
         self._sizes: dict[str, _Timeline] = {}
@@ -187,8 +188,8 @@ class NoSurplusPods(Invariant):
         self._unheard: list[float] = []
         """When an answer to the controller was lost."""
 
-    def on_answer(self, answer: Any, snapshot: Snapshot) -> Iterable[str]:
-        if isinstance(answer, Unheard) and answer.part == SET_CONTROLLER:
+    def on_answer(self, answer: Unheard, snapshot: Snapshot) -> Iterable[str]:
+        if answer.part == SET_CONTROLLER:
             self._unheard.append(snapshot.time)
         return ()
 

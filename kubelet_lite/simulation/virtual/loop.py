@@ -57,7 +57,7 @@ class SimulatedFuture(asyncio.Future[Any]):
 
 
 class SimulatedTask(asyncio.Task[Any]):
-    """A task whose hash is its serial number."""
+    """A task whose hash is its serial number. Its text is short: anyio makes it at each cancellation."""
 
     __slots__ = ("_serial", "context")
     _serial: int
@@ -65,6 +65,38 @@ class SimulatedTask(asyncio.Task[Any]):
 
     def __hash__(self) -> int:
         return self._serial
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.get_name()}>"
+
+
+class _Step(asyncio.Handle):
+    """A handle that does not look whether the loop is debugged: every step of a simulation has one."""
+
+    __slots__ = ()
+
+    def __init__(self, callback: Any, args: Any, loop: SimulatedLoop, context: contextvars.Context | None) -> None:
+        self._context = contextvars.copy_context() if context is None else context
+        self._loop, self._callback, self._args = loop, callback, args
+        self._cancelled, self._repr, self._source_traceback = False, None, None
+
+
+class _Timer(asyncio.TimerHandle):
+    """Likewise."""
+
+    __slots__ = ()
+
+    def __init__(self, when: float, callback: Any, args: Any, loop: SimulatedLoop, context: contextvars.Context | None) -> None:
+        self._context = contextvars.copy_context() if context is None else context
+        self._loop, self._callback, self._args = loop, callback, args
+        self._cancelled, self._repr, self._source_traceback = False, None, None
+        self._when, self._scheduled = when, True
+
+    def cancel(self) -> None:
+        if not self._cancelled:
+            self._loop._timer_cancelled_count += self._scheduled
+            self._cancelled = True
+            self._callback, self._args = None, ()
 
 
 @refuses
@@ -116,15 +148,14 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def call_at(self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None) -> asyncio.TimerHandle:
         self._check_closed()
-        timer = asyncio.TimerHandle(when, callback, args, self, context)
-        timer._scheduled = True  # type: ignore[attr-defined]
+        timer = _Timer(when, callback, args, self, context)
         heapq.heappush(self._scheduled, (when, next(self._serials), timer))
         return timer
 
     def call_soon(self, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None) -> asyncio.Handle:
         """As asyncio's, without its looks at threads and debugging: most of what a loop does for a step is this."""
         self._check_closed()
-        handle = asyncio.Handle(callback, args, self, context)
+        handle = _Step(callback, args, self, context)
         self._ready.append(handle)
         return handle
 
@@ -137,7 +168,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
             self._decide_order()
         for _ in range(len(ready)):
             handle = ready.popleft()
-            if handle.cancelled():
+            if handle._cancelled:
                 continue
             self._steps += 1
             self._steps_now += 1
