@@ -130,7 +130,7 @@ class Bindings:
             self._tasks.start_soon(self._on_its_own, waiting, node_name, self._after_permit(waiting, pod))
             return
         step = _next_step(waiting, node_name, profile.pre_bind)
-        if step is not None or self._extender(waiting) is not None or any(defines(plugin, "bind") for plugin in profile.bind):
+        if step is not None or self._extender(waiting) is not None or profile.binds_alone:
             self._queue.flies(waiting)
             self._tasks.start_soon(self._on_its_own, waiting, node_name, self._alone(waiting, node_name, step))
         else:

@@ -113,14 +113,11 @@ class PodTallies:
         """Their required affinity terms."""
         self.preferring = TermTallies()
         """Their preferred terms: the sum of the weights."""
+        self.asked = False
+        """Whether groups are kept."""
         self.of_terms = self.forbidding, self.requiring, self.preferring
         self.moves = 0
         """How often pods that say something of others came or went."""
-
-    @property
-    def asked(self) -> bool:
-        """Whether groups are kept."""
-        return self._groups is not None
 
     @property
     def groups(self) -> int:
@@ -166,7 +163,7 @@ class PodTallies:
             self._tallies.move_to_end(selection)
             return found
         if self._groups is None:
-            self._groups = {}
+            self._groups, self.asked = {}, True
             for pod, row in placed:
                 self.add(pod, row, 1)
         found = self._tallies[selection] = Tally(FIRST_CAPACITY)

@@ -57,6 +57,8 @@ class Profile:
         self.answers_for_any = not any(plugin.guarded for plugin in moving)
         """Whether nodes that do not fit may be judged too, where that is faster: a user's plug-in is not asked about them."""
         self.reserve, self.permit, self.pre_bind, self.bind, self.post_bind = at["reserve"], at["permit"], at["preBind"], at["bind"], at["postBind"]
+        self.binds_alone = any(defines(plugin, "bind") for plugin in self.bind)
+        """Whether a plug-in binds pods one by one."""
         self._needy = tuple(plugin for plugin in self.plugins.values() if defines(plugin, "needs"))
         of_their_own = [p.likeness for p in self.plugins.values() if defines(p, "likeness") and type(p).likeness is not Lasting.likeness]
         self._likenesses: tuple[Callable[[PodInfo], Hashable], ...] = tuple(of_their_own)

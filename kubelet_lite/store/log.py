@@ -71,6 +71,8 @@ class EventLog:
         self.all = Stream(0)
         self.compacted = 0
         """The revision of the newest event dropped: what is older can be neither read nor watched from."""
+        self.newest = 0
+        """The revision of the newest event there has been: whoever changes the log keeps it."""
         self.attended = False
         """Whether a new event may have to wake somebody."""
         self.getters: dict[str, Getter] = {}
@@ -163,18 +165,13 @@ class EventLog:
 
     def restart(self, revision: int) -> None:
         """Forgets all events and begins again at a revision, be it an earlier one: whoever has the log open has lost its place."""
-        self.compacted = revision
+        self.compacted = self.newest = revision
         for stream in (self.all, *(stream for streams in self._streams.values() for stream in streams.values())):
             stream.drop(len(stream.events))
             stream.base += 1
             stream.since = revision
             stream.wake()
         self._distributed = self.all.end
-
-    @property
-    def newest(self) -> int:
-        """The revision of the newest event there has been."""
-        return self.all.events[-1].revision if self.all.events else self.compacted
 
     def _between(self, after: int, through: int) -> list[Event]:
         stream = self.all

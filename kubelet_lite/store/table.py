@@ -85,6 +85,7 @@ class Table:
         prior = namespace.newest.get(name, NO_POSITION)
         namespace.newest[name] = stream.base + len(stream.events)
         stream.events.append(Event(revision, key, obj, current, None, prior))
+        self.log.newest = revision
         namespace.objects[name] = obj
         if current is None:
             namespace.names.add(name)
@@ -103,6 +104,7 @@ class Table:
         prior = namespace.newest.get(name, NO_POSITION)
         namespace.newest[name] = stream.end
         stream.events.append(Event(revision, key, None, current, final, prior))
+        self.log.newest = revision
         del namespace.objects[name]
         namespace.names.remove(name)
         namespace.ghosts.add(name)
@@ -113,6 +115,7 @@ class Table:
         """Takes the last change back, as if it had never been."""
         stream = self.log.all
         event = stream.events.pop()
+        self.log.newest = stream.events[-1].revision if stream.events else self.log.compacted
         namespace, name = self._namespaces[event.key.namespace], event.key.name
         if event.prior >= stream.base:
             namespace.newest[name] = event.prior

@@ -82,13 +82,11 @@ class _Struct(Shaper):
         """Path, zero value and shaper of all there is, structs that are always there taken apart: one look finds all of it."""
         leaves = [(path, zero) for path, zero, shaper in self.flat if shaper is None]
         self._truths = _getter([path for path, zero in leaves if zero is not None and zero is not NIL])
-        self._lists = _getter([path for path, zero in leaves if zero is NIL])
+        self._lists = _getter([path for path, zero, _ in self.flat if zero is NIL])
         self._pointers = _getter([path for path, zero in leaves if zero is None])
-        deep = [(path, zero, shaper) for path, zero, shaper in self.flat if shaper is not None]
-        self._deep = _getter([path for path, _, _ in deep])
-        self._deep_zeros = tuple(zero for _, zero, _ in deep)
-        self._deep_shapes = tuple(shaper.shape for _, _, shaper in deep)
-        self._deep_positions = tuple(range(len(deep)))
+        deep = [(path, shaper) for path, _, shaper in self.flat if shaper is not None]
+        self._deep = _getter([path for path, _ in deep])
+        self._deep_shapes = tuple(shaper.shape for _, shaper in deep)
         self._all_truths = self._pointers is _no_fields and self._lists is _no_fields
         self._all = _getter([f.name for f in fields])
         self._positions = tuple(range(len(fields)))
@@ -97,15 +95,12 @@ class _Struct(Shaper):
 
     def shape(self, value: Any) -> Any:
         values = self._deep(value)
-        found = [None] * len(values)
-        for i in compress(self._deep_positions, map(is_not, values, self._deep_zeros)):
-            if values[i] is not None:
-                found[i] = self._deep_shapes[i](values[i])
+        found = tuple([shape(deep) if deep else None for shape, deep in zip(self._deep_shapes, values, strict=True)]) if any(values) else ()
         there = bytes(map(truth, self._truths(value)))
         if self._all_truths:
-            return there, tuple(found)
+            return there, found
         pointers, lists = self._pointers(value), self._lists(value)
-        return there, bytes(map(is_not, pointers, repeat(None))), bytes(map(is_not, lists, repeat(NIL))), tuple(found)
+        return there, bytes(map(is_not, pointers, repeat(None))), bytes(map(is_not, lists, repeat(NIL))), found
 
     def inner_change(self, old: Any, new: Any) -> Any:
         before, after = self._all(old), self._all(new)
