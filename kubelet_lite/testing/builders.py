@@ -91,6 +91,8 @@ def pod(
     priority_class: str = "", tolerations: Sequence[Toleration] = (), grace_seconds: int | None = None, annotations: Mapping[str, str] | None = None,
 ) -> Pod:
     """`behaviour`: how the fake runtime plays it. `node`: bound there already. Without `containers` it has one of `image`."""
+    if containers and image != IMAGE:
+        raise ValueError("pod: say image or containers, not both")
     notes = dict(annotations or {})
     if behaviour is not None:
         notes[ANNOTATION] = msgspec.json.encode(behaviour).decode()
@@ -108,6 +110,8 @@ def deployment(
     max_surge: int | str | None = None, max_unavailable: int | str | None = None, recreate: bool = False, paused: bool = False,
 ) -> Deployment:
     strategy = DeploymentStrategy()
+    if recreate and (max_surge is not None or max_unavailable is not None):
+        raise ValueError("deployment: with recreate there is no max_surge and no max_unavailable")
     if recreate:
         strategy = DeploymentStrategy(type="Recreate")
     elif max_surge is not None or max_unavailable is not None:
@@ -174,7 +178,7 @@ def service(
     name: str, port: int = 80, *, namespace: str = "default", selector: Mapping[str, str] | None = None, target_port: int | str = PORT,
     type: str = "", headless: bool = False,
 ) -> Service:
-    """Of the pods that a workload of the same name makes, unless `selector` says of which."""
+    """Of the pods that a workload of the same name makes, unless `selector` says of which; with an empty one of none: somebody else lists them."""
     spec = ServiceSpec(
         selector=_labels(name, selector), ports=(ServicePort(port=port, targetPort=target_port),), type=type, clusterIP="None" if headless else "",
     )
@@ -209,7 +213,7 @@ def poddisruptionbudget(
     name: str, *, namespace: str = "default", selector: Mapping[str, str] | None = None, min_available: int | str | None = None,
     max_unavailable: int | str | None = None,
 ) -> PodDisruptionBudget:
-    """Of the pods of a workload of that name, unless `selector` says of which; one of the two bounds."""
+    """Of the pods of a workload of that name, unless `selector` says of which (an empty one: all); one of the two bounds."""
     if (min_available is None) == (max_unavailable is None):
         raise ValueError("poddisruptionbudget: say min_available or max_unavailable, one of them")
     spec = PodDisruptionBudgetSpec(
@@ -250,7 +254,7 @@ def _named(name: str, namespace: str, labels: Mapping[str, str]) -> ObjectMeta:
 
 
 def _labels(name: str, labels: Mapping[str, str] | None) -> Mapping[str, str]:
-    return labels if labels else {"app": name}
+    return {"app": name} if labels is None else labels
 
 
 def _template(template: Pod | None, labels: Mapping[str, str], restart_policy: str = "") -> PodTemplateSpec:

@@ -25,6 +25,7 @@ MADE = [
     builders.cronjob("c", concurrency="Forbid"),
     builders.service("svc", type="NodePort"),
     builders.service("headless", headless=True, selector={"x": "y"}),
+    builders.service("bare", selector={}),
     builders.configmap("cm", {"a": "b"}),
     builders.secret("sec", {"a": "b"}),
     builders.namespace("ns", labels={"a": "b"}),
@@ -42,6 +43,23 @@ async def test_an_api_server_takes_what_a_builder_makes():
         await cluster.client.create(ServiceAccount(metadata=ObjectMeta(name="default", namespace="default")))
         for obj in MADE:
             await cluster.client.create(obj)
+
+
+def test_an_empty_selector_is_meant():
+    assert builders.service("s", selector={}).spec.selector == {}
+    assert builders.poddisruptionbudget("p", selector={}, max_unavailable=1).spec.selector.matchLabels == {}
+    assert builders.service("s").spec.selector == {"app": "s"}
+
+
+@pytest.mark.parametrize(("make", "message"), [
+    (lambda: builders.deployment("d", recreate=True, max_surge=1), "deployment: with recreate there is no max_surge"),
+    (lambda: builders.deployment("d", recreate=True, max_unavailable=0), "deployment: with recreate there is no max_surge"),
+    (lambda: builders.pod("p", image="x:1", containers=[builders.container()]), "pod: say image or containers, not both"),
+    (lambda: builders.poddisruptionbudget("p"), "poddisruptionbudget: say min_available or max_unavailable"),
+])
+def test_arguments_that_contradict_each_other_are_refused(make, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        make()
 
 
 def test_every_builder_of_an_object_is_tried():
