@@ -21,8 +21,8 @@ _HOMES = {
 """Loaded when they are asked for: pytest imports this package wherever it is installed."""
 
 __all__ = [
-    "STANDARD", "ClusterMachine", "Faults", "Setting", "Simulation", "UserActions", "Workloads", "always", "builders", "eventually", "never", "run_simulation",
-    "strategies",
+    "STANDARD", "ClusterMachine", "Faults", "Setting", "Simulation", "UserActions", "Workloads", "always", "builders", "eventually", "never",
+    "run_simulation", "strategies",
 ]
 
 

@@ -102,7 +102,6 @@ async def running_cluster(request: pytest.FixtureRequest) -> AsyncIterator[Clust
     await task
 
 
-
 @pytest.fixture(name=_CLUSTER_OF_ANYIO)
 async def _of_anyio(request: pytest.FixtureRequest, anyio_backend_name: str) -> AsyncIterator[Cluster]:
     if anyio_backend_name != "asyncio":

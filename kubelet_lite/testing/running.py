@@ -1,6 +1,7 @@
 """`run_simulation`: a scenario under one seed or many; a failure is made smaller, told as a story, and kept in a file that replays it."""
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 FOLDER: Final = Path(".simulations")
 """Where failures are kept, in the working directory."""
 SETTLING: Final = Setting(settle=True)
+_NO_FILE_NAME: Final = re.compile(r"[^\w]+")
+"""As in `<lambda>`, which no shell would take either."""
 Steps = Sequence[Step] | Callable[[Tape], Sequence[Step]]
 """Given, or drawn from the tape of the seed."""
 
@@ -98,7 +101,7 @@ def _drawn(steps: Steps, tape: Tape) -> Sequence[Step]:
 
 def keep(run: Run, folder: Path) -> Iterable[str]:
     """Writes a run down where it can be replayed from; yields how."""
-    name = "machine" if run.scenario is None else refer(run.scenario).about.replace("<locals>.", "").replace(".", "-")
+    name = "machine" if run.scenario is None else _NO_FILE_NAME.sub("-", refer(run.scenario).about.replace("<locals>.", "")).strip("-")
     path = folder / f"{name}-{run.seed}"
     if run.scenario is not None:
         file = replay.save(run, path.with_suffix(".json"))

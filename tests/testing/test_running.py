@@ -78,6 +78,22 @@ def test_a_scenario_within_a_function_is_kept_for_pytest_and_to_be_looked_at(tmp
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_files_have_names_that_a_shell_takes(tmp_path):
+    async def local(simulation):
+        raise KeyError("mine")
+
+    class Scenario:
+        def __call__(self, simulation):
+            return local(simulation)
+
+    for scenario in (lambda simulation: local(simulation), Scenario()):
+        with pytest.raises(KeyError):
+            run_simulation(scenario, setting=Setting(nodes=1), shrink_budget=0, folder=tmp_path)
+    assert {path.name.partition("0")[0] for path in tmp_path.iterdir()} == {
+        "test_files_have_names_that_a_shell_takes-lambda-", "test_files_have_names_that_a_shell_takes-Scenario-",
+    }
+
+
 def test_seeds_are_one_or_some():
     with pytest.raises(ValueError, match="not both"):
         run_simulation(a_deployment, seed=1, seeds=[1])
