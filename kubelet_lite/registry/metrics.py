@@ -41,7 +41,7 @@ LONGEST_WINDOW_SECONDS: Final = 60.0
 """A mean over more would not say what is used now."""
 NODES_AT_ONCE: Final = 50
 """Asked between two turns of the event loop: a node in this process answers at once."""
-OBJECTS_AT_ONCE: Final = 500
+OBJECTS_AT_ONCE: Final = 200
 """Made up between two."""
 NODES, PODS = METRICS
 READER: Final = "system:aggregated-metrics-reader"

@@ -1,7 +1,7 @@
 """A cluster at one moment, without the cluster: nodes, the pods on them, and what else has a say in where pods go.
 
 From typed objects, plain values or text: what `kubectl get nodes,pods -A -o json` prints (and `…,pv,pvc,sc,csinodes,ns,svc,rs,sts,rc,pdb,
-priorityclasses` with it, where pods use them). Objects of other kinds say nothing here and are left out.
+priorityclasses` with it, where pods use them; `nodes.metrics.k8s.io` for LoadAware). Objects of other kinds say nothing here and are left out.
 """
 from __future__ import annotations
 
