@@ -101,7 +101,7 @@ class Handlers:
         obj = await self._registry.get(
             self._context(exchange), resource, path.namespace, path.name, subresource=path.subresource, resource_version=version,
         )
-        self._answer(exchange, 200, obj, resource, representation, stored=not path.subresource)
+        self._answer(exchange, 200, obj, resource, representation, stored=not path.subresource and self._registry.is_stored(resource))
 
     async def _list(self, exchange: Exchange, info: RequestInfo) -> None:
         assert info.route is not None
@@ -277,7 +277,10 @@ class Handlers:
             kind = resource.list_kind if isinstance(resource, SchemaResource) else f"{resource.kind}List"
             head = b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[' % (kind.encode(), resource.api_version.encode(), metadata)
             encoded, encode_item = self._registry.store.encoded, encoding.encode_item
-            items = (encoded(obj, encode_item) for obj in result.items)
+            if self._registry.is_stored(resource):
+                items = (encoded(obj, encode_item) for obj in result.items)
+            else:
+                items = map(encode_item, result.items)
         await lists.write(exchange, lists.Listing(head=head, items=items), representation, self._yield)
 
     async def _yield(self) -> None:

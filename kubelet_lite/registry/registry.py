@@ -386,6 +386,10 @@ class Registry:
             self._served = (custom, offered, (*resources.RESOURCES, *custom, *offered))
         return self._served[2]
 
+    def is_stored(self, resource: Resource) -> bool:
+        """Whether its objects stand in the store, where others are made up for each answer."""
+        return self._resources.get(resource) is not None
+
     def row(self, resource: Resource, obj: Any, now: float) -> Sequence[Any] | None:
         """The cells of a served object's row in a Table; None: name and creation."""
         return self._shown(resource).row(obj, now)

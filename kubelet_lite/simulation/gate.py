@@ -299,7 +299,7 @@ class GatedRegistry(Registry):
 
         async def found() -> Any:
             frozen = self.gate.frozen_at(request)
-            if frozen is None or subresource or self._resources.get(resource) is None:
+            if frozen is None or subresource or not self.is_stored(resource):
                 return await serve(ctx, resource, namespace, name, subresource=subresource, resource_version=resource_version)
             return self._get_at(frozen, ctx, resource, namespace, name)
 
@@ -325,7 +325,7 @@ class GatedRegistry(Registry):
 
         async def found() -> ListResult:
             frozen = self.gate.frozen_at(request)
-            if frozen is None or self._resources.get(resource) is None:  # what nobody stores is as it is
+            if frozen is None or not self.is_stored(resource):  # what nobody stores is as it is
                 return await serve(ctx, resource, namespace, options)
             return await self.list_at(frozen, ctx, resource, namespace, options)
 

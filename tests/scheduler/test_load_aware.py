@@ -32,6 +32,7 @@ from kubelet_lite.scheduler.node_table import NodeTable
 from kubelet_lite.scheduler.plugins import OFF_BY_DEFAULT
 from kubelet_lite.scheduler.plugins.load_aware import LoadAware, LoadAwareArgs
 from kubelet_lite.scheduler.pod_info import pod_info
+from kubelet_lite.scheduler.polled import PATIENCE_SECONDS
 from kubelet_lite.scheduler.scheduler import Scheduler
 from kubelet_lite.scheduler.scoring_resources import ResourceSpec
 from kubelet_lite.scheduler.surroundings import Given
@@ -120,10 +121,10 @@ def test_pods_that_came_since_the_last_measurement_but_one_count_on_top() -> Non
     assert scores(plugin, nodes, pod) == {"n": 30}
     given_metrics.add(measured("n", "2"))
     assert scores(plugin, nodes, pod) == {"n": 30}
-    given_metrics.add(measured("n", "6"))
-    assert scores(plugin, nodes, pod) == {"n": 30}
+    given_metrics.add(measured("n", "5"))
+    assert scores(plugin, nodes, pod) == {"n": 40}
     nodes.remove(("default", "fresh"))
-    assert scores(plugin, nodes, pod) == {"n": 30}
+    assert scores(plugin, nodes, pod) == {"n": 40}
 
 
 amounts = st.integers(0, 5000)
@@ -250,6 +251,9 @@ class Metrics:
         self.shown = Stored(NODES, {})
         self.items: list[NodeMetrics] = []
         self.asked = 0
+        self.seconds = 0.0
+        """How long an answer takes."""
+        self.environment = world.environment
         world.registry.unstored.offer(self)
 
     async def get(self, namespace: str, name: str) -> NodeMetrics:
@@ -257,6 +261,7 @@ class Metrics:
 
     async def list(self, namespace: str, options: ListOptions) -> ListResult:
         self.asked += 1
+        await self.environment.sleep(self.seconds)
         return ListResult(items=tuple(self.items), resource_version="")
 
 
@@ -308,6 +313,19 @@ def test_where_nobody_serves_metrics_pods_are_scheduled_all_the_same() -> None:
         ]
 
     played(play, a_node("a"), a_node("b"), configuration=configuration())
+
+
+def test_whoever_serves_metrics_and_never_answers_holds_no_pod_up_for_long() -> None:
+    async def play(world: World) -> None:
+        metrics = Metrics(world)
+        metrics.seconds = 600.0
+        await world.client.create(a_pod("p", "100m"))
+        await world.settle(PATIENCE_SECONDS - 1)
+        assert await world.nodes_of() == {"p": ""}
+        await world.settle(2)
+        assert await world.nodes_of() == {"p": "a"}
+
+    played(play, a_node("a"), configuration=configuration())
 
 
 def test_a_loaded_node_gets_no_pods_until_it_is_idle_again() -> None:

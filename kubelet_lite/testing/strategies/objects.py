@@ -89,8 +89,11 @@ def behaviours() -> SearchStrategy[Behaviour]:
     ends = st.builds(Behaviour, run_seconds=st.integers(1, 60).map(float), exit_code=st.sampled_from((0, 1, 137)), runs=st.none() | st.integers(1, 3))
     sick = st.builds(Behaviour, alive_seconds=few_seconds)
     stubborn = st.builds(Behaviour, stop_seconds=few_seconds)
+    amounts = st.integers(0, 2000).map(float)
+    courses = amounts | st.tuples(amounts, amounts).map(lambda ends: ((0.0, ends[0]), (60.0, ends[1])))
+    busy = st.builds(Behaviour, cpu_millicores=courses, memory_bytes=amounts.map(lambda mebibytes: mebibytes * 1024 * 1024))
     broken = st.sampled_from((Behaviour(start_error="no such command"), Behaviour(pull_error="no such image")))
-    return steady | slow | ends | sick | stubborn | broken
+    return steady | slow | ends | sick | stubborn | busy | broken
 
 
 @st.composite
