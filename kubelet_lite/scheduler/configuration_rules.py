@@ -4,13 +4,14 @@ https://kubernetes.io/docs/reference/config-api/kube-scheduler-config.v1/
 """
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from kubelet_lite.api.core_v1 import NodeSelectorTerm
 from kubelet_lite.api.durations import DurationError
 from kubelet_lite.api.errors import FieldError, duplicate, forbidden, invalid, not_supported, required
-from kubelet_lite.scheduler.configuration import ExtenderConfiguration, SchedulerConfiguration
+from kubelet_lite.scheduler.configuration import ExtenderConfiguration, ExtenderTLS, SchedulerConfiguration
 from kubelet_lite.scheduler.plugins.default_preemption import DefaultPreemptionArgs
 from kubelet_lite.scheduler.plugins.inter_pod_affinity import InterPodAffinityArgs
 from kubelet_lite.scheduler.plugins.load_aware import MEASURED_RESOURCES, LoadAwareArgs
@@ -55,6 +56,17 @@ def _share(path: str, percent: int | None) -> Errors:
         yield invalid(path, percent, "not in valid range [0-100]")
 
 
+def _tls(said: ExtenderTLS, path: str) -> Errors:
+    for name in ("certData", "keyData", "caData"):
+        try:
+            base64.b64decode(getattr(said, name), validate=True)
+        except ValueError as error:
+            shown = "…" if name == "keyData" else getattr(said, name)  # a key is nothing to log
+            yield invalid(f"{path}.{name}", shown, f"must be base64: {error}")
+    if bool(said.certData or said.certFile) != bool(said.keyData or said.keyFile):
+        yield required(f"{path}.keyData" if said.certData or said.certFile else f"{path}.certData", "a certificate and its key belong together")
+
+
 def _extenders(extenders: Sequence[ExtenderConfiguration]) -> Errors:
     managed: set[str] = set()
     for i, extender in enumerate(extenders):
@@ -68,6 +80,8 @@ def _extenders(extenders: Sequence[ExtenderConfiguration]) -> Errors:
                 yield invalid(f"{path}.httpTimeout", extender.httpTimeout, "must not be negative")
         except DurationError as error:
             yield invalid(f"{path}.httpTimeout", extender.httpTimeout, str(error))
+        if extender.tlsConfig is not None:
+            yield from _tls(extender.tlsConfig, f"{path}.tlsConfig")
         for j, resource in enumerate(extender.managedResources):
             where = f"{path}.managedResources[{j}].name"
             if "/" not in resource.name or resource.name.startswith("kubernetes.io/"):

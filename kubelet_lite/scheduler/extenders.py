@@ -5,9 +5,11 @@ their case. https://kubernetes.io/docs/reference/config-api/kube-scheduler-confi
 """
 from __future__ import annotations
 
+import base64
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
@@ -101,7 +103,8 @@ class Extender:
     def __init__(self, configuration: ExtenderConfiguration, session: aiohttp.ClientSession) -> None:
         self.configuration = configuration
         self._session = session
-        self._tls = _tls(configuration.tlsConfig) if configuration.tlsConfig is not None else True
+        self._tls = _tls(configuration)
+        self._server_name = configuration.tlsConfig.serverName or None if configuration.tlsConfig is not None else None
         self._managed = frozenset(resource.name for resource in configuration.managedResources)
 
     @property
@@ -183,7 +186,10 @@ class Extender:
         url = f"{self.url.rstrip('/')}/{verb}"
         timeout = aiohttp.ClientTimeout(total=self.configuration.timeout_seconds)
         try:
-            async with self._session.post(url, data=msgspec.json.encode(args), headers={"Content-Type": "application/json"}, timeout=timeout, ssl=self._tls) as response:
+            async with self._session.post(
+                url, data=msgspec.json.encode(args), headers={"Content-Type": "application/json"}, timeout=timeout, ssl=self._tls,
+                server_hostname=self._server_name,
+            ) as response:
                 body = await response.read()
                 if response.status != 200:
                     raise ExtenderError(f"failed {verb} with extender at URL {url}, code {response.status}")
@@ -210,24 +216,22 @@ def _lowered(value: Any, depth: int = 4) -> Any:
     return value
 
 
-def _tls(said: ExtenderTLS) -> ssl.SSLContext:
-    import base64
-    import ssl
-    import tempfile
-    from pathlib import Path
+def _tls(configuration: ExtenderConfiguration) -> ssl.SSLContext | bool:
+    """What it says; with `enableHTTPS` and without an authority nobody is verified, as in Kubernetes. True: as everywhere."""
+    said = configuration.tlsConfig
+    if said is None and not configuration.enableHTTPS:
+        return True
+    from kubelet_lite.wire.certificates import KeyPair, client_context
 
-    context = ssl.create_default_context(cafile=said.caFile or None, cadata=base64.b64decode(said.caData).decode() if said.caData else None)
-    if said.insecure:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    if said.certFile:
-        context.load_cert_chain(said.certFile, said.keyFile or None)
-    elif said.certData:
-        with tempfile.TemporaryDirectory() as folder:  # the ssl module reads files alone
-            pair = Path(folder) / "pair.pem"
-            pair.touch(mode=0o600)
-            pair.write_bytes(base64.b64decode(said.certData) + b"\n" + base64.b64decode(said.keyData))
-            context.load_cert_chain(pair)
-    return context
+    said = said or ExtenderTLS()
+    authority, certificate, key = _pem(said.caData, said.caFile), _pem(said.certData, said.certFile), _pem(said.keyData, said.keyFile)
+    pair = KeyPair(certificate=certificate, key=key) if certificate is not None and key is not None else None
+    return client_context(authority, pair, verify=not (said.insecure or (configuration.enableHTTPS and authority is None)))
+
+
+def _pem(data: str, file: str) -> bytes | None:
+    """The data, in base64, goes before the file."""
+    return base64.b64decode(data) if data else Path(file).read_bytes() if file else None
 
 
 class Extenders:

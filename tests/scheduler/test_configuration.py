@@ -164,6 +164,8 @@ def test_fields_that_are_not_known_are_refused_with_their_path() -> None:
     ({"extenders": [{"urlPrefix": "x"}]}, 'extenders[0].urlPrefix: Invalid value: "x": must be an http or https URL'),
     ({"extenders": [{"urlPrefix": "http://x", "httpTimeout": "5"}]}, 'extenders[0].httpTimeout: Invalid value: "5": time: missing unit in duration "5"'),
     ({"extenders": [{"urlPrefix": "http://x", "httpTimeout": "-5s"}]}, 'extenders[0].httpTimeout: Invalid value: "-5s": must not be negative'),
+    ({"extenders": [{"urlPrefix": "http://x", "tlsConfig": {"caData": "?"}}]}, "extenders[0].tlsConfig.caData: Invalid value: \"?\": must be base64: Only base64 data is allowed"),
+    ({"extenders": [{"urlPrefix": "http://x", "tlsConfig": {"certFile": "a"}}]}, "extenders[0].tlsConfig.keyData: Required value: a certificate and its key belong together"),
     (
         {"extenders": [{"urlPrefix": "http://x", "managedResources": [{"name": "cpu"}]}]},
         'extenders[0].managedResources[0].name: Invalid value: "cpu": name is an invalid extended resource name',

@@ -1,19 +1,27 @@
 """Extenders over HTTP: a small server in the same loop, in virtual time, and what it says has its effect."""
 from __future__ import annotations
 
+import base64
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import aiohttp
 import anyio
+import pytest
 from aiohttp import web
 
 from kubelet_lite.api.core_v1 import Binding, Node, ObjectReference, Pod
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.scheduler.configuration import API_VERSION, load
+from kubelet_lite.scheduler.extenders import Extender
+from kubelet_lite.scheduler.pod_info import pod_info
 from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
 from kubelet_lite.simulation.virtual.run import simulate
+from kubelet_lite.wire.certificates import CertificateAuthority, server_context
 from tests.scheduler.objects import a_node, a_pod
 from tests.scheduler.world import World, register, world
 
@@ -174,6 +182,56 @@ def test_one_that_does_not_answer_in_time_fails() -> None:
         assert (await world.condition("a"))[1].startswith(f"failed filter with extender at URL http://127.0.0.1:{PORT}/x/filter: ")
 
     extended(play, {"filter": lambda args: sleeps()}, a_node("n1"), httpTimeout="2s")
+
+
+AUTHORITY = CertificateAuthority.create(time.time())
+
+
+@pytest.mark.parametrize(("said", "fails"), [
+    ({}, "CERTIFICATE_VERIFY_FAILED"),
+    ({"enableHTTPS": True}, ""),
+    ({"tlsConfig": {"insecure": True}}, ""),
+    ({"tlsConfig": {"caData": "AUTHORITY"}}, "CERTIFICATE_VERIFY_FAILED"),
+    ({"tlsConfig": {"caData": "AUTHORITY", "serverName": "another.example"}}, "CERTIFICATE_VERIFY_FAILED"),
+    ({"tlsConfig": {"caData": "AUTHORITY", "serverName": "extender.example"}}, ""),
+    ({"tlsConfig": {"caFile": "AUTHORITY", "serverName": "extender.example"}, "enableHTTPS": True}, ""),
+    ({"tlsConfig": {"caData": "AUTHORITY", "caFile": "/nowhere", "serverName": "extender.example"}}, ""),
+    ({"tlsConfig": {"certData": "PAIR", "insecure": True}}, "pod a for user scheduler"),
+])
+async def test_tls_is_as_its_configuration_says(said: dict[str, Any], fails: str, tmp_path: Path) -> None:
+    """On real sockets: the server's certificate is for extender.example alone."""
+    (tmp_path / "ca.pem").write_bytes(AUTHORITY.certificate)
+    client = AUTHORITY.issue_client(time.time(), "scheduler")
+    data = {"AUTHORITY": {"caData": encoded(AUTHORITY.certificate), "caFile": str(tmp_path / "ca.pem")}, "PAIR": {"certData": encoded(client.certificate)}}
+    tls = {name: data.get(value, {}).get(name, value) for name, value in said.get("tlsConfig", {}).items()}
+    if "certData" in tls:
+        tls["keyData"] = encoded(client.key)
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        args = json.loads(await request.read())
+        shown = request.transport.get_extra_info("peercert") if request.transport is not None else None
+        user = dict(part[0] for part in shown["subject"])["commonName"] if shown else ""
+        return web.json_response({"Error": f"pod {args['PodName']} for user {user}" if user else ""})
+
+    context = server_context(AUTHORITY.issue_server(time.time(), names=["extender.example"], addresses=[]), AUTHORITY.certificate)
+    runner = web.ServerRunner(web.Server(handle))
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+    await site.start()
+    try:
+        port = runner.addresses[0][1]
+        whole = {**said, "tlsConfig": tls} if tls else said
+        extender = {"urlPrefix": f"https://127.0.0.1:{port}", "bindVerb": "bind", **whole}
+        configuration = load({"apiVersion": API_VERSION, "kind": "KubeSchedulerConfiguration", "extenders": [extender]})
+        async with aiohttp.ClientSession() as session:
+            answer = await Extender(configuration.extenders[0], session).bind(pod_info(a_pod("a")), "n1")
+        assert fails in (answer or "") if fails else answer is None
+    finally:
+        await runner.cleanup()
+
+
+def encoded(pem: bytes) -> str:
+    return base64.b64encode(pem).decode()
 
 
 def test_it_binds_in_place_of_plugins() -> None:
