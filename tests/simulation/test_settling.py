@@ -151,6 +151,24 @@ def test_what_is_desired_and_not_so_is_said(story: Callable[[Told], None], said:
     assert said in unmet(told.watcher.snapshot, told.now)
 
 
+def test_it_is_said_in_the_same_order_in_every_process() -> None:
+    names = [f"p{number}" for number in range(8)]
+
+    def story(told: Told) -> None:
+        alive(told)
+        told.create(Service(metadata=ObjectMeta(name="web", namespace=NAMESPACE), spec=ServiceSpec(selector=WEB)))
+        told.create(endpoint_slice("web", *(with_meta(pod(f"gone-{name}"), uid=f"gone-{name}") for name in names)))
+        for name in names:
+            running(told, name, labels=WEB)
+
+    told = Told("BindOnce")
+    story(told)
+    told.sleep()
+    found = [what for what in unmet(told.watcher.snapshot, told.now) if what.startswith("Service")]
+    assert found[:8] == [f"Service default/web has no endpoint for pod {name}" for name in names]
+    assert len(found) == 16
+
+
 def test_nothing_is_said_of_a_cluster_in_which_all_is_well() -> None:
     told = Told("BindOnce")
     alive(told)

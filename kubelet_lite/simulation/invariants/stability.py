@@ -128,9 +128,9 @@ def services(snapshot: Snapshot, now: float) -> Iterator[str]:
                 if endpoint.targetRef is not None:
                     found[endpoint.targetRef.uid] = endpoint.conditions.ready is not False
         names = {pod.metadata.uid: pod.metadata.name for pod in snapshot.list(Pod, place[0])}
-        for uid in wanted.keys() - found.keys():
+        for uid in [uid for uid in wanted if uid not in found]:
             yield f"Service {named(service)} has no endpoint for pod {names[uid]}"
-        for uid in found.keys() - wanted.keys():
+        for uid in [uid for uid in found if uid not in wanted]:
             yield f"Service {named(service)} has an endpoint for {'pod ' + names[uid] if uid in names else 'a pod that is gone'}"
         for uid in [uid for uid in found if wanted.get(uid, found[uid]) != found[uid]]:
             yield f"Service {named(service)} says that pod {names[uid]} is {'' if found[uid] else 'not '}ready"
