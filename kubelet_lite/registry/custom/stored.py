@@ -72,7 +72,8 @@ class CustomStored(Stored):
         self._scaling = ScalePaths(subresources.scale) if subresources is not None and subresources.scale is not None else None
         served = SchemaResource(
             **{name: getattr(resource, name) for name in resource.__struct_fields__},
-            schema=self._schema, list_kind=definition.status.acceptedNames.listKind, storage_version=storage_version(definition).name, nodes={api_version: merging_node(schema) for api_version, schema in self._schemas.items()},
+            schema=self._schema, list_kind=definition.status.acceptedNames.listKind, storage_version=storage_version(definition).name,
+            nodes={api_version: merging_node(schema) for api_version, schema in self._schemas.items()},
         )
         super().__init__(served, {})
         self.definition = definition
@@ -348,8 +349,6 @@ def _finalizer_warnings(new: Unstructured, old: Unstructured | None) -> Sequence
         "finalizer writers"
         for name in new.metadata.finalizers if name not in known and "/" not in name and name not in STANDARD_FINALIZERS
     ]
-
-
 
 
 def _deprecation(definition: CustomResourceDefinition, version: CustomResourceDefinitionVersion) -> str:

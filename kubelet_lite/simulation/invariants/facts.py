@@ -12,8 +12,6 @@ from kubelet_lite.simulation.snapshot import Snapshot
 FINISHED: Final = ("Succeeded", "Failed")
 STALE_SECONDS: Final = 300.0
 """How old what a part knows may be at most, for an invariant to hold it against it: longer than faults of a standard mix last."""
-
-
 CALM_SECONDS: Final = 60.0
 """After so long without a fault all caches are up to date again: back-offs of broken watches are over."""
 LAG_SECONDS: Final = 5.0

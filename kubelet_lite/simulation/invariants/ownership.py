@@ -192,5 +192,3 @@ def _wanted(obj: Any) -> tuple[Any, ...]:
     meta = obj.metadata
     rest = tuple(getattr(obj, field) for field in obj.__struct_fields__ if field not in ("metadata", "status"))
     return (*rest, meta.labels, meta.annotations, meta.deletionTimestamp, meta.deletionGracePeriodSeconds, meta.finalizers, meta.ownerReferences)
-
-
