@@ -18,8 +18,10 @@ from kubelet_lite.api import names
 from kubelet_lite.api.durations import DurationError, parse_duration
 
 Check = Callable[[str], bool]
-_WORDY_DURATION: Final = re.compile(r"(?:\s*\d+\s*(?:ns|nano\w*|us|µs|micro\w*|ms|milli\w*|s|sec\w*|m|min\w*|h|hr\w*|hour\w*|d|day\w*|w|wk\w*|week\w*))+\s*", re.IGNORECASE)
-_DATE_TIME: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d|[+-]\d{4})?")
+_WORDY_DURATION: Final = re.compile(
+    r"(?:\s*\d+\s*(?:ns|nano\w*|us|µs|micro\w*|ms|milli\w*|s|sec\w*|m|min\w*|h|hr\w*|hour\w*|d|day\w*|w|wk\w*|week\w*))+\s*", re.IGNORECASE | re.ASCII,
+)
+_DATE_TIME: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d|[+-]\d{4})?", re.ASCII)
 _MAC: Final = re.compile(r"(?:[0-9A-Fa-f]{2}([:-]))(?:[0-9A-Fa-f]{2}\1){4}(?:[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){0,2}|(?:[0-9A-Fa-f]{4}\.){2,3}[0-9A-Fa-f]{4}")
 _HOST_LABEL: Final = re.compile(r"[^\W_](?:[\w-]{0,61}[^\W_])?")
 _MAX_HOST: Final = 255
@@ -32,7 +34,7 @@ def fits(format: str, text: str) -> bool:
 
 
 def _like(pattern: str) -> Check:
-    compiled = re.compile(pattern)
+    compiled = re.compile(pattern, re.ASCII)
     return lambda text: compiled.fullmatch(text) is not None
 
 
@@ -42,7 +44,7 @@ def _uuid(third: str = "[0-9A-F]{4}", fourth: str = "[0-9A-F]{4}") -> Check:
 
 def _date(text: str) -> bool:
     try:
-        return re.fullmatch(r"\d{4}-\d\d-\d\d", text) is not None and bool(datetime.date.fromisoformat(text))
+        return re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII) is not None and bool(datetime.date.fromisoformat(text))
     except ValueError:
         return False
 
@@ -112,18 +114,18 @@ def _base64(text: str) -> bool:
 
 def _isbn10(text: str) -> bool:
     digits = re.sub(r"[\s-]", "", text)
-    if not re.fullmatch(r"\d{9}[\dX]", digits):
+    if not re.fullmatch(r"\d{9}[\dX]", digits, re.ASCII):
         return False
     return sum((10 if digit == "X" else int(digit)) * (i + 1) for i, digit in enumerate(digits)) % 11 == 0
 
 
 def _isbn13(text: str) -> bool:
     digits = re.sub(r"[\s-]", "", text)
-    return re.fullmatch(r"\d{13}", digits) is not None and sum(int(digit) * (1, 3)[i % 2] for i, digit in enumerate(digits)) % 10 == 0
+    return re.fullmatch(r"\d{13}", digits, re.ASCII) is not None and sum(int(digit) * (1, 3)[i % 2] for i, digit in enumerate(digits)) % 10 == 0
 
 
 def _credit_card(text: str) -> bool:
-    digits = re.sub(r"\D", "", text)
+    digits = re.sub(r"\D", "", text, flags=re.ASCII)
     if not re.fullmatch(r"4\d{12}(?:\d{3})?|5[1-5]\d{14}|6(?:011|5\d\d)\d{12}|3[47]\d{13}|3(?:0[0-5]|[68]\d)\d{11}|(?:2131|1800|35\d{3})\d{11}", digits):
         return False
     doubled = [int(digit) * (1 + i % 2) for i, digit in enumerate(reversed(digits))]

@@ -121,6 +121,9 @@ def test_what_is_wrong_with_a_value(rules: Any, value: Any, message: str) -> Non
     assert message in found
 
 
+OTHER_DIGITS = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
+
+
 @pytest.mark.parametrize(("format", "good", "bad"), [
     ("date", "2024-02-29", "2023-02-29"), ("date-time", "2024-01-02T03:04:05.6Z", "2024-01-02T25:00:00Z"), ("duration", "1h2m", "1 fortnight"),
     ("ipv4", "10.0.0.1", "10.0.0.256"), ("ipv6", "::1", "10.0.0.1"), ("cidr", "10.0.0.0/8", "10.0.0.0"), ("mac", "01:02:03:04:05:06", "01:02"),
@@ -133,6 +136,8 @@ def test_what_is_wrong_with_a_value(rules: Any, value: Any, message: str) -> Non
 def test_formats(format: str, good: str, bad: str) -> None:
     assert formats.fits(format, good)
     assert not formats.fits(format, bad)
+    other_digits = good.translate(OTHER_DIGITS)
+    assert other_digits == good or format in ("hostname", "email", "uri", "byte") or not formats.fits(format, other_digits)
 
 
 def test_a_format_that_nobody_knows_says_nothing() -> None:
