@@ -190,6 +190,10 @@ def test_names_are_those_of_the_simulated_network() -> None:
         environment.loop.network.names["api.example"] = ("10.0.0.7",)
         of_loop = await environment.loop.getaddrinfo("api.example", 80, type=socket.SOCK_STREAM)
         assert socket.getaddrinfo("api.example", 80, type=socket.SOCK_STREAM) == of_loop
+        assert socket.getaddrinfo("api.example", 80, proto=socket.IPPROTO_TCP) == of_loop
+        assert await environment.loop.getaddrinfo("api.example", 80, proto=socket.IPPROTO_TCP) == of_loop
+        with pytest.raises(socket.gaierror):
+            await environment.loop.getaddrinfo("api.example", 80, flags=socket.AI_NUMERICHOST)
         return socket.gethostname(), socket.getfqdn(), socket.gethostbyname("api.example"), of_loop[0][4]
 
     assert simulate(0, main) == ("simulated", "simulated", "10.0.0.7", ("10.0.0.7", 80))

@@ -280,7 +280,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         return self.network.create_datagram_endpoint(protocol_factory, local_addr, remote_addr, **options)
 
     async def getaddrinfo(self, host: Any, port: Any, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> Any:
-        return self.network.resolve(host, port, family=family, kind=type)
+        return self.network.resolve(host, port, family=family, kind=type, protocol=proto, flags=flags)
 
     async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
         return str(sockaddr[0]), str(sockaddr[1])

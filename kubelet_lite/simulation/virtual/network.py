@@ -27,6 +27,7 @@ LAST_EPHEMERAL_PORT: Final = 60999
 """Linux' own range."""
 WILDCARDS: Final[Mapping[bool, str]] = {False: "0.0.0.0", True: "::"}
 """By whether it is IPv6."""
+PROTOCOLS: Final[Mapping[socket.SocketKind, int]] = {socket.SOCK_STREAM: socket.IPPROTO_TCP, socket.SOCK_DGRAM: socket.IPPROTO_UDP}
 NAMES: Final[Mapping[str, tuple[str, ...]]] = {"localhost": ("::1", "127.0.0.1")}
 
 AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
@@ -131,17 +132,18 @@ class Network:
 
     # ---- names and ports
 
-    def resolve(self, host: Any, port: Any, *, family: int = 0, kind: int = 0) -> list[AddressInfo]:
-        """As socket.getaddrinfo."""
+    def resolve(self, host: Any, port: Any, *, family: int = 0, kind: int = 0, protocol: int = 0, flags: int = 0) -> list[AddressInfo]:
+        """As socket.getaddrinfo. Of the flags AI_NUMERICHOST counts: the others ask for what is so here anyway."""
         host = host.decode() if isinstance(host, bytes) else host or ""
-        hosts = (WILDCARDS[True], WILDCARDS[False]) if host == "" else self.names.get(host) or (_numeric(host),)
-        kinds = [socket.SOCK_STREAM, socket.SOCK_DGRAM] if kind == 0 else [socket.SocketKind(kind)]
+        named = self.names.get(host) if not flags & socket.AI_NUMERICHOST else None
+        hosts = (WILDCARDS[True], WILDCARDS[False]) if host == "" else named or (_numeric(host),)
+        kinds = [each for each in PROTOCOLS if kind in (0, each) and protocol in (0, PROTOCOLS[each])]
         found: list[AddressInfo] = []
         for text in hosts:
             own = _family(text)
             if family in (0, own):
                 address = (text, int(port or 0)) if own == socket.AF_INET else (text, int(port or 0), 0, 0)
-                found += [(own, each, socket.IPPROTO_UDP if each == socket.SOCK_DGRAM else socket.IPPROTO_TCP, "", address) for each in kinds]
+                found += [(own, each, PROTOCOLS[each], "", address) for each in kinds]
         if not found:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return found

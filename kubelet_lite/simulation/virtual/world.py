@@ -183,7 +183,7 @@ def _urandom(world: World, size: int, flags: int = 0) -> bytes:
 def _resolve(world: World, host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> Any:
     """A blocking lookup is the first that a blocking client does: of a name that nobody here has it is refused, as the connection would be."""
     try:
-        return world.network.resolve(host, port, family=family, kind=type)
+        return world.network.resolve(host, port, family=family, kind=type, protocol=proto, flags=flags)
     except socket.gaierror:
         raise world.loop.refuse(f"no name can be looked up outside ({host!r})", f"give it an address in loop.network.names; {ASYNCHRONOUS}") from None
 
