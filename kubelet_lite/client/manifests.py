@@ -46,7 +46,10 @@ def _objects(source: Source) -> Iterator[Any]:
     elif isinstance(source, Path):
         files = sorted(p for p in source.iterdir() if p.suffix in SUFFIXES) if source.is_dir() else [source]
         for file in files:
-            yield from _parsed(file.read_text())
+            try:
+                yield from _parsed(file.read_text())
+            except BadRequest as error:
+                raise BadRequest(f"{file}: {error.message}") from error
     elif isinstance(source, str):
         yield from _objects(Path(source)) if is_path(source) else _parsed(source)
     else:

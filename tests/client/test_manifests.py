@@ -32,6 +32,13 @@ def test_text_files_folders_values_and_objects_are_read(tmp_path: Path) -> None:
     ]
 
 
+def test_a_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(MAP)
+    (tmp_path / "b.yaml").write_text("a: [")
+    with pytest.raises(BadRequest, match=r"/b\.yaml: not a manifest: yaml: "):
+        read(tmp_path)
+
+
 def test_the_items_of_a_list_may_leave_their_kind_to_it() -> None:
     assert read({"apiVersion": "v1", "kind": "ConfigMapList", "items": [{"metadata": {"name": "a"}}]}) == [VALUE]
     assert read('{"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}]}') == [VALUE]
