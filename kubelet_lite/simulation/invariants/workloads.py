@@ -171,7 +171,8 @@ def _size(rs: ReplicaSet | None) -> int:
 
 class NoSurplusPods(Invariant):
     """The controller of ReplicaSets makes no pod beyond what it may believe to be wanted: the set's active pods are at most its size, or one
-    that it had a moment ago (while faults are at work, in the last STALE_SECONDS). It knows what it made itself: a slow cache is no excuse, an answer that it never got is.
+    that it had a moment ago (while faults are at work, in the last STALE_SECONDS). It knows what it made itself: a slow cache is no excuse,
+    an answer that it never got is.
 
     kubernetes/kubernetes#129795
     """

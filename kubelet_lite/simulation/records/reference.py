@@ -60,7 +60,9 @@ def resolve(reference: Reference) -> Any:
     if not reference.name:
         unnamed = next((a.of for a in (*reference.arguments, *reference.named.values()) if a.of is not None and not a.of.name), None)
         if unnamed is not None:
-            raise NotFoundAgain(f"{reference.about} has an argument that cannot be found again, {unnamed.about}: only plain JSON values and what stands in a module can")
+            raise NotFoundAgain(
+                f"{reference.about} has an argument that cannot be found again, {unnamed.about}: only plain JSON values and what stands in a module can"
+            )
         raise NotFoundAgain(f"{reference.about} is defined inside a function: only what stands in a module can be found again")
     module_name, _, path = reference.name.partition(":")
     found: Any = _module(module_name, reference.file)
