@@ -8,7 +8,6 @@ with `--no-scheduler` any scheduler of that cluster is measured instead of ours.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
@@ -22,16 +21,12 @@ from benchmarks.scheduling import own
 from benchmarks.scheduling.cases import Workload, workloads
 from benchmarks.scheduling.decisions import Table
 from benchmarks.scheduling.end_to_end import Transport, opened
-from benchmarks.scheduling.interpreter import not_played, playing
+from benchmarks.scheduling.interpreter import playing
 from benchmarks.scheduling.meter import Meter
 
 
 def both(workload: Workload, transport: Transport = Transport()) -> Iterator[Row]:
     """End to end, then decision only."""
-    missing = not_played(workload)
-    if missing:
-        print(f"{workload.name}: not run: {', '.join(missing)}: the scheduler does not look at dynamic resources yet", file=sys.stderr)
-        return
     yield from anyio.run(_end_to_end, workload, transport)
     yield from anyio.run(_decisions, workload)
 

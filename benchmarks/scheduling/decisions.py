@@ -4,6 +4,7 @@ What comes and goes in the background (churn, deletions) is left out: there is n
 """
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections.abc import Iterator
@@ -12,12 +13,15 @@ from typing import Any
 from msgspec.structs import replace
 
 from benchmarks.scheduling.meter import Meter
-from kubelet_lite.api.core_v1 import Node, Pod
+from kubelet_lite.api.core_v1 import Node, Pod, PodResourceClaimStatus
+from kubelet_lite.api.resource_v1 import ResourceClaimTemplate
+from kubelet_lite.controllers.base import Create
+from kubelet_lite.controllers.resource_claim import pods as claims_of_pods
 from kubelet_lite.scheduler.decision import Decisions, Placement
 from kubelet_lite.scheduler.framework import Handle
 from kubelet_lite.scheduler.node_table import NodeTable
 from kubelet_lite.scheduler.plugins import default_profile
-from kubelet_lite.scheduler.pod_info import pod_info
+from kubelet_lite.scheduler.pod_info import PodInfo, pod_info
 from kubelet_lite.scheduler.surroundings import Given
 
 
@@ -40,6 +44,28 @@ class Table:
     async def remove(self, obj: Any) -> None:
         """Only what churns is removed."""
 
+    async def write_status(self, obj: Any) -> None:
+        self._around.add(obj)
+
+    async def look_after_claims(self) -> None:
+        """They are made with their pods."""
+
+    async def steady_pods(self, pods: Iterator[Pod], *, at_once: int, seconds: float) -> None:
+        until = time.perf_counter() + seconds
+        with self._meter.measuring():
+            while time.perf_counter() < until:
+                found = [replace(pod, spec=replace(pod.spec, schedulerName="default-scheduler")) for pod in itertools.islice(pods, at_once)]
+                self._decide(found, told=True)
+                for pod in found:
+                    self._leave(pod_info(pod))
+
+    def _leave(self, info: PodInfo) -> None:
+        placed = self.nodes.placed(info.key)
+        if placed is not None:
+            for plugin in self._decisions.profile.reserve:
+                plugin.unreserve(placed.info, self.nodes.name(placed.row))
+            self.nodes.remove(info.key)
+
     async def pods(self, pods: Iterator[Pod], *, measured: bool, wait: bool) -> None:
         found = list(pods)
         spec = replace(found[0].spec, schedulerName="default-scheduler")
@@ -55,6 +81,8 @@ class Table:
     def _decide(self, pods: list[Pod], *, told: bool) -> None:
         profile = self._decisions.profile
         for pod in pods:
+            if pod.spec.resourceClaims:
+                pod = self._with_claims(pod)
             before = time.perf_counter()
             info = pod_info(pod)
             if profile.refused_at_the_door(info) is not None:
@@ -62,10 +90,26 @@ class Table:
             outcome = self._decisions.decide(info, self._random)
             if isinstance(outcome, Placement):
                 self.nodes.place(info, outcome.node_name)
+                for plugin in profile.reserve if pod.spec.resourceClaims else ():
+                    plugin.reserve(info, outcome.node_name)
                 if told:
                     self._meter.done(time.perf_counter() - before)
             else:
                 self.refused += 1
+
+    def _with_claims(self, pod: Pod) -> Pod:
+        """As its controller makes them."""
+        meta = pod.metadata
+        pod = replace(pod, metadata=replace(meta, uid=f"uid-{meta.name}"))
+        templates = {name: found for entry in pod.spec.resourceClaims if (name := entry.resourceClaimTemplateName) is not None
+                     and (found := self._around.get(ResourceClaimTemplate, name, meta.namespace)) is not None}
+        statuses = []
+        for action in claims_of_pods.plan(claims_of_pods.View(pod, templates, {}, ())).actions:
+            assert isinstance(action, Create)
+            claim, name = action.object, f"{meta.name}-{len(statuses)}"
+            self._around.add(replace(claim, metadata=replace(claim.metadata, name=name, uid=f"uid-{name}")))
+            statuses.append(PodResourceClaimStatus(name=pod.spec.resourceClaims[len(statuses)].name, resourceClaimName=name))
+        return replace(pod, status=replace(pod.status, resourceClaimStatuses=tuple(statuses)))
 
     async def attempted(self) -> None:
         """They are, always."""

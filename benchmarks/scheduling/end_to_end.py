@@ -29,8 +29,12 @@ from kubelet_lite.api.requests import ListOptions
 from kubelet_lite.api.scheduling_v1 import PriorityClass
 from kubelet_lite.client import kubeconfig
 from kubelet_lite.client.base import Client
+from kubelet_lite.client.cache import Informers
 from kubelet_lite.client.http import HttpClient
 from kubelet_lite.cluster import Cluster
+from kubelet_lite.controllers.garbage_collector import GarbageCollector
+from kubelet_lite.controllers.loop import ControllerActor, InformersActor
+from kubelet_lite.controllers.resource_claim import PodResourceClaims, ResourceClaimRelease
 from kubelet_lite.kubelet.kubelet import Kubelet
 from kubelet_lite.kubelet.node_status import FAKE_MACHINE
 from kubelet_lite.runtimes.fake import FakeRuntime
@@ -42,13 +46,15 @@ CONNECTIONS: Final = 32
 LONGEST_SECONDS: Final = 900.0
 """After this a run counts as failed."""
 Key = tuple[str, str]
+OF_CLAIMS: Final = (PodResourceClaims, ResourceClaimRelease)
 
 
 class Api:
     """A World behind a client."""
 
-    def __init__(self, client: Client, meter: Meter, *, at_once: int = 1) -> None:
-        self._client, self._meter, self._at_once = client, meter, at_once
+    def __init__(self, client: Client, meter: Meter, *, at_once: int = 1, controllers: Supervisor | None = None) -> None:
+        """`controllers`: who runs those of ResourceClaims once a workload has some; None: they run already."""
+        self._client, self._meter, self._at_once, self._controllers = client, meter, at_once, controllers
         self._bound: dict[Key, Pod] = {}
         self._created: dict[Key, float] = {}
         self._measured: dict[Key, None] = {}
@@ -103,6 +109,21 @@ class Api:
             await self._client.update(replace(created, status=obj.status), subresource="status")
         return created
 
+    async def write_status(self, obj: Any) -> None:
+        await self._client.update(obj, subresource="status")
+
+    async def look_after_claims(self) -> None:
+        if self._controllers is None:
+            return
+        environment = Environment.real()
+        informers = Informers(self._client.acting_as(identity.component("kube-controller-manager")), environment)
+        actors: list[ControllerActor | GarbageCollector] = [ControllerActor(made(informers), self._client, environment) for made in OF_CLAIMS]
+        actors.append(GarbageCollector(informers, self._client, environment))
+        self._controllers.start(InformersActor(informers))
+        for actor in actors:
+            self._controllers.start(actor)
+            await actor.ready.wait()
+
     async def remove(self, obj: Any) -> None:
         with suppress(NotFound):
             await self._client.delete(type(obj), obj.metadata.name, namespace=obj.metadata.namespace, grace_period_seconds=0)
@@ -135,6 +156,19 @@ class Api:
         for key in keys:
             while key not in self._bound:
                 await self._moved.wait()
+
+    async def steady_pods(self, pods: Iterator[Pod], *, at_once: int, seconds: float) -> None:
+        async def one_after_the_other() -> None:
+            while time.perf_counter() < until:
+                pod = next(pods)
+                await self._create(iter((pod,)), wait=True, measured=True)
+                await self.remove(pod)
+
+        until = time.perf_counter() + seconds
+        with self._meter.measuring():
+            async with anyio.create_task_group() as tasks:
+                for _ in range(at_once):
+                    tasks.start_soon(one_after_the_other)
 
     async def attempted(self) -> None:
         while self._untried:
@@ -225,7 +259,8 @@ async def opened(transport: Transport, meter: Meter) -> AsyncIterator[Api]:
             yield api
         return
     with nullcontext(transport.kubeconfig) if transport.kubeconfig else another_process() as path:
-        async with HttpClient(kubeconfig.load(path)) as client, over_https(client, meter, scheduler=transport.scheduler) as api:
+        ours = not transport.kubeconfig
+        async with HttpClient(kubeconfig.load(path)) as client, over_https(client, meter, scheduler=transport.scheduler, controllers=ours) as api:
             yield api
 
 
@@ -246,19 +281,23 @@ def another_process() -> Iterator[str]:
 
 
 @asynccontextmanager
-async def over_https(client: HttpClient, meter: Meter, *, scheduler: bool) -> AsyncIterator[Api]:
+async def over_https(client: HttpClient, meter: Meter, *, scheduler: bool, controllers: bool) -> AsyncIterator[Api]:
     environment = Environment.real()
     async with Supervisor(environment) as supervisor:
         if scheduler:
             ours = Scheduler(client.acting_as(identity.component("kube-scheduler")), environment)
             supervisor.start(ours)
             await ours.ready.wait()
-        async with following(Api(client, meter, at_once=CONNECTIONS), client) as api:
+        api = Api(client, meter, at_once=CONNECTIONS, controllers=supervisor if controllers else None)
+        async with following(api, client) as api:
             yield api
 
 
 @asynccontextmanager
 async def in_process(meter: Meter) -> AsyncIterator[Api]:
     """A cluster without kubelets or controllers."""
-    async with Cluster(nodes=0, components=("apiserver", "scheduler")) as cluster, following(Api(cluster.client, meter), cluster.client) as api:
+    async with (
+        Cluster(nodes=0, components=("apiserver", "scheduler")) as cluster,
+        following(Api(cluster.client, meter, controllers=cluster.supervisor), cluster.client) as api,
+    ):
         yield api

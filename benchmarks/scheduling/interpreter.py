@@ -1,8 +1,9 @@
 """Plays the operations of a workload on a cluster, or on what takes its place."""
 from __future__ import annotations
 
+import fnmatch
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol
 
@@ -19,8 +20,19 @@ from kubelet_lite.api.core_v1 import (
     Volume,
 )
 from kubelet_lite.api.meta_v1 import ObjectMeta
+from kubelet_lite.api.resource_v1 import (
+    Device,
+    DeviceClass,
+    ResourceClaim,
+    ResourcePool,
+    ResourceSlice,
+    ResourceSliceSpec,
+)
 from kubelet_lite.api.storage_v1 import CSINode, CSINodeDriver, CSINodeSpec, VolumeNodeResources
 from kubelet_lite.client.events import reference_to
+from kubelet_lite.scheduler.allocated_devices import AllocatedDevices
+from kubelet_lite.scheduler.device_allocation import Allocator
+from kubelet_lite.scheduler.device_inventory import Inventory
 
 HOSTNAME: Final = "kubernetes.io/hostname"
 
@@ -32,7 +44,17 @@ class World(Protocol):
 
     async def remove(self, obj: Any) -> None: ...
 
+    async def write_status(self, obj: Any) -> None: ...
+
+    async def look_after_claims(self) -> None:
+        """From now on ResourceClaims are made from templates, and released."""
+        ...
+
     async def pods(self, pods: Iterator[Pod], *, measured: bool, wait: bool) -> None: ...
+
+    async def steady_pods(self, pods: Iterator[Pod], *, at_once: int, seconds: float) -> None:
+        """Measured: so many pods wait for a node at a time; one that has its node goes, and the next comes."""
+        ...
 
     async def attempted(self) -> None:
         """Waits until every pod was tried, or is kept out of the queue."""
@@ -48,6 +70,8 @@ class Interpreter:
         self._workload, self._world, self._tasks = workload, world, tasks
         self._serial = itertools.count()
         self._namespaces: set[str] = set()
+        self._made: list[Any] = []
+        """Nodes, and what `createAny` and `createResourceDriver` made."""
 
     async def play(self) -> None:
         for index, operation in enumerate(self._workload.operations):
@@ -64,7 +88,7 @@ class Interpreter:
             if labelling:
                 labels[labelling["labelKey"]] = labelling["labelValues"][number % len(labelling["labelValues"])]
             status = replace(whole.status, allocatable={**whole.status.capacity, **allocatable.get("nodeAllocatable", {})})
-            await self._world.add(replace(whole, metadata=ObjectMeta(name=name, labels=labels), status=status))
+            self._made.append(await self._world.add(replace(whole, metadata=ObjectMeta(name=name, labels=labels), status=status)))
             if allocatable:
                 await self._world.add(_csi_node(name, allocatable))
 
@@ -79,6 +103,10 @@ class Interpreter:
         await self._namespace(namespace)
         whole: Pod = template(operation.get("podTemplatePath", self._workload.pod_template))
         count = self._workload.number(operation, "count")
+        if operation.get("steadyState"):
+            seconds = float(self._workload.parameters[operation["durationParam"].removeprefix("$")].removesuffix("s"))
+            await self._world.steady_pods((self._copy(whole, namespace) for _ in itertools.count()), at_once=count, seconds=seconds)
+            return
         if "persistentVolumeTemplatePath" in operation:
             pods = iter([await self._with_volume(whole, namespace, operation) for _ in range(count)])
         else:
@@ -124,6 +152,38 @@ class Interpreter:
         assert operation["stageRequirement"] == "Attempted", operation
         await self._world.attempted()
 
+    async def create_any(self, index: int, operation: Operation) -> None:
+        whole, namespace = template(operation["templatePath"]), operation.get("namespace", "")
+        if namespace:
+            await self._namespace(namespace)
+        for number in range(self._workload.number(operation, "count") if "countParam" in operation else 1):
+            name = whole.metadata.name.replace("TEMPLATE", str(number))
+            self._made.append(await self._world.add(replace(whole, metadata=replace(whole.metadata, name=name, namespace=namespace))))
+
+    async def create_resource_driver(self, index: int, operation: Operation) -> None:
+        """A slice of devices for each node of these names."""
+        await self._world.look_after_claims()
+        driver, devices = operation["driverName"], self._workload.number(operation, "maxClaimsPerNode")
+        for node in [obj.metadata.name for obj in self._made if isinstance(obj, Node) and fnmatch.fnmatch(obj.metadata.name, operation["nodes"])]:
+            spec = ResourceSliceSpec(
+                driver=driver, nodeName=node, pool=ResourcePool(name=node, generation=1, resourceSliceCount=1),
+                devices=tuple(Device(name=f"instance-{number}") for number in range(devices)),
+            )
+            self._made.append(await self._world.add(ResourceSlice(metadata=ObjectMeta(name=f"{node}-{driver}"), spec=spec)))
+
+    async def allocate_claims(self, index: int, operation: Operation) -> None:
+        """Gives the claims of a namespace devices, on one node after the other."""
+        classes = {obj.metadata.name: obj for obj in self._made if isinstance(obj, DeviceClass)}
+        inventory, allocated = Inventory(obj for obj in self._made if isinstance(obj, ResourceSlice)), AllocatedDevices()
+        nodes = itertools.cycle([obj for obj in self._made if isinstance(obj, Node)])
+        for claim in [obj for obj in self._made if isinstance(obj, ResourceClaim) and obj.metadata.namespace == operation["namespace"]]:
+            node = next(nodes)
+            found = Allocator([claim], classes.get, allocated).allocate(inventory.reached_from(node), node.metadata.name, lambda: "")
+            assert found is not None, f"{node.metadata.name} has no device left"
+            claim = replace(claim, status=replace(claim.status, allocation=found[0]))
+            allocated.know((claim.metadata.namespace, claim.metadata.name), claim)
+            await self._world.write_status(claim)
+
     # Objects
 
     async def _namespace(self, name: str, labels: Mapping[str, str] | None = None) -> None:
@@ -162,12 +222,8 @@ Act = Callable[[Interpreter, int, Operation], Awaitable[None]]
 OPERATIONS: Final[Mapping[str, Act]] = {
     "createNodes": Interpreter.create_nodes, "createNamespaces": Interpreter.create_namespaces, "createPods": Interpreter.create_pods,
     "createPodSets": Interpreter.create_pod_sets, "churn": Interpreter.churn, "deletePods": Interpreter.delete_pods, "barrier": Interpreter.barrier,
+    "createAny": Interpreter.create_any, "createResourceDriver": Interpreter.create_resource_driver, "allocResourceClaims": Interpreter.allocate_claims,
 }
-
-
-def not_played(workload: Workload) -> Sequence[str]:
-    """Operations that parts of ours are missing for."""
-    return [operation["opcode"] for operation in workload.operations if operation["opcode"] not in OPERATIONS]
 
 
 @asynccontextmanager

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kubelet_lite.client.base import Client
 
 __all__ = [
-    "MAX_NODE_SCORE", "NOT_TRIED", "Attempt", "Change", "Column", "Handle", "Lasting", "Mask", "NoArgs", "NodeInfo", "NodeTable", "Plugin",
+    "MAX_NODE_SCORE", "NOT_TRIED", "Attempt", "Change", "Column", "Handle", "Helped", "Lasting", "Mask", "NoArgs", "NodeInfo", "NodeTable", "Plugin",
     "PluginError", "PodInfo", "Refusals", "Rejection", "Rows", "Unplaced", "Unresolvable", "Wait", "WaitingPods", "defines", "normalised", "single",
 ]
 """What a plug-in may want to import; a user's, from here."""
@@ -48,6 +48,8 @@ class Rejection(msgspec.Struct, frozen=True):
 
 
 Refusals = Sequence[tuple[Rejection, Rows]]
+Helped = bool | frozenset[tuple[str, str]] | Callable[[PodInfo], bool]
+"""The pods that something helps: none, all, those of these namespaces and names, or those of which a function says so."""
 
 
 class Filter(Protocol):
@@ -209,9 +211,8 @@ class Plugin:
         """Whether it could give one node more points than another: else its scores cost nothing."""
         return True
 
-    def hint(self, change: Change) -> bool | Callable[[PodInfo], bool]:
-        """Whether it might judge otherwise after a change (QueueingHint): for no pod that it refused, for all of them, or for those of
-        which the function that it returns says so."""
+    def hint(self, change: Change) -> Helped:
+        """Which pods that it refused it might judge otherwise after a change (QueueingHint)."""
         return True
 
     # The scheduling queue

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Final
 
-from kubelet_lite.scheduler.framework import Change, Lasting, Plugin, defines
+from kubelet_lite.scheduler.framework import Change, Helped, Lasting, Plugin, defines
 from kubelet_lite.scheduler.node_table import NodeTable
 from kubelet_lite.scheduler.per_node import Filtering, Scoring
 from kubelet_lite.scheduler.pod_info import PodInfo
@@ -90,7 +90,7 @@ class Profile:
                 return plugin.name, reason
         return None
 
-    def helped_by(self, plugin: str, change: Change) -> bool | Callable[[PodInfo], bool]:
+    def helped_by(self, plugin: str, change: Change) -> Helped:
         """The plug-in's hint; one that is unknown may be helped by anything."""
         found = self.plugins.get(plugin)
         return found.hint(change) if found is not None else True

@@ -2,7 +2,8 @@
 (kept out by a PreEnqueue plug-in).
 
 A pod that failed goes to the unschedulable pods; when the cluster changes in a way that could help, or after five minutes, it
-returns, through back-off if its wait is not over. Pure: time is handed in.
+returns, through back-off if its wait is not over. While nobody else waits, back-off is cut short, as kube-scheduler does since 1.33
+(SchedulerPopFromBackoffQ), but not for a pod whose attempt ended in an error. Pure: time is handed in.
 https://kubernetes.io/docs/concepts/scheduling-eviction/scheduling-framework/#queuehint
 """
 from __future__ import annotations
@@ -13,13 +14,13 @@ from typing import Final
 
 import msgspec
 
-from kubelet_lite.scheduler.framework import Change
+from kubelet_lite.scheduler.framework import Change, Helped
 from kubelet_lite.scheduler.pod_info import PodInfo
 
 Key = tuple[str, str]
 Refuser = tuple[str, str]
 """Profile and plug-in."""
-Hint = Callable[[Refuser, Change], "bool | Callable[[PodInfo], bool]"]
+Hint = Callable[[Refuser, Change], Helped]
 FIRST_BACKOFF_SECONDS: Final = 1.0
 LONGEST_BACKOFF_SECONDS: Final = 10.0
 LONGEST_UNSCHEDULABLE_SECONDS: Final = 300.0
@@ -40,6 +41,8 @@ class Waiting(msgspec.Struct, eq=False):
     attempts: int = 0
     failed_at: float = 0.0
     backoff_ends: float = 0.0
+    erred: bool = False
+    """Whether its last attempt ended in an error: then nothing cuts its back-off short."""
     refusers: frozenset[Refuser] = frozenset()
     """Who refused it: a change wakes only the pods that it can help."""
     missed: list[Change] | None = None
@@ -63,7 +66,8 @@ class SchedulingQueue:
         self._active: dict[Key, Waiting] = {}
         self._active_heap: list[tuple[tuple[float, ...], int, Key]] = []
         self._backoff: dict[Key, Waiting] = {}
-        self._backoff_heap: list[tuple[float, int, Key]] = []
+        self._backoff_heaps: tuple[list[tuple[float, int, Key]], ...] = ([], [])
+        """Those who may be tried early, and those who erred."""
         self._unschedulable: dict[Key, Waiting] = {}  # in order of failed_at, since each failure appends
         self._gated: dict[Key, Waiting] = {}
         self._refused_by: dict[Refuser, dict[Key, Waiting]] = {}
@@ -116,11 +120,23 @@ class SchedulingQueue:
             if waiting is not None and waiting.serial == serial and waiting.order == order:
                 del self._active[key]
                 return waiting
+        return self._pop_early()
+
+    def _pop_early(self) -> Waiting | None:
+        """The pod whose back-off ends first."""
+        early = self._backoff_heaps[False]
+        while early:
+            waiting = self._backing_off(heapq.heappop(early), erred=False)
+            if waiting is not None:
+                del self._backoff[waiting.info.key]
+                if not self._kept_out(waiting):
+                    return waiting
         return None
 
     def failed(self, waiting: Waiting, now: float, refusers: Iterable[Refuser]) -> None:
         """Puts a popped pod back after an attempt in which `refusers` refused it."""
         self._count(waiting, now)
+        waiting.erred = False
         waiting.refusers = frozenset(refusers) or frozenset((ANYTHING,))
         missed = self._landed(waiting)
         if len(missed) >= MAX_MISSED or any(self._helps(refuser, change, waiting) for refuser in waiting.refusers for change in missed):
@@ -132,6 +148,7 @@ class SchedulingQueue:
     def retry(self, waiting: Waiting, now: float) -> None:
         """Puts a popped pod back after an error: it waits out its back-off only."""
         self._count(waiting, now)
+        waiting.erred = True
         self._landed(waiting)
         self._back_off(waiting)
 
@@ -162,7 +179,9 @@ class SchedulingQueue:
         woken: dict[Key, Waiting] = {}
         for refuser, refused in self._refused_by.items():
             helps = self._hint(refuser, change) if refuser != ANYTHING else True
-            if helps is not False:
+            if isinstance(helps, frozenset):
+                woken.update((key, refused[key]) for key in sorted(helps) if key in refused)
+            elif helps is not False:
                 woken.update((key, waiting) for key, waiting in refused.items() if helps is True or helps(waiting.info))
         for key, waiting in woken.items():
             self._take(key)
@@ -174,7 +193,7 @@ class SchedulingQueue:
 
     def wake_at(self) -> float | None:
         """When `pop` may answer otherwise though nothing is added."""
-        times = [self._backoff_heap[0][0]] if self._backoff_heap else []
+        times = [heap[0][0] for heap in self._backoff_heaps if heap]
         longest = self._longest_unschedulable()
         if longest is not None:
             times.append(longest.failed_at + LONGEST_UNSCHEDULABLE_SECONDS)
@@ -182,6 +201,8 @@ class SchedulingQueue:
 
     def _helps(self, refuser: Refuser, change: Change, waiting: Waiting) -> bool:
         helps = self._hint(refuser, change) if refuser != ANYTHING else True
+        if isinstance(helps, frozenset):
+            return waiting.info.key in helps
         return helps if isinstance(helps, bool) else helps(waiting.info)
 
     def _count(self, waiting: Waiting, now: float) -> None:
@@ -198,33 +219,46 @@ class SchedulingQueue:
         return missed
 
     def _release(self, now: float) -> None:
-        while self._backoff_heap and self._backoff_heap[0][0] <= now:
-            _, serial, key = heapq.heappop(self._backoff_heap)
-            waiting = self._backoff.get(key)
-            if waiting is not None and waiting.serial == serial and waiting.backoff_ends <= now:
-                del self._backoff[key]
-                self._activate(waiting)
+        for erred, heap in enumerate(self._backoff_heaps):
+            while heap and heap[0][0] <= now:
+                waiting = self._backing_off(heapq.heappop(heap), erred=bool(erred))
+                if waiting is not None:
+                    del self._backoff[waiting.info.key]
+                    self._activate(waiting)
         while (longest := self._longest_unschedulable()) is not None and longest.failed_at + LONGEST_UNSCHEDULABLE_SECONDS <= now:
             self._take(longest.info.key)
             self._activate(longest)
+
+    def _backing_off(self, entry: tuple[float, int, Key], *, erred: bool) -> Waiting | None:
+        """Whom an entry of a heap stands for; None: nobody any more."""
+        ends, serial, key = entry
+        waiting = self._backoff.get(key)
+        current = waiting is not None and (waiting.serial, waiting.backoff_ends, waiting.erred) == (serial, ends, erred)
+        return waiting if current else None
 
     def _longest_unschedulable(self) -> Waiting | None:
         return next(iter(self._unschedulable.values()), None)
 
     def _activate(self, waiting: Waiting) -> None:
         """If nobody keeps it out."""
-        refuser = self._door(waiting.info)
-        if refuser is not None:
-            waiting.refusers = frozenset((refuser,))
-            self._gated[waiting.info.key] = waiting
-            self._index(waiting)
+        if self._kept_out(waiting):
             return
         self._active[waiting.info.key] = waiting
         heapq.heappush(self._active_heap, (waiting.order, waiting.serial, waiting.info.key))
 
+    def _kept_out(self, waiting: Waiting) -> bool:
+        """Whether somebody keeps it out: then it is gated."""
+        refuser = self._door(waiting.info)
+        if refuser is None:
+            return False
+        waiting.refusers = frozenset((refuser,))
+        self._gated[waiting.info.key] = waiting
+        self._index(waiting)
+        return True
+
     def _back_off(self, waiting: Waiting) -> None:
         self._backoff[waiting.info.key] = waiting
-        heapq.heappush(self._backoff_heap, (waiting.backoff_ends, waiting.serial, waiting.info.key))
+        heapq.heappush(self._backoff_heaps[waiting.erred], (waiting.backoff_ends, waiting.serial, waiting.info.key))
 
     def _take(self, key: Key) -> Waiting | None:
         waiting = self._active.pop(key, None) or self._backoff.pop(key, None)

@@ -6,7 +6,7 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/kube-scheduler/
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
@@ -29,7 +29,7 @@ from kubelet_lite.scheduler.binding import Bindings
 from kubelet_lite.scheduler.configuration import DEFAULT, SchedulerConfiguration, Source, load
 from kubelet_lite.scheduler.decision import Decisions, Placement, Unschedulable
 from kubelet_lite.scheduler.failures import KEEP, Failures
-from kubelet_lite.scheduler.framework import Change, Handle, Plugin, PluginError
+from kubelet_lite.scheduler.framework import Change, Handle, Helped, Plugin, PluginError
 from kubelet_lite.scheduler.informed import Informed
 from kubelet_lite.scheduler.node_table import NodeTable, same_for_scheduling
 from kubelet_lite.scheduler.nominations import Nominations
@@ -117,7 +117,7 @@ class Scheduler(Actor):
             return name, error.plugin
         return None if found is None else (name, found[0])
 
-    def _hint(self, refuser: Refuser, change: Change) -> bool | Callable[[PodInfo], bool]:
+    def _hint(self, refuser: Refuser, change: Change) -> Helped:
         try:
             return self._decisions[refuser[0]].profile.helped_by(refuser[1], change)
         except PluginError as error:

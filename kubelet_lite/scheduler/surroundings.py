@@ -58,13 +58,14 @@ class Given:
         self._hidden: dict[tuple[type[Any], str, str], Any] = {}
         self._followers: dict[type[Any], list[Told]] = {}
         self._changes = 0
+        self._changed: dict[type[Any], int] = {}
         for obj in objects:
             self.add(obj)
 
     def add(self, obj: Any) -> None:
         key = obj.metadata.namespace, obj.metadata.name
         self._objects.setdefault(type(obj), {})[key] = obj
-        self._changes += 1
+        self._moved(type(obj))
         for told in self._followers.get(type(obj), ()):
             told(key, obj)
 
@@ -88,20 +89,24 @@ class Given:
         return cast(Sequence[T], [obj for (where, _), obj in found.items() if not namespace or where == namespace])
 
     def changed(self, kind: type[Any]) -> int:
-        return self._changes
+        return self._changed.get(kind, 0)
 
     def assume(self, obj: Any) -> None:
         key = obj.metadata.namespace, obj.metadata.name
         self._hidden.setdefault((type(obj), *key), self._objects[type(obj)][key])
         self._objects[type(obj)][key] = obj
-        self._changes += 1
+        self._moved(type(obj))
 
     def forget(self, obj: Any) -> None:
         key = obj.metadata.namespace, obj.metadata.name
         known = self._hidden.pop((type(obj), *key), None)
         if known is not None:
             self._objects[type(obj)][key] = known
-            self._changes += 1
+            self._moved(type(obj))
+
+    def _moved(self, kind: type[Any]) -> None:
+        self._changes += 1
+        self._changed[kind] = self._changes
 
     async def next_change(self, kind: type[Any]) -> None:
         await anyio.sleep_forever()

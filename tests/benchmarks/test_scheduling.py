@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from benchmarks import __main__ as every
-from benchmarks.scheduling import WORKLOADS, both
+from benchmarks.scheduling import WORKLOADS
 from benchmarks.scheduling.cases import Workload, workloads
 from benchmarks.scheduling.decisions import Table
 from benchmarks.scheduling.end_to_end import Transport, in_process, opened
@@ -14,18 +14,17 @@ from benchmarks.scheduling.interpreter import playing
 from benchmarks.scheduling.meter import Meter
 
 FIRST_OF_CASE = {name.partition("/")[0]: workload for name, workload in reversed(workloads().items())}
-DYNAMIC_RESOURCES = {"SchedulingWithResourceClaimTemplate", "SteadyStateClusterResourceClaimTemplate"}
 SMALL = {"initNodes": 8, "normalNodes": 8, "taintNodes": 2, "nodes": 8, "initNamespaces": 2, "initPodsPerNamespace": 2, "initPods": 3}
 
 
 def small(workload: Workload) -> Workload:
     """At most 8 nodes; 4 pods wherever there are many."""
     return msgspec.structs.replace(workload, parameters={
-        name: SMALL.get(name, min(value, 4)) if isinstance(value, int) else value for name, value in workload.parameters.items()
+        name: SMALL.get(name, min(value, 4)) if isinstance(value, int) else "0.2s" if name == "duration" else value for name, value in workload.parameters.items()
     })
 
 
-@pytest.mark.parametrize("case", sorted(FIRST_OF_CASE.keys() - DYNAMIC_RESOURCES))
+@pytest.mark.parametrize("case", sorted(FIRST_OF_CASE))
 def test_every_measured_pod_is_placed(case: str) -> None:
     workload = small(FIRST_OF_CASE[case])
 
@@ -37,7 +36,10 @@ def test_every_measured_pod_is_placed(case: str) -> None:
             end_to_end = Meter()
             async with in_process(end_to_end) as api, playing(workload, api):
                 pass
-        assert len(in_table.times) == len(end_to_end.times) == 4
+        if case.startswith("SteadyState"):
+            assert min(len(in_table.times), len(end_to_end.times)) >= 10
+        else:
+            assert len(in_table.times) == len(end_to_end.times) == 4
 
     anyio.run(play)
 
@@ -52,12 +54,6 @@ def test_the_api_server_may_be_another_process_and_kubelets_may_run_the_pods(tra
         assert len(meter.times) == 4
 
     anyio.run(play)
-
-
-def test_what_parts_are_missing_for_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    for case in DYNAMIC_RESOURCES:
-        assert list(both(small(FIRST_OF_CASE[case]))) == []
-        assert "not run: createResourceDriver, createAny" in capsys.readouterr().err
 
 
 def test_workloads_are_named_as_upstream_and_have_a_threshold() -> None:

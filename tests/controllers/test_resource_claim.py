@@ -44,8 +44,8 @@ def made(pod, *, template=TEMPLATE, claim=None, used=()):
     return pods.plan(view).actions
 
 
-def released(claim, *there, certain=True):
-    return releasing.plan(releasing.View(claim, {pod.metadata.name: pod for pod in there}, certain), 100.0)
+def released(claim, *there, gone=(), certain=True):
+    return releasing.plan(releasing.View(claim, {pod.metadata.name: pod for pod in there}, frozenset(gone), certain), 100.0)
 
 
 def test_a_claim_is_made_from_the_template():
@@ -117,13 +117,18 @@ def test_a_generated_claim_goes_with_the_use_for_it():
     actions = released(a_claim("p", allocated=True, protected=True), a_pod(phase="Succeeded", node="n")).actions
     assert [type(action) for action in actions] == [Update, Patch, Delete]
     assert [type(action) for action in released(a_claim(), a_pod(phase="Succeeded")).actions] == [Delete]
-    assert released(a_claim()).actions == ()  # the garbage collector's
+
+
+def test_of_a_pod_that_is_gone_the_garbage_collector_marks_the_claim_before_it_is_released():
+    assert released(a_claim("p", allocated=True, protected=True)).actions == ()
+    assert [type(action) for action in released(a_claim("p", allocated=True, protected=True, deleted=True)).actions] == [Update, Patch]
 
 
 def test_a_pod_that_may_only_be_unknown_keeps_its_claim_for_now():
     plan = released(a_claim("p", allocated=True, protected=True), certain=False)
     assert plan.actions == ()
     assert plan.wake_at == 105.0
+    assert released(a_claim("p", allocated=True, protected=True, generated=False), gone=("uid-p",), certain=False).actions != ()
 
 
 def test_a_deleted_claim_gives_its_devices_back_before_it_goes():

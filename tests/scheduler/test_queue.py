@@ -56,18 +56,51 @@ def test_a_pod_that_failed_waits_until_something_helps() -> None:
 
 
 @pytest.mark.parametrize(("attempts", "seconds"), [(1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0), (5, 10.0), (9, 10.0)])
-def test_a_woken_pod_waits_out_its_back_off(attempts: int, seconds: float) -> None:
+def test_a_pod_whose_attempt_ended_in_an_error_waits_out_its_back_off(attempts: int, seconds: float) -> None:
     queue = a_queue()
     queue.add(info("a"), 0.0)
     now = 0.0
     for _ in range(attempts):
-        waiting = popped(queue, now)
-        queue.failed(waiting, now, FIT)
-        queue.changed(HELPFUL, now)
+        queue.retry(popped(queue, now), now)
         failed_at, now = now, now + 100.0
     assert queue.wake_at() == failed_at + seconds
     assert queue.pop(failed_at + seconds - 0.001) is None
     assert names(queue, failed_at + seconds) == ["a"]
+
+
+def test_a_woken_pod_backs_off_while_others_wait_and_no_longer() -> None:
+    queue = a_queue()
+    for name, failures in (("twice", 2), ("once", 1)):
+        queue.add(info(name), 0.0)
+        for _ in range(failures):
+            queue.failed(popped(queue, 0.0), 0.0, FIT)
+            queue.changed(HELPFUL, 0.0)
+        queue.failed(popped(queue, 0.0), 0.0, FIT)
+    queue.changed(HELPFUL, 0.0)
+    queue.add(info("new"), 0.0)
+    assert queue.wake_at() == 2.0
+    assert names(queue, 0.5) == ["new", "once", "twice"]
+
+
+def test_who_is_kept_out_is_not_tried_early() -> None:
+    shut = False
+    queue = a_queue(door=lambda info: FIT[0] if shut else None)
+    queue.add(info("a"), 0.0)
+    queue.failed(popped(queue, 0.0), 0.0, FIT)
+    queue.changed(HELPFUL, 0.0)
+    shut = True
+    assert queue.pop(0.0) is None
+    assert queue.sizes == (0, 0, 0, 1)
+
+
+def test_a_hint_may_name_the_pods_that_it_helps() -> None:
+    queue = a_queue(hint=lambda refuser, change: frozenset({("default", "b"), ("default", "unknown")}))
+    for name in ("a", "b"):
+        queue.add(info(name), 0.0)
+    for _ in range(2):
+        queue.failed(popped(queue, 0.0), 0.0, FIT)
+    assert queue.changed(HELPFUL, 60.0) == 1
+    assert names(queue, 60.0) == ["b"]
 
 
 def test_a_pod_is_tried_again_after_five_minutes_though_nothing_changed() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections
 import functools
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -21,7 +21,17 @@ from kubelet_lite.scheduler import node_terms
 from kubelet_lite.scheduler.claim_binder import ClaimBinder, Task
 from kubelet_lite.scheduler.device_allocation import AllocationError, Allocator
 from kubelet_lite.scheduler.device_inventory import Inventory
-from kubelet_lite.scheduler.framework import Attempt, Change, Handle, Plugin, Refusals, Rejection, Unplaced, normalised
+from kubelet_lite.scheduler.framework import (
+    Attempt,
+    Change,
+    Handle,
+    Helped,
+    Plugin,
+    Refusals,
+    Rejection,
+    Unplaced,
+    normalised,
+)
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
 
@@ -67,11 +77,13 @@ class DynamicResources(Plugin):
         self._inventory_as_of = -1
         self._demands: collections.OrderedDict[bytes, Demand] = collections.OrderedDict()
         self._ids = itertools.count(1)
+        self._named: dict[tuple[str, str], None] = {}
+        """The claims that pods name in their spec, as far as any came by: all others are each for its owner alone."""
 
     def needs(self, pod: PodInfo, nodes: NodeTable) -> Sequence[type[Any]]:
         return KINDS if pod.pod.spec.resourceClaims else ()
 
-    def hint(self, change: Change) -> bool | Callable[[PodInfo], bool]:
+    def hint(self, change: Change) -> Helped:
         old, new = change.old, change.new
         if change.kind is Node:
             return new is not None and (old is None or old.metadata.labels != new.metadata.labels or old.spec.taints != new.spec.taints)
@@ -84,6 +96,8 @@ class DynamicResources(Plugin):
         if new is None or (old is not None and old.status == new.status):
             return False
         key = new.metadata.namespace, new.metadata.name
+        if key not in self._named:
+            return frozenset((key[0], owner.name) for owner in new.metadata.ownerReferences if owner.controller)
         return lambda pod: pod.key[0] == key[0] and any(used.name == key[1] for used in claim_rules.claims_of(pod.pod))
 
     # The claims
@@ -91,6 +105,9 @@ class DynamicResources(Plugin):
     def pre_enqueue(self, pod: PodInfo) -> str | None:
         if not pod.pod.spec.resourceClaims:
             return None
+        for entry in pod.pod.spec.resourceClaims:
+            if entry.resourceClaimName is not None:
+                self._named[pod.key[0], entry.resourceClaimName] = None
         if not self.handle.surroundings.knows(ResourceClaim):
             return _not_created(pod) if any(used.name is None for used in claim_rules.claims_of(pod.pod)) else None
         found = self._claims(pod)
