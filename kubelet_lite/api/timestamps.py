@@ -59,6 +59,15 @@ def parse_time(text: str) -> float:
     return (moment - _EPOCH).total_seconds() + micros / 1_000_000
 
 
+@lru_cache(maxsize=1024)
+def _is_usual(second: str) -> bool:
+    """Whether it is a second as all are written; of each come many times."""
+    try:
+        return _moment(f"{second}Z")[0] != _ZERO
+    except TimeError:
+        return False
+
+
 def canonical_time(text: str) -> str | None:
     """A Time after Go read and wrote it: UTC, whole seconds; None for Go's zero time."""
     moment, _ = _moment(text)
@@ -85,6 +94,8 @@ def _is_second(text: str) -> bool:
 
 def canonical_micro_time(text: str) -> str | None:
     """A MicroTime after Go read and wrote it. Go insists on six digits of fraction."""
+    if len(text) == 27 and text[19] == "." and text[26] == "Z" and text[20:26].isdecimal() and text.isascii() and _is_usual(text[:19]):
+        return text
     if _is_micro_time(text):
         return text
     found = _FORM.fullmatch(text)

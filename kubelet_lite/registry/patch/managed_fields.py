@@ -6,8 +6,10 @@ https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-manageme
 """
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -29,7 +31,7 @@ OLD_UPDATES: Final = "ancient-changes"
 MAX_SHAPES: Final = 4096
 """Shapes of created objects whose sets are remembered."""
 MAX_STEPS: Final = 16_384
-"""Changes whose steps are remembered. The lease of every node has its own: its set names the node's UID."""
+"""Changes whose steps are remembered."""
 
 Entries = tuple[ManagedFieldsEntry, ...]
 Convert = Callable[[Any, str], Any]
@@ -124,6 +126,7 @@ def _entry_order(entry: ManagedFieldsEntry) -> Any:
 
 
 _STEPS: Final[Recurring[Steps]] = Recurring(MAX_STEPS)
+_encode: Final = msgspec.json.encode
 
 
 def _remembered_steps(live: Any, new: Any, mine: ManagerKey, stored: Entries, resource: Resource) -> Steps | None:
@@ -131,6 +134,9 @@ def _remembered_steps(live: Any, new: Any, mine: ManagerKey, stored: Entries, re
     if type(live) is not type(new) or isinstance(new, Unstructured):
         return None
     without = _without(resource, mine.subresource)
+    names = _names(live, new)
+    if names:
+        live, new, stored = _renamed(live, names), _renamed(new, names), _with_names(stored, names)
     change = change_of(live, new, without, IDENTITY)
     changed: Sequence[bytes] | None = None
     sets: list[tuple[str, str, str, bytes | None]] = []
@@ -152,7 +158,64 @@ def _remembered_steps(live: Any, new: Any, mine: ManagerKey, stored: Entries, re
     if known is None:
         known = _steps(live, new, mine, stored, resource, None)
         _STEPS.add(key, known)
-    return known
+    return _with_names_back(known, names) if names else known
+
+
+_OWNERS: Final = attrgetter("metadata.ownerReferences")
+_ADDRESSES: Final = ("podIPs", "hostIPs")
+Names = Mapping[tuple[str, str], str]
+
+
+def _names(live: Any, new: Any) -> Names:
+    """Keys of list items that are others in each object: addresses of a pod, the UID of an owner. What stands for each while steps are
+    looked up, so that the steps of one object are those of the next. Where a list has more of them than one, their order would matter."""
+    found: dict[tuple[str, str], str] = {}
+    owners = _OWNERS(new)
+    if len(owners) == 1 and owners == _OWNERS(live):
+        found["uid", owners[0].uid] = "#0"
+    if _has_addresses(type(new)):
+        lists = [dict.fromkeys(item.ip for status in (live.status, new.status) for item in getattr(status, field)) for field in _ADDRESSES]
+        for address in dict.fromkeys(itertools.chain(*lists)) if all(len(addresses) <= 1 for addresses in lists) else ():
+            found["ip", address] = f"#{len(found)}"
+    return found
+
+
+@cache
+def _has_addresses(kind: Any) -> bool:
+    return "status" in kind.__struct_fields__ and set(_ADDRESSES) <= set(kind().status.__struct_fields__)
+
+
+def _renamed(obj: Any, names: Names) -> Any:
+    """The owner keeps its name: it does not change, so that nobody looks at it."""
+    if not _has_addresses(type(obj)):
+        return obj
+    status = obj.status
+    changes = {
+        field: tuple(msgspec.structs.replace(item, ip=names.get(("ip", item.ip), item.ip)) for item in items)
+        for field in _ADDRESSES if (items := getattr(status, field))
+    }
+    return msgspec.structs.replace(obj, status=msgspec.structs.replace(status, **changes)) if changes else obj
+
+
+def _with_names(entries: Entries, names: Names) -> Entries:
+    pairs = [(_key_text(field, value), _key_text(field, name)) for (field, value), name in names.items()]
+    return tuple(msgspec.structs.replace(entry, fieldsV1=msgspec.Raw(_replaced(bytes(entry.fieldsV1), pairs))) for entry in entries)
+
+
+def _with_names_back(steps: Steps, names: Names) -> Steps:
+    pairs = [(_key_text(field, name), _key_text(field, value)) for (field, value), name in names.items()]
+    return tuple(step if step.data is None else step._replace(data=_replaced(step.data, pairs)) for step in steps)
+
+
+def _key_text(field: str, value: str) -> bytes:
+    """The key of an item as it stands in a set, a text within a text."""
+    return _encode(_encode({field: value}).decode())[1:-1]
+
+
+def _replaced(data: bytes, pairs: Iterable[tuple[bytes, bytes]]) -> bytes:
+    for old, new in pairs:
+        data = data.replace(old, new)
+    return data
 
 
 def _stays(data: bytes, changed: Sequence[bytes]) -> bool:

@@ -1,6 +1,7 @@
 """managedFields after creates and updates."""
 import json
 import random
+from unittest import mock
 
 import msgspec
 import pytest
@@ -14,6 +15,7 @@ from kubelet_lite.api.core_v1 import (
     Container,
     ContainerPort,
     EnvVar,
+    HostIP,
     Node,
     Pod,
     PodCondition,
@@ -293,6 +295,43 @@ def test_what_is_remembered_by_shape_is_what_would_be_worked_out(live, new, mana
         known.clear()
     assert write(None, change(live, managedFields=())).metadata.managedFields == live.metadata.managedFields
     assert updated(live, new, manager=manager, now=T1, resource=resource_of(Pod), subresource=subresource) == remembered
+
+
+ADDRESSES = st.lists(st.sampled_from(["10.0.0.1", "10.0.0.2"]), max_size=2, unique=True)
+OWNERS = st.lists(st.sampled_from(["10.0.0.1", "u"]), max_size=2, unique=True)
+
+
+@st.composite
+def named(draw):
+    """A pod whose status and owners have keys of their own."""
+    pod_ips, host_ips = draw(ADDRESSES), draw(ADDRESSES)
+    status = PodStatus(
+        phase=draw(st.sampled_from(["Pending", "Running"])), podIPs=tuple(PodIP(ip=ip) for ip in pod_ips), hostIPs=tuple(HostIP(ip=ip) for ip in host_ips),
+    )
+    owners = tuple(OwnerReference(apiVersion="v1", kind="Node", name=uid, uid=uid) for uid in draw(OWNERS))
+    return msgspec.structs.replace(POD, metadata=ObjectMeta(name="p", ownerReferences=owners), status=status)
+
+
+def with_other_names(pod):
+    """The same with other addresses and UIDs."""
+    return msgspec.json.decode(msgspec.json.encode(pod).replace(b"10.0.0.", b"10.9.9.").replace(b'"uid":"u"', b'"uid":"v"'), type=Pod)
+
+
+@given(named(), named(), named(), st.sampled_from(["", "status"]))
+def test_what_is_remembered_of_other_addresses_and_owners_serves_these(first, second, third, subresource):
+    def written(*pods):
+        live = write(None, pods[0])
+        for pod in pods[1:]:
+            new = change(pod, managedFields=live.metadata.managedFields)
+            live = write(live, new, manager="kubelet", now=T1, subresource=subresource)
+        return live.metadata.managedFields
+
+    pods = first, second, third
+    for _ in range(3):
+        written(*map(with_other_names, pods))
+    remembered = written(*pods)
+    with mock.patch.object(managed_fields, "_remembered_steps", lambda *_: None):
+        assert remembered == written(*pods)
 
 
 def test_what_is_remembered_of_a_status_write_serves_pods_of_other_owners_and_leaves_their_sets():
