@@ -173,7 +173,8 @@ def _names(live: Any, new: Any) -> Names:
     owners = _OWNERS(new)
     if len(owners) == 1 and owners == _OWNERS(live):
         found["uid", owners[0].uid] = "#0"
-    if _has_addresses(type(new)):
+    kind: Any = type(new)
+    if _has_addresses(kind):
         lists = [dict.fromkeys(item.ip for status in (live.status, new.status) for item in getattr(status, field)) for field in _ADDRESSES]
         for address in dict.fromkeys(itertools.chain(*lists)) if all(len(addresses) <= 1 for addresses in lists) else ():
             found["ip", address] = f"#{len(found)}"
@@ -187,7 +188,8 @@ def _has_addresses(kind: Any) -> bool:
 
 def _renamed(obj: Any, names: Names) -> Any:
     """The owner keeps its name: it does not change, so that nobody looks at it."""
-    if not _has_addresses(type(obj)):
+    kind: Any = type(obj)
+    if not _has_addresses(kind):
         return obj
     status = obj.status
     changes = {

@@ -330,7 +330,7 @@ def test_what_is_remembered_of_other_addresses_and_owners_serves_these(first, se
     for _ in range(3):
         written(*map(with_other_names, pods))
     remembered = written(*pods)
-    with mock.patch.object(managed_fields, "_remembered_steps", lambda *_: None):
+    with mock.patch.object(managed_fields, "_remembered_steps", return_value=None):
         assert remembered == written(*pods)
 
 
