@@ -165,6 +165,8 @@ class Runtime(ABC):
     """Whether every method returns without waiting: such pods need no task of their own."""
     has_files: bool = True
     """Whether containers see files: volumes are made for such a runtime alone."""
+    has_device_drivers: bool = False
+    """Whether it stands for the driver of any device that a ResourceClaim may have: else such pods do not start."""
 
     async def start(self) -> None:  # noqa: B027
         """Before anything else: finds and ends what an earlier run of the cluster left behind."""

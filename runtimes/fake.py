@@ -151,6 +151,7 @@ class FakeRuntime(Runtime):
     name = "fake"
     immediate = True
     has_files = False
+    has_device_drivers = True
 
     def __init__(self, environment: Environment, network: Network, behaviour: BehaviourOf | None = None) -> None:
         self._environment = environment

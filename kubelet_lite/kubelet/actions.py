@@ -28,6 +28,10 @@ class MountVolumes(msgspec.Struct, frozen=True):
     """Before anything else of a pod."""
 
 
+class PrepareClaims(msgspec.Struct, frozen=True):
+    """Before the sandbox of a pod with ResourceClaims."""
+
+
 class RunSandbox(msgspec.Struct, frozen=True):
     attempt: int
 
@@ -79,7 +83,7 @@ class FinishPod(msgspec.Struct, frozen=True):
     """Nothing is left: the API object may go."""
 
 
-Action = MountVolumes | RunSandbox | StopSandbox | StartContainer | HoldBack | KillContainer | RemoveContainer | EndPod | FinishPod
+Action = MountVolumes | PrepareClaims | RunSandbox | StopSandbox | StartContainer | HoldBack | KillContainer | RemoveContainer | EndPod | FinishPod
 
 
 class NextActions(msgspec.Struct, frozen=True):
@@ -102,6 +106,10 @@ def next_actions(pod: Pod, state: PodState, memory: PodMemory, now: float, *, ov
         if now < memory.volumes_retry_at:
             return NextActions((), min(memory.volumes_retry_at, deadline or memory.volumes_retry_at))
         return NextActions((MountVolumes(),), deadline)
+    if pod.spec.resourceClaims and not memory.claims_ready:
+        if now < memory.claims_retry_at:
+            return NextActions((), min(memory.claims_retry_at, deadline or memory.claims_retry_at))
+        return NextActions((PrepareClaims(),), deadline)
     if not any(s.ready for s in state.sandboxes):
         return NextActions((RunSandbox(state.sandboxes[0].attempt + 1 if state.sandboxes else 0),), deadline)
     plan = _Pass(pod, state, memory, now)

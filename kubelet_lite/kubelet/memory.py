@@ -55,3 +55,6 @@ class PodMemory(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     volumes_ready: bool = False
     volumes_retry_at: float = 0.0
     """After a failure to make them, not before this time."""
+    claims_ready: bool = False
+    claims_retry_at: float = 0.0
+    """The same for its ResourceClaims."""

@@ -1,13 +1,15 @@
 """Fetches the objects that a pod's containers and volumes refer to."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from kubelet_lite.actors import logs
+from kubelet_lite.api import claim_rules
 from kubelet_lite.api.authentication_v1 import BoundObjectReference, TokenRequest, TokenRequestSpec
 from kubelet_lite.api.core_v1 import ConfigMap, Container, Node, Pod, Secret, Service
 from kubelet_lite.api.errors import ApiError, NotFound
+from kubelet_lite.api.resource_v1 import ResourceClaim
 from kubelet_lite.client.base import Client
 from kubelet_lite.kubelet import volumes
 from kubelet_lite.kubelet.container_environment import Sources
@@ -47,6 +49,17 @@ class ObjectSource:
                 raise volumes.VolumeError(f"MountVolume.SetUp failed: failed to fetch token: {error.message}") from error
             found[audience, seconds] = answer.status.token
         return volumes.Tokens(found)
+
+    async def claims(self, pod: Pod) -> Mapping[str, ResourceClaim | str]:
+        """The pod's ResourceClaims by name, or why one could not be read."""
+        found: dict[str, ResourceClaim | str] = {}
+        for used in claim_rules.claims_of(pod):
+            if used.name is not None:
+                try:
+                    found[used.name] = await self._client.get(ResourceClaim, used.name, namespace=pod.metadata.namespace)
+                except ApiError as error:
+                    found[used.name] = error.message
+        return found
 
     async def _fetched(self, pod: Pod, references: Iterable[Reference], services: tuple[Service, ...]) -> Sources:
         found: dict[Reference, Any] = {}

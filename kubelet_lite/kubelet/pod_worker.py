@@ -18,7 +18,7 @@ from kubelet_lite.api.errors import ApiError, Conflict, NotFound
 from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH
 from kubelet_lite.client.base import Preconditions
 from kubelet_lite.client.events import EventType
-from kubelet_lite.kubelet import actions, probes, volumes
+from kubelet_lite.kubelet import actions, claims, probes, volumes
 from kubelet_lite.kubelet.admission import rejection
 from kubelet_lite.kubelet.container_environment import ConfigError, environment, expand
 from kubelet_lite.kubelet.memory import PodMemory, ProbeFacts, Reason
@@ -32,6 +32,7 @@ from kubelet_lite.runtimes.base import ContainerSpec, PodState, RuntimeFailure, 
 MAX_PASSES: Final = 20
 """Passes over an immediate pod without a pause; each makes something happen, so this many means that something is wrong."""
 VOLUME_RETRY_SECONDS: Final = 2.0
+CLAIM_RETRY_SECONDS: Final = 10.0
 VOLUME_REFRESH_SECONDS: Final = 60.0
 """How often the files of ConfigMaps and Secrets follow their objects."""
 CONTRADICT_SECONDS: Final = 10.0
@@ -237,6 +238,8 @@ class PodWorker:
             match action:
                 case actions.MountVolumes():
                     await self._mount(pod)
+                case actions.PrepareClaims():
+                    await self._prepare_claims(pod)
                 case actions.RunSandbox():
                     await self._run_sandbox(pod, action)
                 case actions.StopSandbox():
@@ -477,6 +480,16 @@ class PodWorker:
             self.memory = self.with_memory(volumes_retry_at=now + VOLUME_RETRY_SECONDS)
         else:
             self.memory = self.with_memory(volumes_ready=True)
+        kubelet.mark(self.uid)
+
+    async def _prepare_claims(self, pod: Pod) -> None:
+        kubelet = self._kubelet
+        problem = claims.problem(pod, await self._objects.claims(pod), has_drivers=kubelet.runtime.has_device_drivers)
+        if problem:
+            self.record("Warning", "FailedPrepareDynamicResources", f"Failed to prepare dynamic resources: prepare dynamic resources: {problem}")
+            self.memory = self.with_memory(claims_retry_at=kubelet.environment.now() + CLAIM_RETRY_SECONDS)
+        else:
+            self.memory = self.with_memory(claims_ready=True)
         kubelet.mark(self.uid)
 
     async def _make_volumes(self, pod: Pod) -> Mapping[str, str]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubelet_lite.api.core_v1 import Container, ExecAction, Pod, PodSpec, PodStatus, Probe
+from kubelet_lite.api.core_v1 import Container, ExecAction, Pod, PodResourceClaim, PodSpec, PodStatus, Probe
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.kubelet.actions import (
     EndPod,
@@ -12,6 +12,7 @@ from kubelet_lite.kubelet.actions import (
     HoldBack,
     KillContainer,
     MountVolumes,
+    PrepareClaims,
     RemoveContainer,
     RunSandbox,
     StartContainer,
@@ -59,6 +60,15 @@ def deleted(pod, grace=3):
 
 def names(plan):
     return [(type(a).__name__, a.container.name) if hasattr(a, "container") else (type(a).__name__,) for a in plan]
+
+
+def test_claims_are_prepared_after_volumes_and_before_the_sandbox():
+    claimed = pod(resourceClaims=(PodResourceClaim(name="g", resourceClaimName="c"),))
+    assert actions(claimed, state(sandbox=None), PodMemory(started_at=NOW)) == (MountVolumes(),)
+    assert actions(claimed, state(sandbox=None)) == (PrepareClaims(),)
+    waiting = msgspec.structs.replace(READY, claims_retry_at=NOW + 5)
+    assert next_actions(claimed, state(sandbox=None), waiting, NOW, over=False).wake_at == NOW + 5
+    assert actions(claimed, state(sandbox=None), msgspec.structs.replace(READY, claims_ready=True)) == (RunSandbox(0),)
 
 
 def test_first_the_volumes_then_the_sandbox_then_all_containers():
