@@ -27,5 +27,6 @@ def _name(value: str) -> Sequence[str]:
 
 
 RULES: Final = KindRules(
-    resource="deviceclasses.resource.k8s.io", validate=_validate, name_errors=names.masked_prefix(_name), generation=True, row=name_and_age,
+    resource="deviceclasses.resource.k8s.io", validate=_validate, name_errors=names.masked_prefix(_name), generation=True, returns_deleted=True,
+    row=name_and_age,
 )

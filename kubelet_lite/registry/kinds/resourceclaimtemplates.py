@@ -38,5 +38,5 @@ def _validate_update(new: ResourceClaimTemplate, old: ResourceClaimTemplate) -> 
 
 RULES: Final = KindRules(
     resource="resourceclaimtemplates.resource.k8s.io", default=_default, validate=_validate, validate_update=_validate_update,
-    validate_on_update="never", row=name_and_age,
+    validate_on_update="never", returns_deleted=True, row=name_and_age,
 )

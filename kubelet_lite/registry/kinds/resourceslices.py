@@ -16,7 +16,6 @@ from kubelet_lite.registry.validation.numbers import IMMUTABLE, nonnegative
 
 MAX_DEVICES: Final = 128
 MAX_PROPERTIES: Final = 32
-LONGEST_POOL_NAME: Final = 253
 LONGEST_VALUE: Final = 64
 _PLACES: Final = "`nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection`"
 
@@ -36,13 +35,7 @@ def _validate(found: ResourceSlice) -> Iterator[FieldError]:
 
 
 def _pool(path: str, pool: ResourcePool) -> Iterator[FieldError]:
-    if not pool.name:
-        yield required(f"{path}.name")
-    else:
-        if len(pool.name) > LONGEST_POOL_NAME:
-            yield too_long(f"{path}.name", LONGEST_POOL_NAME)
-        for part in pool.name.split("/"):
-            yield from dns_subdomain(f"{path}.name", part)
+    yield from devices.pool_name(f"{path}.name", pool.name)
     if pool.resourceSliceCount <= 0:
         yield invalid(f"{path}.resourceSliceCount", pool.resourceSliceCount, "must be greater than zero")
     yield from nonnegative(f"{path}.generation", pool.generation)
@@ -130,6 +123,6 @@ def _row(found: ResourceSlice, now: float) -> Sequence[Any]:
 RULES: Final = KindRules(
     resource="resourceslices.resource.k8s.io", validate=_validate, validate_update=_validate_whole_update, validate_on_update="never",
     generation=True,
-    selectable=(Selectable("spec.nodeName", lambda found: found.spec.nodeName or ""), Selectable("spec.driver", lambda found: found.spec.driver)),
+    returns_deleted=True, selectable=(Selectable("spec.nodeName", lambda found: found.spec.nodeName or ""), Selectable("spec.driver", lambda found: found.spec.driver)),
     row=_row,
 )

@@ -1,16 +1,15 @@
 """Requests for devices and their parameters: what claims, their templates and device classes have in common.
 
-CEL expressions are not compiled here. https://kubernetes.io/docs/concepts/scheduling-eviction/dynamic-resource-allocation/
+https://kubernetes.io/docs/concepts/scheduling-eviction/dynamic-resource-allocation/
 """
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
 
-from kubelet_lite.api import names
+from kubelet_lite.api import device_expressions, names, semantic_versions
 from kubelet_lite.api.errors import FieldError, duplicate, invalid, not_supported, required, too_long, too_many
 from kubelet_lite.api.resource_v1 import (
     DeviceClaim,
@@ -31,14 +30,15 @@ MAX_CONSTRAINTS: Final = 32
 MAX_CONFIGS: Final = 32
 MAX_SELECTORS: Final = 32
 MAX_SUBREQUESTS: Final = 8
+MAX_RESULTS: Final = 32
+SOURCES: Final = ("FromClaim", "FromClass")
+LONGEST_POOL_NAME: Final = 253
 LONGEST_IDENTIFIER: Final = 32
-VERSION: Final = re.compile(
-    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-((0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?"
-    r"(\+([0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*))?",
-)
+LONGEST_EXPRESSION: Final = 10 * 1024
+VERSION: Final = semantic_versions.PATTERN
 _EMPTY_EXPRESSION: Final = ("compilation failed: ERROR: <input>:1:0: Syntax error: mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', "
                             "'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}")
-_NO_SUCH_REQUEST: Final = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"
+NO_SUCH_REQUEST: Final = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"
 driver_name = validate_csi_driver_name
 
 
@@ -67,8 +67,7 @@ def device_claim(path: str, claim: DeviceClaim) -> Iterator[FieldError]:
         yield from _request(f"{path}.requests[{i}]", request)
         if any(other.name == request.name for other in claim.requests[:i]):
             yield duplicate(f"{path}.requests[{i}]", request.name)
-    known = [request.name for request in claim.requests]
-    known += [f"{request.name}/{sub.name}" for request in claim.requests for sub in request.firstAvailable]
+    known = request_names(claim)
     if len(claim.constraints) > MAX_CONSTRAINTS:
         yield too_many(f"{path}.constraints", len(claim.constraints), MAX_CONSTRAINTS)
     for i, constraint in enumerate(claim.constraints):
@@ -78,6 +77,11 @@ def device_claim(path: str, claim: DeviceClaim) -> Iterator[FieldError]:
     for i, config in enumerate(claim.config):
         yield from _request_names(f"{path}.config[{i}].requests", config.requests, known)
         yield from opaque(f"{path}.config[{i}]", config.opaque)
+
+
+def request_names(claim: DeviceClaim) -> Sequence[str]:
+    """Those of the requests, and those of their alternatives."""
+    return [request.name for request in claim.requests] + [f"{r.name}/{sub.name}" for r in claim.requests for sub in r.firstAvailable]
 
 
 def _request(path: str, request: DeviceRequest) -> Iterator[FieldError]:
@@ -119,8 +123,24 @@ def selectors(path: str, found: Sequence[DeviceSelector]) -> Iterator[FieldError
     for i, selector in enumerate(found):
         if selector.cel is None:
             yield required(f"{path}[{i}].cel")
-        elif not selector.cel.expression:
-            yield invalid(f"{path}[{i}].cel.expression", "", _EMPTY_EXPRESSION)
+        else:
+            yield from _expression(f"{path}[{i}].cel.expression", selector.cel.expression)
+
+
+def _expression(path: str, expression: str) -> Iterator[FieldError]:
+    """Without the library of CEL expressions are not looked at here; the scheduler will say so."""
+    if not expression:
+        yield invalid(path, "", _EMPTY_EXPRESSION)
+        return
+    if len(expression) > LONGEST_EXPRESSION:
+        yield too_long(path, LONGEST_EXPRESSION)
+        return
+    try:
+        device_expressions.compiled(expression)
+    except device_expressions.CelMissing:
+        return
+    except device_expressions.ExpressionError as error:
+        yield invalid(path, expression, str(error))
 
 
 def _constraint(path: str, constraint: DeviceConstraint, known: Sequence[str]) -> Iterator[FieldError]:
@@ -141,7 +161,21 @@ def _request_names(path: str, requests: Sequence[str], known: Sequence[str]) -> 
         for part in name.split("/", 1):
             yield from each(f"{path}[{i}]", part, names.dns1123_label(part))
         if name not in known:
-            yield invalid(f"{path}[{i}]", name, _NO_SUCH_REQUEST)
+            yield invalid(f"{path}[{i}]", name, NO_SUCH_REQUEST)
+
+
+def pool_name(path: str, name: str) -> Iterator[FieldError]:
+    if not name:
+        yield required(path)
+        return
+    if len(name) > LONGEST_POOL_NAME:
+        yield too_long(path, LONGEST_POOL_NAME)
+    for part in name.split("/"):
+        yield from dns_subdomain(path, part)
+
+
+def unknown_source(path: str, source: str) -> FieldError:
+    return not_supported(path, source, SOURCES) if source else required(path)
 
 
 def attribute_name(path: str, name: str, *, full: bool = False) -> Iterator[FieldError]:

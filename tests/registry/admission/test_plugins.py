@@ -6,6 +6,7 @@ from kubelet_lite.api.errors import Forbidden, Invalid, NotFound
 from kubelet_lite.api.identity import Identity
 from kubelet_lite.registry.admission import (
     default_toleration_seconds,
+    device_admin_access,
     limit_ranger,
     namespace_lifecycle,
     node_restriction,
@@ -17,6 +18,9 @@ from kubelet_lite.registry.admission import (
 )
 from tests.registry.authorization.objects import made, namespace, pod, review, world
 
+ADMIN_CLAIM = made({"apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaim", "metadata": {"name": "c", "namespace": "default"}, "spec": {"devices": {
+    "requests": [{"name": "r", "exactly": {"deviceClassName": "gpu", "adminAccess": True}}],
+}}})
 ACCOUNT = made({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "default"}})
 
 
@@ -175,3 +179,9 @@ def test_nobody_grants_what_they_do_not_have():
     })
     assert mutate(rbac_escalation.ROLES, role, role, binding, identity=jane) is role
     assert mutate(rbac_escalation.ROLES, role) is role
+
+
+def test_administrative_access_to_devices_needs_the_label_of_the_namespace():
+    with pytest.raises(Invalid, match=r"spec.devices.requests\[0\].exactly.adminAccess: Forbidden: admin access to devices requires the"):
+        validate(device_admin_access.PLUGIN, ADMIN_CLAIM, namespace())
+    validate(device_admin_access.PLUGIN, ADMIN_CLAIM, namespace(labels={"resource.kubernetes.io/admin-access": "true"}))
