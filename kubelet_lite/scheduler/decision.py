@@ -24,7 +24,7 @@ from kubelet_lite.scheduler.filtering import (
 )
 from kubelet_lite.scheduler.framework import NOT_TRIED, Attempt, Refusals, Rejection, Unplaced
 from kubelet_lite.scheduler.judged import NOT_FEASIBLE, Judged, Steady
-from kubelet_lite.scheduler.node_table import Column, NodeTable, Rows
+from kubelet_lite.scheduler.node_table import Column, NodeTable, Rows, take
 from kubelet_lite.scheduler.nominations import NOBODY, Nominations, Promised
 from kubelet_lite.scheduler.pod_info import PodInfo
 from kubelet_lite.scheduler.profile import Profile
@@ -157,7 +157,7 @@ class Decisions:
         judged = None
         if worth.rows is None:
             judged = self._judge(pod)
-            lasting = np.flatnonzero(judged.points != NOT_FEASIBLE)
+            lasting = nodes.rows if judged.feasible == nodes.rows.size else np.flatnonzero(judged.points != NOT_FEASIBLE)
         else:
             lasting = lastingly_feasible(nodes, pod, profile, worth.rows)
         rows = self._preferred(pod, widely_feasible(nodes, pod, profile, lasting, promised))
@@ -168,12 +168,12 @@ class Decisions:
         nodes, rows = self.nodes, found.rows
         if rows.size == 1:
             return Placement(nodes.name(int(rows[0])), 1)
-        total, missing = (found.points[rows], ()) if found.points is not None else (np.zeros(rows.size, np.int64), self.profile.lasting_scores)
+        total, missing = (take(found.points, rows), ()) if found.points is not None else (np.zeros(rows.size, np.int64), self.profile.lasting_scores)
         ranking = [scoring for scoring in self.profile.relative_scores if scoring.ranks(pod, nodes)]
         for _, column in weighted_scores(nodes, pod, (*missing, *ranking), rows):
-            total += column
+            total = total + column
         if extra is not None:
-            total += extra
+            total = total + extra
         best = rows[total == total.max()]
         row = int(best[0]) if best.size == 1 else int(best[rng.randrange(best.size)])
         return Placement(nodes.name(row), int(rows.size))

@@ -124,7 +124,9 @@ def passing(nodes: NodeTable, pod: PodInfo, filters: Sequence[Filter], rows: Row
     """Those of `rows` that pass all of the filters."""
     for plugin in filters:
         if plugin.applies(pod, nodes) and rows.size:
-            rows = rows[plugin.mask(pod, nodes, rows)]
+            mask = plugin.mask(pod, nodes, rows)
+            if not mask.all():
+                rows = rows[mask]
     return rows
 
 

@@ -14,12 +14,14 @@ from typing import Final
 import numpy as np
 
 from kubelet_lite.scheduler.filtering import passing, weighted_scores
-from kubelet_lite.scheduler.node_table import FEW_CHANGES, Column, Mask, NodeTable, Rows, take
+from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows, take
 from kubelet_lite.scheduler.pod_info import PodInfo
 from kubelet_lite.scheduler.profile import Profile
 
 FEW_ROWS: Final = 8
 """Up to here single rows are judged faster than columns."""
+FEW_CHANGES: Final = 256
+"""With more rows changed at a time the best are looked for anew."""
 MAX_KEPT_STATES: Final = 512
 """Amounts of a row whose verdict is remembered, for each likeness."""
 NOT_FEASIBLE: Final = -1

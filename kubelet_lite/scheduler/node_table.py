@@ -26,8 +26,6 @@ Value = TypeVar("Value", bound=np.generic)
 FIRST_CAPACITY: Final = 64
 MAX_KEPT_CHANGES: Final = 4096
 """Rows remembered as changed: who looks more rarely than that looks at the whole table."""
-FEW_CHANGES: Final = 256
-"""Up to here Python's own sorting is the faster."""
 INEXACT: Final = 1 << 46
 """From here a hundredth of a share may be rounded the wrong way by floats."""
 BASE_RESOURCES: Final = ("cpu", "memory", "ephemeral-storage")
@@ -116,7 +114,7 @@ class NodeTable:
         rows = self.recent(changes)
         if rows is None:
             return None
-        return np.array(sorted(set(rows)), np.intp) if len(rows) <= FEW_CHANGES else np.unique(np.array(rows, np.intp))
+        return np.array(sorted(set(rows)), np.intp)
 
     def recent(self, changes: int) -> Sequence[int] | None:
         """The same in the order in which it happened."""

@@ -72,7 +72,12 @@ class InterPodAffinity(Plugin):
         return bool(nodes.tallies.forbidding) or (terms is not None and bool(terms.required or terms.forbidden))
 
     def mask(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Mask:
-        return self._near(pod, nodes, rows) & self._apart(pod, nodes, rows) & self._left_in_peace(pod, nodes, rows)
+        rules = ((self._near, terms.required), (self._apart, terms.forbidden)) if (terms := pod.affinity) is not None else ()
+        mask = self._left_in_peace(pod, nodes, rows)
+        for rule, said in rules:
+            if said:
+                mask &= rule(pod, nodes, rows)
+        return mask
 
     def reject(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Refusals:
         found, left = [], rows
