@@ -94,7 +94,7 @@ class CacheConverges(Invariant):
 
     def _counts(self, simulation: Simulation, snapshot: Snapshot) -> Iterable[str]:
         for name, statistics in simulation.cluster.supervisor.statistics().items():
-            if name.startswith("kubelet-"):
+            if name.startswith("kubelet-") and "pods" in statistics:  # not a program of the user's of such a name
                 bound = sum(1 for pod in snapshot.list(Pod) if f"kubelet-{pod.spec.nodeName}" == name)
                 if statistics["pods"] != bound:
                     yield f"{name} knows {statistics['pods']:g} pods, {bound} are bound to its node"

@@ -138,11 +138,12 @@ class Network:
         named = self.names.get(host) if not flags & socket.AI_NUMERICHOST else None
         hosts = (WILDCARDS[True], WILDCARDS[False]) if host == "" else named or (_numeric(host),)
         kinds = [each for each in PROTOCOLS if kind in (0, each) and protocol in (0, PROTOCOLS[each])]
+        number = _port(port)
         found: list[AddressInfo] = []
         for text in hosts:
             own = _family(text)
             if family in (0, own):
-                address = (text, int(port or 0)) if own == socket.AF_INET else (text, int(port or 0), 0, 0)
+                address = (text, number) if own == socket.AF_INET else (text, number, 0, 0)
                 found += [(own, each, PROTOCOLS[each], "", address) for each in kinds]
         if not found:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -347,6 +348,14 @@ class Network:
 
 def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _port(port: Any) -> int:
+    """Raises gaierror for the name of a service: nobody knows any here."""
+    port = port.decode() if isinstance(port, bytes) else port
+    if isinstance(port, str) and not port.isdigit():
+        raise socket.gaierror(socket.EAI_SERVICE, "Servname not supported for ai_socktype")
+    return int(port or 0)
 
 
 def _numeric(host: str) -> str:
