@@ -13,15 +13,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from benchmarks.scheduling.meter import Meter
-from kubelet_lite.api.core_v1 import Node, Pod, PodResourceClaimStatus
-from kubelet_lite.api.resource_v1 import ResourceClaimTemplate
-from kubelet_lite.controllers.base import Create
-from kubelet_lite.controllers.resource_claim import pods as claims_of_pods
+from kubelet_lite.api.core_v1 import Node, Pod
 from kubelet_lite.scheduler.decision import Decisions, Placement
 from kubelet_lite.scheduler.framework import Handle
 from kubelet_lite.scheduler.node_table import NodeTable
 from kubelet_lite.scheduler.plugins import default_profile
 from kubelet_lite.scheduler.pod_info import PodInfo, pod_info
+from kubelet_lite.scheduler.pretended_claims import with_claims
 from kubelet_lite.scheduler.surroundings import Given
 
 
@@ -82,7 +80,7 @@ class Table:
         profile = self._decisions.profile
         for pod in pods:
             if pod.spec.resourceClaims:
-                pod = self._with_claims(pod)
+                pod = with_claims(replace(pod, metadata=replace(pod.metadata, uid=f"uid-{pod.metadata.name}")), self._around)
             before = time.perf_counter()
             info = pod_info(pod)
             if profile.refused_at_the_door(info) is not None:
@@ -96,20 +94,6 @@ class Table:
                     self._meter.done(time.perf_counter() - before)
             else:
                 self.refused += 1
-
-    def _with_claims(self, pod: Pod) -> Pod:
-        """As its controller makes them."""
-        meta = pod.metadata
-        pod = replace(pod, metadata=replace(meta, uid=f"uid-{meta.name}"))
-        templates = {name: found for entry in pod.spec.resourceClaims if (name := entry.resourceClaimTemplateName) is not None
-                     and (found := self._around.get(ResourceClaimTemplate, name, meta.namespace)) is not None}
-        statuses = []
-        for action in claims_of_pods.plan(claims_of_pods.View(pod, templates, {}, ())).actions:
-            assert isinstance(action, Create)
-            claim, name = action.object, f"{meta.name}-{len(statuses)}"
-            self._around.add(replace(claim, metadata=replace(claim.metadata, name=name, uid=f"uid-{name}")))
-            statuses.append(PodResourceClaimStatus(name=pod.spec.resourceClaims[len(statuses)].name, resourceClaimName=name))
-        return replace(pod, status=replace(pod.status, resourceClaimStatuses=tuple(statuses)))
 
     async def attempted(self) -> None:
         """They are, always."""

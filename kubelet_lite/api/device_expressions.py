@@ -1,4 +1,4 @@
-"""CEL expressions that choose devices: `device.driver == "gpu.example.com" && device.capacity["gpu.example.com"].memory.isGreaterThan(quantity("10Gi"))`.
+"""CEL expressions that choose devices: `device.driver == "d.io" && device.capacity["d.io"].memory.isGreaterThan(quantity("10Gi"))`.
 
 The language is that of the library cel-expr-python (extra `cel`, loaded with the first expression); here is what Kubernetes adds: the
 variable `device`, quantities and semantic versions. Two differences: `device` itself is no value, so that `has(device.driver)` and

@@ -13,8 +13,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from kubelet_lite.api import claim_rules
 from kubelet_lite.api.core_v1 import Node, Pod
 from kubelet_lite.api.errors import ApiError
+from kubelet_lite.api.resource_v1 import ResourceClaimTemplate
 from kubelet_lite.api.resources import resource_of
 from kubelet_lite.client import kubeconfig
 from kubelet_lite.client.base import Client
@@ -76,6 +78,8 @@ async def _in_line(client: Client, pod: Pod, configuration: Any, plugins: Sequen
     nodes = (await client.list(Node)).items
     others = [p for p in (await client.list(Pod)).items if p.metadata.uid != pod.metadata.uid and p.status.phase not in FINISHED]
     known: dict[type[Any], Sequence[Any]] = {}
+    if any(used.name is None for used in claim_rules.claims_of(pod)):
+        known[ResourceClaimTemplate] = await _listed(client, ResourceClaimTemplate)
     while True:
         around = [obj for objects in known.values() for obj in objects]
         line = Line(Snapshot(nodes, [p for p in others if p.spec.nodeName], around), configuration, plugins, seed=0)
@@ -85,7 +89,7 @@ async def _in_line(client: Client, pod: Pod, configuration: Any, plugins: Sequen
         for waiting in others:
             if not waiting.spec.nodeName and waiting.status.nominatedNodeName:
                 decisions.nominations.add(pod_info(waiting), waiting.status.nominatedNodeName)
-        info = pod_info(pod)
+        info = pod_info(line.with_claims(pod))
         lacking = [kind for kind in decisions.needs(info) if kind not in known]
         if not lacking:
             return line, info

@@ -144,7 +144,8 @@ class Allocator:
             if not part.pool.complete or part.pool.flaw:
                 state = "invalid" if part.pool.complete else "being updated"
                 pool = "/".join(part.pool.id)
-                raise AllocationError(f"claim {_key(wanted.claim)}, request {wanted.name}: asks for all devices, but resource pool {pool} is currently {state}")
+                text = f"asks for all devices, but resource pool {pool} is currently {state}"
+                raise AllocationError(f"claim {_key(wanted.claim)}, request {wanted.name}: {text}")
             for offer in part.offers:
                 self._tries.count()
                 if selectable(wanted, offer) and consumption(wanted.asks, offer) is not None:
@@ -155,7 +156,8 @@ class _Search:
     """`picks`: the devices that are given away so far; each method leaves them as they were where it fails."""
 
     def __init__(
-        self, claims: Sequence[ResourceClaim], wanted: Sequence[Sequence[Sequence[Wanted]]], reach: Sequence[Reach], allocated: AllocatedDevices, tries: Tries,
+        self, claims: Sequence[ResourceClaim], wanted: Sequence[Sequence[Sequence[Wanted]]], reach: Sequence[Reach],
+        allocated: AllocatedDevices, tries: Tries,
     ) -> None:
         self._claims, self._wanted, self._allocated, self._tries = claims, wanted, allocated, tries
         self._pools = {part.pool.id: part.pool for part in reach}
@@ -226,7 +228,8 @@ class _Search:
         if offer.shared and any(user is offer for user in users):
             return True
         return all(
-            amount + sum(user.consumes.get(counter, 0) for user in users) <= pool.counters.get(counter, 0) for counter, amount in offer.consumes.items()
+            amount + sum(user.consumes.get(counter, 0) for user in users) <= pool.counters.get(counter, 0)
+            for counter, amount in offer.consumes.items()
         )
 
     def _users(self, pool: Pool) -> Sequence[Offer]:

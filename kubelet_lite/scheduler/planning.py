@@ -18,6 +18,7 @@ from kubelet_lite.scheduler.configuration import DEFAULT, ConfigurationError, Sc
 from kubelet_lite.scheduler.decision import Decisions, Placement
 from kubelet_lite.scheduler.framework import Handle, Plugin, Wait
 from kubelet_lite.scheduler.pod_info import PodInfo, pod_info
+from kubelet_lite.scheduler.pretended_claims import with_claims
 from kubelet_lite.scheduler.surroundings import Given
 
 Name = str
@@ -40,7 +41,8 @@ class Line:
 
     def __init__(self, source: snapshot.Source, configuration: SchedulerConfiguration, plugins: Sequence[type[Plugin]], seed: int) -> None:
         self.snapshot = snapshot.read(source)
-        handle = Handle.alone(Given(self.snapshot.around))
+        self._around = Given(self.snapshot.around)
+        handle = Handle.alone(self._around)
         self.nodes = handle.nodes
         for node in self.snapshot.nodes:
             self.nodes.set_node(node)
@@ -58,8 +60,12 @@ class Line:
             elif pod.metadata.deletionTimestamp is None:
                 self.join(pod)
 
+    def with_claims(self, pod: Pod) -> Pod:
+        """The pod with the ResourceClaims that would be made for it."""
+        return with_claims(pod, self._around) if pod.spec.resourceClaims else pod
+
     def join(self, pod: Pod) -> None:
-        info = pod_info(pod)
+        info = pod_info(self.with_claims(pod))
         self._came += 1
         heapq.heappush(self._heap, (self._order(info, float(self._came)), self._came, info))
 

@@ -1,7 +1,8 @@
 """A cluster at one moment, without the cluster: nodes, the pods on them, and what else has a say in where pods go.
 
 From typed objects, plain values or text: what `kubectl get nodes,pods -A -o json` prints (and `…,pv,pvc,sc,csinodes,ns,svc,rs,sts,rc,pdb,
-priorityclasses` with it, where pods use them; `nodes.metrics.k8s.io` for LoadAware). Objects of other kinds say nothing here and are left out.
+priorityclasses` and `resourceclaims,resourceclaimtemplates,resourceslices,deviceclasses` with it, where pods use them;
+`nodes.metrics.k8s.io` for LoadAware). Objects of other kinds say nothing here and are left out.
 """
 from __future__ import annotations
 
@@ -29,6 +30,7 @@ from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.metrics_v1beta1 import NodeMetrics
 from kubelet_lite.api.policy_v1 import PodDisruptionBudget
 from kubelet_lite.api.reading import DecodingError
+from kubelet_lite.api.resource_v1 import DeviceClass, ResourceClaim, ResourceClaimTemplate, ResourceSlice
 from kubelet_lite.api.scheduling_rules import SYSTEM_PRIORITIES
 from kubelet_lite.api.scheduling_v1 import PriorityClass
 from kubelet_lite.api.storage_v1 import CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment
@@ -38,7 +40,8 @@ from kubelet_lite.scheduler.pod_changes import FINISHED
 
 AROUND: Final[tuple[type[Any], ...]] = (
     Namespace, PersistentVolume, PersistentVolumeClaim, Service, PodDisruptionBudget, StorageClass, CSIDriver, CSINode, CSIStorageCapacity,
-    VolumeAttachment, ReplicaSet, StatefulSet, ReplicationController, PriorityClass, NodeMetrics,
+    VolumeAttachment, ResourceClaim, ResourceClaimTemplate, ResourceSlice, DeviceClass,
+    ReplicaSet, StatefulSet, ReplicationController, PriorityClass, NodeMetrics,
 )
 WORKLOADS: Final[tuple[type[Any], ...]] = (Deployment, ReplicaSet, StatefulSet, ReplicationController, Job)
 KINDS: Final[tuple[type[Any], ...]] = (Node, Pod, DaemonSet, *AROUND, *WORKLOADS)

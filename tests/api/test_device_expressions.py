@@ -9,7 +9,8 @@ from kubelet_lite.api.resource_v1 import Device
 GPU = facts("gpu.example.com", from_json(Device, {
     "name": "gpu-0",
     "attributes": {
-        "model": {"string": "a100"}, "cores": {"int": 8}, "ecc": {"bool": True}, "driver": {"version": "1.10.0+build"}, "other.org/rack": {"string": "r1"},
+        "model": {"string": "a100"}, "cores": {"int": 8}, "ecc": {"bool": True}, "driver": {"version": "1.10.0+build"},
+        "other.org/rack": {"string": "r1"},
     },
     "capacity": {"memory": {"value": "40Gi"}, "other.org/lanes": {"value": "1500m"}},
 }))

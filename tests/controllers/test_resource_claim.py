@@ -13,7 +13,8 @@ from kubelet_lite.controllers.resource_claim import pods, releasing
 
 PROTECTION = "resource.kubernetes.io/delete-protection"
 TEMPLATE = from_json(ResourceClaimTemplate, {"metadata": {"name": "t", "namespace": "ns"}, "spec": {
-    "metadata": {"labels": {"l": "1"}, "annotations": {"a": "2"}}, "spec": {"devices": {"requests": [{"name": "r", "exactly": {"deviceClassName": "gpu"}}]}},
+    "metadata": {"labels": {"l": "1"}, "annotations": {"a": "2"}},
+    "spec": {"devices": {"requests": [{"name": "r", "exactly": {"deviceClassName": "gpu"}}]}},
 }})
 ALLOCATION = {"devices": {"results": [{"request": "r", "driver": "d.io", "pool": "p", "device": "x"}]}}
 

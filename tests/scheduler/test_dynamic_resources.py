@@ -19,6 +19,7 @@ from tests.scheduler.objects import a_node, a_pod, decisions, table
 from tests.scheduler.world import World, played, register
 
 DRIVER = "gpu.example.com"
+NOBODY_CAN = "0/2 nodes are available: 2 cannot allocate all claims."
 
 
 def a_class(name: str = "gpu", expression: str = f'device.driver == "{DRIVER}"', **spec: Any) -> DeviceClass:
@@ -28,7 +29,8 @@ def a_class(name: str = "gpu", expression: str = f'device.driver == "{DRIVER}"',
 def a_slice(node: str, *models: str, name: str = "", pool: dict[str, Any] | None = None, **spec: Any) -> ResourceSlice:
     devices = [{"name": f"gpu-{i}", "attributes": {"model": {"string": model}}} for i, model in enumerate(models)]
     where = {"nodeName": node} if node else {}
-    whole = {"driver": DRIVER, "pool": {"name": node or "shared", "generation": 1, "resourceSliceCount": 1, **(pool or {})}, "devices": devices, **where, **spec}
+    whole_pool = {"name": node or "shared", "generation": 1, "resourceSliceCount": 1, **(pool or {})}
+    whole = {"driver": DRIVER, "pool": whole_pool, "devices": devices, **where, **spec}
     return from_json(ResourceSlice, {"metadata": {"name": name or f"of-{node}", "resourceVersion": "1"}, "spec": whole})
 
 
@@ -96,7 +98,7 @@ def test_a_device_that_another_claim_has_is_not_given_twice() -> None:
 def test_all_claims_of_a_pod_must_fit_one_node() -> None:
     slices = a_slice("n1", "a100"), a_slice("n2", "a100", "a100")
     assert place(using("c", "d"), a_class(), *slices, a_claim("c"), a_claim("d")) == "n2"
-    assert refusal(using("c", "d"), a_class(), *slices, a_claim("c"), a_claim("d", exactly(2))) == "0/2 nodes are available: 2 cannot allocate all claims."
+    assert refusal(using("c", "d"), a_class(), *slices, a_claim("c"), a_claim("d", exactly(2))) == NOBODY_CAN
 
 
 @pytest.mark.parametrize(("spec", "expected"), [
@@ -125,14 +127,15 @@ def test_the_better_alternative_draws_the_pod() -> None:
 def test_of_a_pool_only_the_newest_generation_counts() -> None:
     old = a_slice("n1", "a100", name="old")
     new = a_slice("n1", "v100", name="new", pool={"generation": 2})
-    assert refusal(using("c"), a_class(), old, new, a_claim("c", exactly(model="a100"))) == "0/2 nodes are available: 2 cannot allocate all claims."
+    assert refusal(using("c"), a_class(), old, new, a_claim("c", exactly(model="a100"))) == NOBODY_CAN
     assert place(using("c"), a_class(), old, new, a_claim("c", exactly(model="v100"))) == "n1"
 
 
 def test_from_a_pool_that_is_not_whole_nothing_is_taken() -> None:
     half = a_slice("n1", "a100", pool={"resourceSliceCount": 2})
-    assert refusal(using("c"), a_class(), half, a_claim()) == "0/2 nodes are available: 2 cannot allocate all claims."
-    words = "1 cannot allocate all claims, 1 claim default/c, request r0: asks for all devices, but resource pool gpu.example.com/n1 is currently being updated"
+    assert refusal(using("c"), a_class(), half, a_claim()) == NOBODY_CAN
+    why = "asks for all devices, but resource pool gpu.example.com/n1 is currently being updated"
+    words = f"1 cannot allocate all claims, 1 claim default/c, request r0: {why}"
     every = {"deviceClassName": "gpu", "allocationMode": "All"}
     assert refusal(using("c"), a_class(), half, a_claim("c", every)) == f"0/2 nodes are available: {words}."
 
@@ -303,7 +306,8 @@ def test_a_write_that_fails_leaves_the_devices_to_others_and_is_tried_again(monk
 
 def test_a_device_that_must_be_made_ready_holds_its_pod_back() -> None:
     async def play(world: World) -> None:
-        slow = a_slice("n1", devices=[{"name": "gpu-0", "bindsToNode": True, "bindingConditions": ["Attached"], "bindingFailureConditions": ["Broken"]}])
+        conditions = {"bindingConditions": ["Attached"], "bindingFailureConditions": ["Broken"]}
+        slow = a_slice("n1", devices=[{"name": "gpu-0", "bindsToNode": True, **conditions}])
         await given(world, a_class(), slow, a_claim())
         await world.client.create(using("c"))
         await world.settle()

@@ -188,3 +188,18 @@ def test_an_explanation_tells_of_gates_missing_claims_and_victims() -> None:
     }})
     found = explain(decisions(nodes), pod_info(missing))
     assert [(cut.plugin, cut.reasons, cut.nodes) for cut in found.cuts] == [("VolumeRestrictions", ('persistentvolumeclaim "gone" not found',), ("a",))]
+
+
+def test_pods_get_devices_of_the_claims_that_would_be_made_for_them() -> None:
+    template = {"apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaimTemplate", "metadata": {"name": "t", "namespace": "default"}, "spec": {
+        "spec": {"devices": {"requests": [{"name": "r", "exactly": {"deviceClassName": "gpu", "allocationMode": "ExactCount", "count": 1}}]}},
+    }}
+    gpus = {"apiVersion": "resource.k8s.io/v1", "kind": "ResourceSlice", "metadata": {"name": "s"}, "spec": {
+        "driver": "d.io", "nodeName": "b", "pool": {"name": "b", "generation": 1, "resourceSliceCount": 1}, "devices": [{"name": "x"}, {"name": "y"}],
+    }}
+    kind = {"apiVersion": "resource.k8s.io/v1", "kind": "DeviceClass", "metadata": {"name": "gpu"}}
+    pods = workload(count=3, resourceClaims=[{"name": "g", "resourceClaimTemplateName": "t"}])
+    plan = simulate([a_node("a"), a_node("b"), template, gpus, kind], {**pods, "metadata": {"name": "web", "namespace": "default"}})
+    assert list(plan.placements.values()) == ["b", "b"]
+    (message,) = plan.refused.values()
+    assert message.startswith("0/2 nodes are available: 2 cannot allocate all claims.")

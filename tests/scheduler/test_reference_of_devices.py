@@ -59,7 +59,8 @@ def a_claim(number: int, claim: Mapping[str, Any]) -> ResourceClaim:
 def slices_of(devices: Sequence[Mapping[str, Any]], counters: int) -> list[ResourceSlice]:
     pools: dict[str, list[dict[str, Any]]] = {}
     for device in devices:
-        one: dict[str, Any] = {"name": device["name"], "attributes": {"n": {"int": device["n"]}}, "capacity": {"memory": {"value": str(device["memory"])}}}
+        memory = {"memory": {"value": str(device["memory"])}}
+        one: dict[str, Any] = {"name": device["name"], "attributes": {"n": {"int": device["n"]}}, "capacity": memory}
         if device["kind"]:
             one["attributes"]["kind"] = {"string": device["kind"]}
         if device["tainted"]:
@@ -98,7 +99,8 @@ def test_the_first_of_all_ways_that_breaks_no_rule_is_chosen(drawn: Any, drawn_c
             named.append({"name": f"r{i}", "alternatives": [
                 (f"r{i}/s{j}" if several else f"r{i}", {**asks, "admin": asks["admin"] and not several}) for j, asks in enumerate(alternatives)
             ]})
-        claims.append({"requests": named, "constraints": [(kind, only) for kind, only in constraints if not only or only[0] in {r["name"] for r in named}]})
+        known = {request["name"] for request in named}
+        claims.append({"requests": named, "constraints": [(kind, only) for kind, only in constraints if not only or only[0] in known]})
     everything = [asks for claim in claims for request in claim["requests"] for _, asks in request["alternatives"]]
     assume(not any(asks["count"] is None for asks in everything) or not any(claim["constraints"] for claim in claims))
     expected = plain_devices.allocate(claims, devices, taken, counters)

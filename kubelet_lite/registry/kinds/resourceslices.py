@@ -4,6 +4,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from kubelet_lite.api.errors import FieldError, duplicate, invalid, required, too_long, too_many
 from kubelet_lite.api.resource_v1 import Device, DeviceAttribute, ResourcePool, ResourceSlice
 from kubelet_lite.registry.kinds.ages import age
@@ -18,6 +20,23 @@ MAX_DEVICES: Final = 128
 MAX_PROPERTIES: Final = 32
 LONGEST_VALUE: Final = 64
 _PLACES: Final = "`nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection`"
+
+
+def _without_disabled(found: ResourceSlice) -> ResourceSlice:
+    """Without what belongs to features that are off by default: attributes that are lists, and mappings to resources of the node."""
+    if not any(_disabled(device) for device in found.spec.devices):
+        return found
+    devices = tuple(
+        replace(device, nodeAllocatableResourceMappings={}, attributes={
+            name: replace(value, ints=(), bools=(), strings=(), versions=()) for name, value in device.attributes.items()
+        })
+        for device in found.spec.devices
+    )
+    return replace(found, spec=replace(found.spec, devices=devices))
+
+
+def _disabled(device: Device) -> bool:
+    return bool(device.nodeAllocatableResourceMappings) or any(a.ints or a.bools or a.strings or a.versions for a in device.attributes.values())
 
 
 @collected
@@ -79,10 +98,7 @@ def _device(path: str, device: Device) -> Iterator[FieldError]:
 
 
 def _attribute(path: str, attribute: DeviceAttribute) -> Iterator[FieldError]:
-    values = (
-        attribute.int_, attribute.bool_, attribute.string, attribute.version, attribute.ints or None, attribute.bools or None,
-        attribute.strings or None, attribute.versions or None,
-    )
+    values = attribute.int_, attribute.bool_, attribute.string, attribute.version
     found = sum(value is not None for value in values)
     if attribute.string is not None and len(attribute.string) > LONGEST_VALUE:
         yield too_long(f"{path}.string", LONGEST_VALUE)
@@ -121,8 +137,8 @@ def _row(found: ResourceSlice, now: float) -> Sequence[Any]:
 
 
 RULES: Final = KindRules(
-    resource="resourceslices.resource.k8s.io", validate=_validate, validate_update=_validate_whole_update, validate_on_update="never",
-    generation=True,
-    returns_deleted=True, selectable=(Selectable("spec.nodeName", lambda found: found.spec.nodeName or ""), Selectable("spec.driver", lambda found: found.spec.driver)),
+    resource="resourceslices.resource.k8s.io", prepare_create=_without_disabled, prepare_update=lambda new, old: _without_disabled(new),
+    validate=_validate, validate_update=_validate_whole_update, validate_on_update="never", generation=True, returns_deleted=True,
+    selectable=(Selectable("spec.nodeName", lambda found: found.spec.nodeName or ""), Selectable("spec.driver", lambda found: found.spec.driver)),
     row=_row,
 )

@@ -273,11 +273,12 @@ class DynamicResources(Plugin):
         wanting = _without_devices(claims)
         self._slices_now()
         node = self.handle.nodes.node(node_name)
+        reach = self._inventory.reached_from(node) if node is not None else ()
         try:
-            found = self._allocator(wanting).allocate(self._inventory.reached_from(node), node_name, self._new_id) if wanting and node is not None else ()
+            found = self._allocator(wanting).allocate(reach, node_name, self._new_id)
         except AllocationError as error:
             return str(error)
-        if found is None or (wanting and node is None):
+        if found is None:
             return "claim allocation not found for node"
         allocations = dict(zip((claim.metadata.uid for claim in wanting), found, strict=True))
         self._binder.assume(pod.key, [Task(claim, allocations.get(claim.metadata.uid)) for claim in claims])

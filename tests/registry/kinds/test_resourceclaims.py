@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from kubelet_lite.api.encoding import from_json
-from kubelet_lite.api.resource_v1 import DeviceClass, ResourceClaim, ResourceClaimStatus
-from kubelet_lite.registry.kinds import deviceclasses, resourceclaims
+from kubelet_lite.api.resource_v1 import DeviceClass, ResourceClaim, ResourceClaimStatus, ResourceSlice
+from kubelet_lite.registry.kinds import deviceclasses, resourceclaims, resourceslices
 
 RESULT = {"request": "r", "driver": "gpu.example.com", "pool": "n1", "device": "gpu-0"}
 ALLOCATION = {"devices": {"results": [RESULT]}}
@@ -69,7 +69,22 @@ def test_what_a_driver_said_of_a_device_goes_with_the_device() -> None:
 def test_a_selector_that_does_not_compile_is_refused_in_the_words_of_cel() -> None:
     wrong = from_json(DeviceClass, {"metadata": {"name": "gpu"}, "spec": {"selectors": [{"cel": {"expression": "device.drivers == 'x'"}}]}})
     error, = deviceclasses.RULES.validate(wrong)
-    assert str(error).startswith("spec.selectors[0].cel.expression: Invalid value: \"device.drivers == 'x'\": compilation failed: ERROR: <input>:1:7: ")
+    words = "spec.selectors[0].cel.expression: Invalid value: \"device.drivers == 'x'\": compilation failed: ERROR: <input>:1:7: "
+    assert str(error).startswith(words)
     long = from_json(DeviceClass, {"metadata": {"name": "gpu"}, "spec": {"selectors": [{"cel": {"expression": "true ||" * 2000 + "true"}}]}})
     error, = deviceclasses.RULES.validate(long)
     assert "Too long" in str(error)
+
+
+def test_fields_of_features_that_are_off_by_default_are_dropped() -> None:
+    def a_slice(**device: Any) -> ResourceSlice:
+        return from_json(ResourceSlice, {"metadata": {"name": "s"}, "spec": {
+            "driver": "d.io", "allNodes": True, "pool": {"name": "p", "generation": 1, "resourceSliceCount": 1}, "devices": [{"name": "x", **device}],
+        }})
+
+    plain = a_slice(attributes={"a": {"string": "b"}})
+    assert resourceslices.RULES.prepare_create(plain) is plain
+    several = resourceslices.RULES.prepare_create(a_slice(attributes={"a": {"strings": ["b", "c"]}}, nodeAllocatableResourceMappings={"cpu": {}}))
+    assert not several.spec.devices[0].nodeAllocatableResourceMappings
+    error, = resourceslices.RULES.validate(several)
+    assert str(error) == 'spec.devices[0].attributes[a]: Invalid value: "": exactly one value must be specified'
