@@ -13,6 +13,8 @@ from kubelet_lite.api.errors import InternalError
 from kubelet_lite.api.requests import MERGE_PATCH
 from kubelet_lite.api.resource_v1 import DeviceClass, ResourceClaim, ResourceSlice
 from kubelet_lite.scheduler.decision import Placement, Unschedulable
+from kubelet_lite.scheduler.framework import Change, Handle
+from kubelet_lite.scheduler.plugins.dynamic_resources import DynamicResources
 from kubelet_lite.scheduler.pod_info import pod_info
 from kubelet_lite.scheduler.surroundings import Given
 from tests.scheduler.objects import a_node, a_pod, decisions, table
@@ -336,3 +338,19 @@ def test_a_new_node_brings_devices() -> None:
         assert await world.nodes_of() == {"p": "n2"}
 
     played(play, a_node("n1"))
+
+
+def test_a_claim_wakes_those_who_may_use_it() -> None:
+    plugin = DynamicResources(Handle.alone(Given((a_class(),))))
+    plugin.pre_enqueue(pod_info(using("named")))
+    generated = from_json(ResourceClaim, {"metadata": {
+        "name": "made", "namespace": "default", "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u", "controller": True}],
+    }})
+    assert plugin.hint(Change(ResourceClaim, None, generated)) == frozenset({("default", "p")})
+    by_name = plugin.hint(Change(ResourceClaim, None, a_claim("named")))
+    assert callable(by_name)
+    assert [by_name(pod_info(using(name))) for name in ("named", "other")] == [True, False]
+    held = a_claim("c", allocation=allocated("n1", "gpu-0"))
+    assert plugin.hint(Change(ResourceClaim, held, a_claim("c"))) is True
+    assert plugin.hint(Change(ResourceClaim, held, None)) is True
+    assert plugin.hint(Change(ResourceClaim, held, held)) is False

@@ -42,6 +42,8 @@ NO_CLAIMS: Final = Attempt("no new claims to deallocate")
 NOT_HELPED: Final = Attempt("still not schedulable")
 MAX_KEPT: Final = 64
 """Different demands for devices whose nodes are remembered: some 10 bytes a node each."""
+MAX_NAMED: Final = 100_000
+"""Claims that are remembered to be named by pods; beyond it any pod may name any."""
 UNKNOWN, BROKEN, NONE, SOME = -2, -1, 0, 1
 
 
@@ -96,7 +98,7 @@ class DynamicResources(Plugin):
         if new is None or (old is not None and old.status == new.status):
             return False
         key = new.metadata.namespace, new.metadata.name
-        if key not in self._named:
+        if key not in self._named and len(self._named) < MAX_NAMED:
             return frozenset((key[0], owner.name) for owner in new.metadata.ownerReferences if owner.controller)
         return lambda pod: pod.key[0] == key[0] and any(used.name == key[1] for used in claim_rules.claims_of(pod.pod))
 
@@ -106,7 +108,7 @@ class DynamicResources(Plugin):
         if not pod.pod.spec.resourceClaims:
             return None
         for entry in pod.pod.spec.resourceClaims:
-            if entry.resourceClaimName is not None:
+            if entry.resourceClaimName is not None and len(self._named) < MAX_NAMED:
                 self._named[pod.key[0], entry.resourceClaimName] = None
         if not self.handle.surroundings.knows(ResourceClaim):
             return _not_created(pod) if any(used.name is None for used in claim_rules.claims_of(pod.pod)) else None
