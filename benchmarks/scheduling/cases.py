@@ -32,6 +32,11 @@ class Workload(msgspec.Struct, frozen=True):
     """Pods a second below which Kubernetes' own CI fails; 0: it has none."""
     pod_template: str = POD
 
+    @property
+    def measured(self) -> int:
+        """How many pods are measured; 0 where time says so."""
+        return sum(self.number(operation, "count") for operation in self.operations if operation.get("collectMetrics") and operation["opcode"] == "createPods")
+
     def number(self, operation: Operation, name: str) -> int:
         """`count`, or the parameter that `countParam` names."""
         reference = operation.get(f"{name}Param")
@@ -44,6 +49,12 @@ HUGE: Final = Workload(
     {"nodes": 5_000, "pods": 150_000}, 0, "templates/pod-small.yaml",
 )
 """Kubernetes' own limits of scale; its pods ask for less, so that 30 fit on each node's 4 CPUs."""
+
+
+def on_nodes(nodes: int) -> Workload:
+    """The largest SchedulingBasic on another number of nodes."""
+    basic = workloads()["SchedulingBasic/5000Nodes_10000Pods"]
+    return msgspec.structs.replace(basic, name=f"SchedulingBasic/{nodes}Nodes_10000Pods", parameters={**basic.parameters, "initNodes": nodes}, threshold=0)
 
 
 @cache

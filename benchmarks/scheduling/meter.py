@@ -9,15 +9,19 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from benchmarks.report import Row
+from benchmarks.scheduling.progress import Bar
 
 WINDOWS: Final = 50
 """The measured time is cut into so many, to see how steady the throughput is."""
+SHOWN_EVERY: Final = 100
+"""Pods between two looks at the clock of the bar."""
 
 
 class Meter:
-    """`done` is told of each measured pod."""
+    """`done` is told of each measured pod, and shows it on the bar."""
 
-    def __init__(self) -> None:
+    def __init__(self, bar: Bar | None = None) -> None:
+        self._bar = bar
         self.started = self.ended = self.cpu = 0.0
         self.times: list[float] = []
         self.latencies: list[float] = []
@@ -28,6 +32,8 @@ class Meter:
     def measuring(self) -> Iterator[None]:
         gc.collect()
         gc.freeze()  # as `kubelet-lite up` does once it runs
+        if self._bar is not None:
+            self._bar.begin()
         gc.callbacks.append(self._collector)
         cpu, self.started = time.process_time(), time.perf_counter()
         try:
@@ -39,6 +45,8 @@ class Meter:
     def done(self, latency: float) -> None:
         self.times.append(time.perf_counter())
         self.latencies.append(latency)
+        if self._bar is not None and len(self.times) % SHOWN_EVERY == 0:
+            self._bar.show(len(self.times))
 
     def _collector(self, phase: str, info: dict[str, Any]) -> None:
         if phase == "start":
@@ -54,7 +62,7 @@ class Meter:
         mean = len(self.times) / seconds
         beside = f"; upstream's threshold {threshold:g}: {mean / threshold:.1f} times" if threshold else ""
         yield Row(name, metric, mean, "pods/s", note + beside)
-        windows = self._windows()
+        windows = self.windows()
         for label, share in (("p50", 0.5), ("p99", 0.01)):
             yield Row(name, f"{metric}, {label} window", _quantile(windows, share), "pods/s", f"of {WINDOWS} windows; p99: all but the slowest 1 %")
         for label, share in (("p50", 0.5), ("p99", 0.99)):
@@ -63,7 +71,7 @@ class Meter:
         yield Row(name, "most memory", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "MiB", "of the process, ever")
         yield Row(name, "longest pause of the collector", max(self._pauses, default=0.0) * 1000, "ms", f"{len(self._pauses)} pauses")
 
-    def _windows(self) -> Sequence[float]:
+    def windows(self) -> Sequence[float]:
         """The throughput of each."""
         width = (self.times[-1] - self.started) / WINDOWS
         counts = [0] * WINDOWS

@@ -81,6 +81,14 @@ class Feasible(msgspec.Struct, frozen=True):
     promised: Promised
 
 
+class Template(msgspec.Struct, frozen=True):
+    """What plug-ins say of all pods of a template before they look at nodes."""
+
+    needs: Sequence[type[Any]]
+    plain: bool
+    """Whether every node is worth a look, and each is judged by itself."""
+
+
 class Decisions:
     """Decides for one pod after the other, of one profile. Pods are often alike: what was found for one stands for the next, but on
     the rows that changed in between."""
@@ -91,17 +99,17 @@ class Decisions:
         self.nominations = nominations
         self._judged: collections.OrderedDict[Hashable, Judged] = collections.OrderedDict()
         self._steady: dict[Hashable, Steady] = {}
-        self._plain: dict[object, bool] = {}
-        """By template, whether its pods are plain; as of …"""
-        self._plain_as_of: tuple[int, ...] = ()
+        self._templates: dict[object, Template] = {}
+        """What is known of the pods of one template, as of …"""
+        self._templates_as_of: tuple[int, ...] = ()
 
     def needs(self, pod: PodInfo) -> Sequence[type[Any]]:
         """The kinds of objects that must be known to decide for the pod."""
-        return () if self._is_plain(pod) else self.profile.needs(pod, self.nodes)
+        return self._template(pod).needs
 
     def decide(self, pod: PodInfo, rng: random.Random) -> Placement | Unschedulable:
         """`rng` breaks ties."""
-        worth = EVERY_NODE if self._is_plain(pod) else candidates(self.nodes, pod, self.profile)
+        worth = EVERY_NODE if self._template(pod).plain else candidates(self.nodes, pod, self.profile)
         if worth is EVERY_NODE and self._lasting_ones_decide(pod):
             judged = self._judge(pod)
             best = judged.best()
@@ -120,7 +128,7 @@ class Decisions:
         """Whether the verdict and the points of a node follow from that node alone."""
         if self.nominations or pod.pod.status.nominatedNodeName:
             return False
-        return self._is_plain(pod) or not self._wide_ones_matter(pod)
+        return self._template(pod).plain or not self._wide_ones_matter(pod)
 
     def _wide_ones_matter(self, pod: PodInfo) -> bool:
         nodes, profile = self.nodes, self.profile
@@ -129,20 +137,19 @@ class Decisions:
             or any(scoring.ranks(pod, nodes) for scoring in profile.relative_scores)
         )
 
-    def _is_plain(self, pod: PodInfo) -> bool:
-        """Whether nothing needs to be known to decide for the pod, every node is worth a look, and each is judged by itself. So are all pods
-        of its template, until a node changes, or anything else but pods that say nothing of others."""
+    def _template(self, pod: PodInfo) -> Template:
+        """It holds until a node changes, or anything else but pods that say nothing of others. Claims are a matter of the single pod."""
         nodes, profile = self.nodes, self.profile
+        if pod.volumes or pod.pod.spec.resourceClaims or not profile.steadfast:
+            return Template(profile.needs(pod, nodes), plain=False)
         as_of = nodes.generation, nodes.lowest_priority, nodes.tallies.moves, profile.surroundings.moves
-        if as_of != self._plain_as_of or len(self._plain) > MAX_KEPT_TEMPLATES:
-            self._plain.clear()
-            self._plain_as_of = as_of
-        found = self._plain.get(pod.template)
+        if as_of != self._templates_as_of or len(self._templates) > MAX_KEPT_TEMPLATES:
+            self._templates.clear()
+            self._templates_as_of = as_of
+        found = self._templates.get(pod.template)
         if found is None:
-            found = self._plain[pod.template] = (
-                profile.steadfast and not pod.volumes and not pod.pod.spec.resourceClaims
-                and not profile.needs(pod, nodes) and candidates(nodes, pod, profile) is EVERY_NODE and not self._wide_ones_matter(pod)
-            )
+            plain = candidates(nodes, pod, profile) is EVERY_NODE and not self._wide_ones_matter(pod)
+            found = self._templates[pod.template] = Template(profile.needs(pod, nodes), plain)
         return found
 
     def feasible(self, pod: PodInfo, worth: Candidates | None = None) -> Feasible | Unschedulable:

@@ -1,17 +1,23 @@
 """scheduler_perf's workloads, made small: each operation is played, each measured pod finds a node."""
 from __future__ import annotations
 
+from io import StringIO
+from pathlib import Path
+
 import anyio
 import msgspec
 import pytest
+from rich.console import Console
 
 from benchmarks import __main__ as every
-from benchmarks.scheduling import WORKLOADS
+from benchmarks import scheduling
+from benchmarks.scheduling import WORKLOADS, How, both, small_and_large
 from benchmarks.scheduling.cases import Workload, workloads
 from benchmarks.scheduling.decisions import Table
 from benchmarks.scheduling.end_to_end import Transport, in_process, opened
 from benchmarks.scheduling.interpreter import playing
 from benchmarks.scheduling.meter import Meter
+from benchmarks.scheduling.progress import shown
 
 FIRST_OF_CASE = {name.partition("/")[0]: workload for name, workload in reversed(workloads().items())}
 SMALL = {"initNodes": 8, "normalNodes": 8, "taintNodes": 2, "nodes": 8, "initNamespaces": 2, "initPodsPerNamespace": 2, "initPods": 3}
@@ -67,3 +73,38 @@ def test_a_workload_is_run_by_its_name(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit):
         every.main(["scheduling", "SchedulingBasic/1Node"])
     assert "no workload SchedulingBasic/1Node" in capsys.readouterr().err
+
+
+def test_throughput_over_time_is_drawn(tmp_path: Path) -> None:
+    workload = small(FIRST_OF_CASE["SchedulingBasic"])
+    rows = list(both(workload, How(pictures=tmp_path / "new")))
+    assert {"end to end", "decision only"} <= {row.metric for row in rows}
+    (picture,) = (tmp_path / "new").iterdir()
+    assert picture.name == f"{workload.name.replace('/', '_')}.png"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_small_and_a_large_cluster_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = small(FIRST_OF_CASE["SchedulingBasic"])
+    monkeypatch.setattr(scheduling, "on_nodes", lambda nodes: msgspec.structs.replace(whole, parameters={**whole.parameters, "initNodes": nodes}))
+    rows = list(small_and_large(sizes=(2, 8)))
+    value = {(i, row.metric): row.value for i, row in enumerate(rows)}
+    small_mean, large_mean = [v for (_, metric), v in value.items() if metric == "end to end"]
+    assert next(v for (_, metric), v in value.items() if metric == "end to end, kept") == large_mean / small_mean
+    assert "on 8 nodes as a part of that on 2" in rows[-1].note
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_bar_shows_how_many_are_done_in_a_terminal_alone(terminal: bool) -> None:
+    out = StringIO()
+    with shown("a run", 300, Console(file=out, force_terminal=terminal, width=100)) as bar:
+        meter = Meter(bar)
+        with meter.measuring():
+            for _ in range(300):
+                meter.done(0.001)
+    assert ("100/300" in out.getvalue()) == terminal
+    assert ("preparing" in out.getvalue()) == terminal
+
+
+def test_measured_pods_are_known_beforehand() -> None:
+    assert workloads()["SchedulingBasic/5000Nodes_10000Pods"].measured == 10_000

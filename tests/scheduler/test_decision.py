@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import random
 
+import msgspec
+
 from kubelet_lite.api.core_v1 import (
     Affinity,
     ContainerPort,
@@ -15,7 +17,7 @@ from kubelet_lite.api.core_v1 import (
 )
 from kubelet_lite.scheduler.decision import Placement, Unschedulable
 from kubelet_lite.scheduler.node_table import NodeTable
-from kubelet_lite.scheduler.pod_info import PodInfo
+from kubelet_lite.scheduler.pod_info import PodInfo, pod_info
 from tests.scheduler.objects import a_node, a_pod, decisions, info, table
 
 
@@ -107,3 +109,19 @@ def test_tolerations_let_a_pod_onto_tainted_and_cordoned_nodes() -> None:
     nodes = table(a_node("a", unschedulable=True, taints=(Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule"),)))
     assert isinstance(decided(nodes, info("new")), Unschedulable)
     assert decided(nodes, info("new", tolerations=(Toleration(operator="Exists"),))) == Placement("a", 1)
+
+
+def test_pods_of_a_template_shun_a_node_that_gets_a_taint_in_between() -> None:
+    nodes = table(a_node("a"), a_node("b"))
+    found, like, rng = decisions(nodes), a_pod("p", cpu="1"), random.Random(1)
+    chosen = []
+    for number in range(6):
+        if number == 2:
+            nodes.set_node(a_node("a", taints=(Taint(key="t", effect="PreferNoSchedule"),)))
+        pod = pod_info(msgspec.structs.replace(like, metadata=msgspec.structs.replace(like.metadata, name=f"p{number}")))
+        outcome = found.decide(pod, rng)
+        assert isinstance(outcome, Placement)
+        nodes.place(pod, outcome.node_name)
+        chosen.append(outcome.node_name)
+    assert sorted(chosen[:2]) == ["a", "b"]
+    assert chosen[2:5] == ["b", "b", "b"]

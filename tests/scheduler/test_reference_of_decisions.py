@@ -165,13 +165,52 @@ def test_pods_one_after_the_other_go_where_plain_loops_put_them(specs: list[Any]
             cluster[wanted][1].append(pod)
 
 
+PLAIN = pod_of("plain", "500m", "512Mi", False, 0, {"app": "a"})
+templates_of = st.builds(
+    lambda labels, affinity, others: [PLAIN, pod_of("choosy", "500m", "", False, 0, labels, affinity=affinity), PLAIN, *others],
+    label_maps, affinities, st.lists(new_pods, max_size=1),
+)
+
+
+@settings(max_examples=300)
+@given(nodes_of, nodes_of, templates_of, st.lists(st.tuples(st.sampled_from("pppprn"), st.integers(0, 8)), min_size=4, max_size=24))
+def test_pods_of_a_template_go_where_plain_loops_put_them_whatever_happens_in_between(
+    specs: list[Any], others: list[Any], templates: list[Pod], steps: list[tuple[str, int]],
+) -> None:
+    """Pods share the very spec, as they do in the store; pods leave, and nodes become others."""
+    nodes, cluster = arranged(specs, [])
+    found = decisions(nodes, AROUND)
+    for number, (step, which) in enumerate(steps):
+        placed = [(name, old) for name, (_, there) in cluster.items() for old in there]
+        if step == "n":
+            place = which % len(specs)
+            node = node_of(place, *others[which % len(others)])
+            nodes.set_node(node)
+            cluster[f"n{place}"] = node, cluster[f"n{place}"][1]
+        elif step == "r" and placed:
+            name, old = placed[which % len(placed)]
+            nodes.remove((old.metadata.namespace, old.metadata.name))
+            cluster[name][1].remove(old)
+        elif step == "p":
+            like = templates[which % len(templates)]
+            pod = msgspec.structs.replace(like, metadata=msgspec.structs.replace(like.metadata, name=f"p{number}", uid=f"p{number}"))
+            found.needs(pod_info(pod))
+            outcome = found.decide(pod_info(pod), random.Random(number))
+            wanted = plain_nodes.decide(cluster, pod, NAMESPACES, random.Random(number))
+            assert (outcome.node_name if isinstance(outcome, Placement) else None) == wanted
+            if wanted is not None:
+                nodes.place(pod_info(pod), wanted)
+                cluster[wanted][1].append(pod)
+
+
 @settings(max_examples=25)
 @given(st.integers(0, 2**32), st.integers(2, 12), st.integers(10, 60))
 def test_never_more_pods_without_a_node_nor_a_less_even_use_than_plain_loops(seed: int, width: int, count: int) -> None:
     """The law of the quality of placement, over whole clusters filled pod by pod."""
     draw = random.Random(seed)
     specs = [(draw.choice(["2", "4", "8"]), draw.choice(["2Gi", "8Gi"]), "20", "", draw.choice("12"), False, (), ()) for _ in range(width)]
-    pods = [pod_of(f"p{i}", draw.choice(["100m", "500m", "1"]), draw.choice(["128Mi", "512Mi"]), False, 0, {"app": draw.choice("ab")}) for i in range(count)]
+    templates = [pod_of("", cpu, memory, False, 0, {"app": app}) for cpu in ("100m", "500m", "1") for memory in ("128Mi", "512Mi") for app in "ab"]
+    pods = [msgspec.structs.replace(t, metadata=msgspec.structs.replace(t.metadata, name=f"p{i}")) for i, t in enumerate(draw.choices(templates, k=count))]
     nodes, cluster = arranged(specs, [])
     found, ours, theirs = decisions(nodes, AROUND), random.Random(seed + 1), random.Random(seed + 1)
     without = {"ours": 0, "theirs": 0}
@@ -187,10 +226,11 @@ def test_never_more_pods_without_a_node_nor_a_less_even_use_than_plain_loops(see
         else:
             without["theirs"] += 1
     rows = np.flatnonzero(nodes.alive)
-    used = nodes.requested("cpu")[rows] / nodes.allocatable("cpu")[rows]
-    plainly = [plain_nodes.asked(there, "cpu") / plain_nodes.whole(node, "cpu") for node, there in cluster.values()]
     assert without["ours"] <= without["theirs"]
-    assert float(np.std(used)) <= float(np.std(plainly)) + 1e-12
+    for resource in ("cpu", "memory"):
+        used = nodes.requested(resource)[rows] / nodes.allocatable(resource)[rows]
+        plainly = [plain_nodes.asked(there, resource) / plain_nodes.whole(node, resource) for node, there in cluster.values()]
+        assert float(np.std(used)) <= float(np.std(plainly)) + 1e-12
 
 
 weights = st.dictionaries(st.sampled_from(["cpu", "memory", GPU, "ephemeral-storage"]), st.integers(1, 5), min_size=1)
