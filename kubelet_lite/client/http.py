@@ -147,15 +147,15 @@ class HttpClient(Client):
 
     async def bind(self, bindings: Sequence[Any]) -> Sequence[Exception | None]:
         answers: list[Exception | None] = [None] * len(bindings)
-        limiter = anyio.CapacityLimiter(BINDINGS_AT_ONCE)
+        left = iter(range(len(bindings)))
 
-        async def bind_one(position: int) -> None:
-            async with limiter:
+        async def bind_some() -> None:
+            for position in left:
                 (answers[position],) = await super(HttpClient, self).bind(bindings[position : position + 1])
 
         async with anyio.create_task_group() as group:
-            for position in range(len(bindings)):
-                group.start_soon(bind_one, position)
+            for _ in range(min(BINDINGS_AT_ONCE, len(bindings))):
+                group.start_soon(bind_some)
         return answers
 
     async def _call(self, method: str, path: str, query: Mapping[str, str], body: bytes | None = None, content_type: str = "application/json") -> bytes:

@@ -8,7 +8,9 @@ import base64
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 import anyio
 import msgspec
@@ -30,6 +32,7 @@ MAX_RETRY_SECONDS: Final = 60.0
 TOKEN_LIFETIME_SECONDS: Final = 60.0
 """How long a token that was read from a file is used before the file is read again."""
 CHUNK_BYTES: Final = 64 * 1024
+MAX_KEPT: Final = 256
 _BREAKS: Final = re.compile(r"[\r\n]")
 
 
@@ -101,7 +104,7 @@ class Transport:
         import aiohttp
         from yarl import URL
 
-        url = URL(self._server.url + path, encoded=True).update_query(query) if query else URL(self._server.url + path, encoded=True)
+        url = URL(f"{self._server.url}{path}?{_query_text(tuple(query.items()))}" if query else self._server.url + path, encoded=True)
         opened = False
         try:
             async with self._connected().request(
@@ -131,21 +134,36 @@ class Transport:
         return self._session
 
     def _with_credentials(self, headers: Sequence[tuple[str, str]]) -> Any:
-        from multidict import CIMultiDict
-
-        found = CIMultiDict((name, _BREAKS.sub("", value)) for name, value in headers)
         token = self._current_token()
         if token:
-            found["Authorization"] = f"Bearer {token}"
+            credentials = f"Bearer {token}"
         elif self._server.username:
-            found["Authorization"] = "Basic " + base64.b64encode(f"{self._server.username}:{self._server.password}".encode()).decode()
-        return found
+            credentials = "Basic " + base64.b64encode(f"{self._server.username}:{self._server.password}".encode()).decode()
+        else:
+            credentials = ""
+        return _headers(tuple(headers), credentials)
 
     def _current_token(self) -> str:
         path, now = self._server.token_file, self._environment.monotonic()
         if path is not None and now - self._token_read > TOKEN_LIFETIME_SECONDS:
             self._token, self._token_read = path.read_text().strip(), now
         return self._token
+
+
+@lru_cache(MAX_KEPT)
+def _query_text(query: tuple[tuple[str, str], ...]) -> str:
+    return urlencode(query)
+
+
+@lru_cache(MAX_KEPT)
+def _headers(headers: tuple[tuple[str, str], ...], credentials: str) -> Any:
+    """Not to be changed: the requests of a client have few different ones."""
+    from multidict import CIMultiDict, CIMultiDictProxy
+
+    found = CIMultiDict((name, _BREAKS.sub("", value)) for name, value in headers)
+    if credentials:
+        found["Authorization"] = credentials
+    return CIMultiDictProxy(found)
 
 
 async def _send_once(request: aiohttp.ClientRequest, handler: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]) -> aiohttp.ClientResponse:
