@@ -195,7 +195,7 @@ def test_names_are_those_of_the_simulated_network() -> None:
         with pytest.raises(socket.gaierror):
             await environment.loop.getaddrinfo("api.example", 80, flags=socket.AI_NUMERICHOST)
         with pytest.raises(socket.gaierror, match="Servname not supported"):
-            socket.getaddrinfo("api.example", "http")
+            await environment.loop.getaddrinfo("10.0.0.7", "http")
         return socket.gethostname(), socket.getfqdn(), socket.gethostbyname("api.example"), of_loop[0][4]
 
     assert simulate(0, main) == ("simulated", "simulated", "10.0.0.7", ("10.0.0.7", 80))
