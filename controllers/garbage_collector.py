@@ -22,11 +22,11 @@ from kubelet_lite.api.apiextensions_v1 import CustomResourceDefinition
 from kubelet_lite.api.custom_resources import resources_of
 from kubelet_lite.api.encoding import to_json
 from kubelet_lite.api.errors import ApiError, Conflict, NotFound
-from kubelet_lite.api.meta_v1 import OwnerReference
+from kubelet_lite.api.meta_v1 import ObjectMeta, OwnerReference
 from kubelet_lite.api.requests import MERGE_PATCH
 from kubelet_lite.api.resources import RESOURCES, Resource, find_kind
 from kubelet_lite.client.base import Client, Preconditions, Propagation
-from kubelet_lite.client.cache import Change, Informer, Informers, by_owner
+from kubelet_lite.client.cache import Change, Informer, Informers
 from kubelet_lite.controllers.work_queue import WorkQueue
 
 NAME: Final = "generic-garbage-collector"
@@ -130,6 +130,8 @@ class GarbageCollector(Actor):
         """By the resource's qualified name."""
         self._custom: dict[str, _Followed] = {}
         """Those of custom resources among them."""
+        self._owned: dict[str, dict[Item, None]] = {}
+        """By the UID of an owner, whatever names it as one."""
         self._definitions: Informer[CustomResourceDefinition] = informers.of(CustomResourceDefinition)
         self._definitions.add_handler(self._definitions_changed)
         self._defined = anyio.Event()
@@ -137,7 +139,7 @@ class GarbageCollector(Actor):
         self._collected = 0
         self.ready = anyio.Event()
         for resource in collectable():
-            informer: Informer[Any] = informers.of(resource, indexes={"owner": by_owner})
+            informer: Informer[Any] = informers.of(resource)
             self._informers[resource.qualified] = informer
             informer.add_handler(partial(self._changed, resource))
 
@@ -146,9 +148,7 @@ class GarbageCollector(Actor):
 
     async def run(self) -> None:
         self._queue = WorkQueue(self._environment)
-        for name in self._custom:
-            del self._informers[name]
-        self._custom.clear()
+        self._forget(list(self._custom))
         for informer in self._informers.values():
             await informer.wait_synced()
             for obj in informer.list():
@@ -170,16 +170,29 @@ class GarbageCollector(Actor):
             for name, followed in list(self._custom.items()):
                 if name not in served or served[name].api_version != followed.resource.api_version:
                     followed.scope.cancel()
-                    del self._custom[name], self._informers[name]
+                    self._forget([name])
             for name, resource in served.items():
                 if name not in self._custom:
                     followed = self._custom[name] = _Followed(resource, anyio.CancelScope())
                     tasks.start_soon(self._follow, followed)
             await self._defined.wait()
 
+    def _forget(self, resources: Sequence[str]) -> None:
+        """Custom resources that are not followed any more."""
+        if not resources:
+            return
+        for name in resources:
+            del self._custom[name], self._informers[name]
+        for uid, items in list(self._owned.items()):
+            left = {item: None for item in items if item.resource not in resources}
+            if left:
+                self._owned[uid] = left
+            else:
+                del self._owned[uid]
+
     async def _follow(self, followed: _Followed) -> None:
         resource = followed.resource
-        informer: Informer[Any] = Informer(self._client, self._environment, resource, indexes={"owner": by_owner})
+        informer: Informer[Any] = Informer(self._client, self._environment, resource)
         informer.add_handler(partial(self._changed, resource))
         self._informers[resource.qualified] = informer
         with followed.scope:
@@ -202,14 +215,27 @@ class GarbageCollector(Actor):
 
     def _changed(self, resource: Resource, changes: Sequence[Change[Any]]) -> None:
         for change in changes:
-            if change.new is not None and (change.new.metadata.finalizers or _owners(change.old) != _owners(change.new)):
+            before, after = _owners(change.old), _owners(change.new)
+            if before != after:
+                self._note_owners(resource, change.object.metadata, before, after)
+            if change.new is not None and (change.new.metadata.finalizers or before != after):
                 self._look_at(resource, change.new)
-            for gone in _owners(change.old):
-                if change.new is None or gone not in _owners(change.new):
+            for gone in before:
+                if gone not in after:
                     self._look_at_owner(change.object, gone)
             if change.new is None or change.new.metadata.uid != _uid(change.old):
                 for item, _ in self._dependants(_uid(change.old)):
                     self._queue.add(item)
+
+    def _note_owners(self, resource: Resource, meta: ObjectMeta, before: Sequence[OwnerReference], after: Sequence[OwnerReference]) -> None:
+        item = Item(resource.qualified, meta.namespace, meta.name)
+        for reference in before:
+            items = self._owned.get(reference.uid, {})
+            items.pop(item, None)
+            if not items:
+                self._owned.pop(reference.uid, None)
+        for reference in after:
+            self._owned.setdefault(reference.uid, {})[item] = None
 
     def _look_at(self, resource: Resource, obj: Any) -> None:
         meta = obj.metadata
@@ -236,10 +262,10 @@ class GarbageCollector(Actor):
         return (resource, owner) if owner is not None and owner.metadata.uid == reference.uid else None
 
     def _dependants(self, uid: str) -> Iterable[tuple[Item, Any]]:
-        if uid:
-            for name, informer in self._informers.items():
-                for obj in informer.by_index("owner", uid):
-                    yield Item(name, obj.metadata.namespace, obj.metadata.name), obj
+        for item in list(self._owned.get(uid, ())):
+            obj = self._informers[item.resource].get(item.name, item.namespace)
+            if obj is not None and any(reference.uid == uid for reference in _owners(obj)):
+                yield item, obj
 
     # ---- what to do
 
