@@ -84,13 +84,15 @@ class Pipeline:
 
     # What is received
 
-    def received(self, target: Stored, obj: Any) -> Any:
-        """A canonical served object as it came in, in the stored form, with defaults."""
+    def received(self, target: Stored, obj: Any, live: Any | None = None) -> Any:
+        """A canonical served object as it came in, in the stored form, with defaults. `live`: the stored one, where there is one."""
         if target.to_stored is not None:
             obj = target.to_stored(obj)
         obj = target.normalised(obj)
         if not target.rules.shares_spec:
             return target.rules.default(obj)
+        if live is not None and obj.spec is live.spec:
+            return self._with_shared_spec(target.rules.default_beside_spec(obj))
         return self._with_shared_spec(target.rules.default(self._with_shared_spec(obj)))
 
     def _with_shared_spec(self, obj: Any) -> Any:

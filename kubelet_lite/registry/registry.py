@@ -186,7 +186,7 @@ class Registry:
         _check_name(sent, name, namespace)
 
         def make(live: Any | None) -> Any:
-            return self._pipeline.received(target, sent if isinstance(body, Body) else target.canonical(sent, live))
+            return self._pipeline.received(target, sent if isinstance(body, Body) else target.canonical(sent, live), live)
 
         change = Change(
             make=make, part=part, uid=sent.metadata.uid,
@@ -211,7 +211,7 @@ class Registry:
         def make(live: Any) -> Any:
             obj = target.patched(ctx, target.view(live), parsed)
             _check_name(obj, name, namespace)
-            return self._pipeline.received(target, obj)
+            return self._pipeline.received(target, obj, live)
 
         change = Change(make=make, part=self._part(target, subresource))
         new, created = self._pipeline.update(ctx, target, namespace, name, change)

@@ -119,6 +119,8 @@ class KindRules(msgspec.Struct, frozen=True, kw_only=True):
     after them, not at all, or instead of the latter. It shows in the order and the number of an Invalid's causes."""
     shares_spec: bool = False
     """Whether many objects have equal specs, to be stored once (pods)."""
+    default_beside_spec: Callable[[Any], Any] = unchanged
+    """What `default` does of an object whose spec is that of a stored one, for kinds that share specs."""
     common_name: Callable[[str], bool] | None = None
     """Of which many are made alike (pods): whether a name is like most others, so that no rule or warning looks at it."""
     begin_deletion: Callable[[Any], Any] | None = None

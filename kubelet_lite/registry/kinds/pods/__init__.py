@@ -28,11 +28,15 @@ from kubelet_lite.registry.rules import KindRules, Selectable
 
 
 def default(pod: Pod) -> Pod:
-    spec, status = default_pod_spec(pod.spec), _with_addresses(pod.status)
-    annotations = without_init_containers(pod.metadata.annotations)
+    spec = default_pod_spec(pod.spec)
+    return default_beside_spec(pod if spec is pod.spec else replace(pod, spec=spec))
+
+
+def default_beside_spec(pod: Pod) -> Pod:
+    status, annotations = _with_addresses(pod.status), without_init_containers(pod.metadata.annotations)
     if annotations is not pod.metadata.annotations:
         pod = replace(pod, metadata=replace(pod.metadata, annotations=annotations))
-    return pod if spec is pod.spec and status is pod.status else replace(pod, spec=spec, status=status)
+    return pod if status is pod.status else replace(pod, status=status)
 
 
 def _with_addresses(status: PodStatus) -> PodStatus:
@@ -98,6 +102,7 @@ RULES: Final = KindRules(
     shares_spec=True,
     common_name=lambda name: not names.dns1123_label(name),
     default=default,
+    default_beside_spec=default_beside_spec,
     prepare_create=prepare_pod_create,
     validate=validate,
     validate_create=validate_create,
