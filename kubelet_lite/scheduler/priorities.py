@@ -15,15 +15,11 @@ class RequestedByPriority:
     """Kept once someone has asked: where no pod displaces others it costs nothing."""
 
     def __init__(self) -> None:
-        self._tallies: dict[int, dict[str, Tally]] | None = None
-
-    @property
-    def asked(self) -> bool:
-        return self._tallies is not None
+        self._tallies: dict[int, dict[str, Tally]] = {}
+        self.asked = False
 
     def add(self, info: PodInfo, row: int, sign: int) -> None:
         """Counts a pod on a row, or (-1) no longer. Only if `asked`."""
-        assert self._tallies is not None
         tallies = self._tallies.setdefault(info.priority, {})
         for resource, amount in (*info.requests.items(), (PODS, 1)):
             tally = tallies.get(resource)
@@ -33,8 +29,8 @@ class RequestedByPriority:
 
     def below(self, priority: int, placed: Iterable[tuple[PodInfo, int]]) -> Iterable[tuple[str, Tally]]:
         """The tallies of pods of lower priority. `placed`: all pods, read the first time."""
-        if self._tallies is None:
-            self._tallies = {}
+        if not self.asked:
+            self.asked = True
             for info, row in placed:
                 self.add(info, row, 1)
         return [item for its, tallies in self._tallies.items() if its < priority for item in tallies.items()]

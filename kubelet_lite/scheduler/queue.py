@@ -8,6 +8,7 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/scheduling-framework/#qu
 """
 from __future__ import annotations
 
+import collections
 import heapq
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -49,6 +50,31 @@ class Waiting(msgspec.Struct, eq=False):
     """While it is being bound, what happened in the meantime."""
 
 
+Place = tuple[tuple[float, ...], int, Key]
+
+
+class Line:
+    """Places, the least first. Most come in order and are appended; only the others need a heap."""
+
+    def __init__(self) -> None:
+        self._ordered: collections.deque[Place] = collections.deque()
+        self._others: list[Place] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._ordered or self._others)
+
+    def push(self, place: Place) -> None:
+        if not self._ordered or self._ordered[-1] <= place:
+            self._ordered.append(place)
+        else:
+            heapq.heappush(self._others, place)
+
+    def pop(self) -> Place:
+        if self._others and (not self._ordered or self._others[0] < self._ordered[0]):
+            return heapq.heappop(self._others)
+        return self._ordered.popleft()
+
+
 class SchedulingQueue:
     """Each pod is in exactly one of the four parts, or popped and in flight.
 
@@ -64,7 +90,7 @@ class SchedulingQueue:
         self._first_backoff_seconds, self._longest_backoff_seconds = first_backoff_seconds, longest_backoff_seconds
         self._serial = 0
         self._active: dict[Key, Waiting] = {}
-        self._active_heap: list[tuple[tuple[float, ...], int, Key]] = []
+        self._line = Line()
         self._backoff: dict[Key, Waiting] = {}
         self._backoff_heaps: tuple[list[tuple[float, int, Key]], ...] = ([], [])
         """Those who may be tried early, and those who erred."""
@@ -114,8 +140,8 @@ class SchedulingQueue:
     def pop(self, now: float) -> Waiting | None:
         """The next pod to try, or None."""
         self._release(now)
-        while self._active_heap:
-            order, serial, key = heapq.heappop(self._active_heap)
+        while self._line:
+            order, serial, key = self._line.pop()
             waiting = self._active.get(key)
             if waiting is not None and waiting.serial == serial and waiting.order == order:
                 del self._active[key]
@@ -244,7 +270,7 @@ class SchedulingQueue:
         if self._kept_out(waiting):
             return
         self._active[waiting.info.key] = waiting
-        heapq.heappush(self._active_heap, (waiting.order, waiting.serial, waiting.info.key))
+        self._line.push((waiting.order, waiting.serial, waiting.info.key))
 
     def _kept_out(self, waiting: Waiting) -> bool:
         """Whether somebody keeps it out: then it is gated."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kubelet_lite.api.core_v1 import Node, Pod
 from kubelet_lite.scheduler.framework import Change
-from kubelet_lite.scheduler.queue import LONGEST_UNSCHEDULABLE_SECONDS, Refuser, SchedulingQueue, Waiting
+from kubelet_lite.scheduler.queue import LONGEST_UNSCHEDULABLE_SECONDS, Line, Refuser, SchedulingQueue, Waiting
 from tests.scheduler.objects import info
 
 FIT = (("default-scheduler", "NodeResourcesFit"),)
@@ -43,6 +43,19 @@ def test_higher_priority_goes_first_and_the_older_among_equals(priorities: list[
     for i, priority in enumerate(priorities):
         queue.add(info(f"p{i}", priority=priority), float(i))
     assert names(queue, 100.0) == [f"p{i}" for i, _ in sorted(enumerate(priorities), key=lambda item: (-item[1], item[0]))]
+
+
+@given(st.lists(st.none() | st.integers(-3, 3), max_size=40))
+def test_the_least_place_leaves_the_line_first_in_whatever_order_they_came(steps: list[int | None]) -> None:
+    line, standing = Line(), []
+    for serial, step in enumerate(steps):
+        if step is not None:
+            standing.append(((float(step),), serial, ("default", "p")))
+            line.push(standing[-1])
+        elif standing:
+            standing.sort()
+            assert line.pop() == standing.pop(0)
+        assert bool(line) == bool(standing)
 
 
 def test_a_pod_that_failed_waits_until_something_helps() -> None:
