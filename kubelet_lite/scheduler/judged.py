@@ -156,10 +156,10 @@ class Judged:
         columns = [column for _, column in weighted_scores(nodes, pod, profile.moving_scores, scored)]
         if self._steady.points is not None:
             columns.append(take(self._steady.points, scored))
-        after = np.full(rows.size, NOT_FEASIBLE, np.int64)
         if scored is rows:
-            np.copyto(after, sum_of(columns), where=fits)
+            after = np.where(fits, sum_of(columns), NOT_FEASIBLE)
         else:
+            after = np.full(rows.size, NOT_FEASIBLE, np.int64)
             after[fits] = sum_of(columns)
         put(self.points, rows, after)
         return after, fitting

@@ -92,7 +92,7 @@ def _balance(nodes: NodeTable, rows: Rows, resources: Sequence[str], more: Mappi
     if len(shares) == 2:
         apart = np.subtract(shares[0], shares[1], out=shares[0])
         np.abs(apart, out=apart)
-        apart /= 2
+        apart *= 0.5
         if present is not None:
             apart = np.where(present.all(axis=0), apart, 0.0)
     else:
@@ -103,10 +103,11 @@ def _balance(nodes: NodeTable, rows: Rows, resources: Sequence[str], more: Mappi
 
 
 def _share(nodes: NodeTable, rows: Rows, resource: str, more: int) -> NDArray[np.float64]:
-    used, divisor = take(nodes.requested(resource), rows), nodes.divisor(resource)
-    whole = take(np.maximum(nodes.allocatable(resource), 1) if divisor is None else divisor, rows)
-    share: NDArray[np.float64] = (used + more if more else used) / whole
-    return np.minimum(share, 1.0, out=share)
+    divisor = nodes.divisor(resource)
+    used = take(nodes.requested(resource), rows) + more
+    np.minimum(used, take(nodes.allocatable(resource), rows), out=used)
+    share: NDArray[np.float64] = used / take(np.maximum(nodes.allocatable(resource), 1) if divisor is None else divisor, rows)
+    return share
 
 
 def _deviation(shares: NDArray[np.float64], present: NDArray[np.bool_]) -> NDArray[np.float64]:
