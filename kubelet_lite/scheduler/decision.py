@@ -181,8 +181,8 @@ class Decisions:
             total = total + column
         if extra is not None:
             total = total + extra
-        best = rows[total == total.max()]
-        row = int(best[0]) if best.size == 1 else int(best[rng.randrange(best.size)])
+        best = np.flatnonzero(total == total.max())
+        row = int(rows[best[0] if best.size == 1 else best[rng.randrange(best.size)]])
         return Placement(nodes.name(row), int(rows.size))
 
     def _preferred(self, pod: PodInfo, rows: Rows) -> Rows:

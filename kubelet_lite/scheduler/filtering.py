@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from kubelet_lite.scheduler.framework import Filter, Filters, Refusals, Rejection
-from kubelet_lite.scheduler.node_table import Column, NodeTable, Rows
+from kubelet_lite.scheduler.node_table import Column, NodeTable, Rows, chosen
 from kubelet_lite.scheduler.nominations import NOBODY, Promised
 from kubelet_lite.scheduler.per_node import Scoring
 from kubelet_lite.scheduler.pod_info import PodInfo
@@ -126,7 +126,7 @@ def passing(nodes: NodeTable, pod: PodInfo, filters: Sequence[Filter], rows: Row
         if plugin.applies(pod, nodes) and rows.size:
             mask = plugin.mask(pod, nodes, rows)
             if not mask.all():
-                rows = rows[mask]
+                rows = chosen(rows, mask)
     return rows
 
 

@@ -443,6 +443,12 @@ def take(column: NDArray[Value], rows: Rows) -> NDArray[Value]:
     return column[:count] if count and rows[-1] == count - 1 else column[rows]
 
 
+def chosen(rows: Rows, mask: Mask) -> Rows:
+    """`rows[mask]`, in half the time where `rows` are the first ones without a gap."""
+    count = rows.size
+    return np.flatnonzero(mask) if count and rows[-1] == count - 1 else rows[mask]
+
+
 def same_for_scheduling(old: Node, new: Node) -> bool:
     """Heartbeats change conditions only: most updates of a node concern nobody here."""
     return (

@@ -184,7 +184,7 @@ def test_pods_of_a_template_go_where_plain_loops_put_them_whatever_happens_in_be
         placed = [(name, old) for name, (_, there) in cluster.items() for old in there]
         if step == "n":
             place = which % len(specs)
-            node = node_of(place, *others[which % len(others)])
+            node = node_of(place, *others[which % len(others)][:-1], specs[place][-1])  # an image is as large as it was first said to be
             nodes.set_node(node)
             cluster[f"n{place}"] = node, cluster[f"n{place}"][1]
         elif step == "r" and placed:
