@@ -27,8 +27,8 @@ def test_no_figure_falls(suite):
     floor = {name: figure for name, figure in table.read().items() if name.startswith(f"{suite}/")}
     assert figures.keys() == floor.keys()
     if suite in ("scenarios", "mutations", "scheduling"):
-        fallen = [f"{name}: {figures[name].same}, was {floor[name].same}" for name in floor if figures[name].same < floor[name].same]
-        assert not fallen, "\n".join([*fallen, *differences[:20]])
+        fallen = {name: f"{figures[name].same}, was {floor[name].same}" for name in floor if figures[name].same < floor[name].same}
+        assert not fallen, "\n".join([f"{fallen}", *(d for d in differences if d.startswith(tuple(f"{name}:" for name in fallen)))][:20])
     for what, pattern, wanted in table.REQUIRED:
         same, total = table.together(figures.values(), pattern)
         assert 100 * same >= wanted * total, f"{what}: {same} of {total}\n" + "\n".join(differences[:40])
