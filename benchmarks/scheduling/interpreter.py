@@ -30,9 +30,9 @@ from kubelet_lite.api.resource_v1 import (
 )
 from kubelet_lite.api.storage_v1 import CSINode, CSINodeDriver, CSINodeSpec, VolumeNodeResources
 from kubelet_lite.client.events import reference_to
-from kubelet_lite.scheduler.allocated_devices import AllocatedDevices
-from kubelet_lite.scheduler.device_allocation import Allocator
-from kubelet_lite.scheduler.device_inventory import Inventory
+from kubelet_lite.scheduler.devices.allocated import AllocatedDevices
+from kubelet_lite.scheduler.devices.allocation import Allocator
+from kubelet_lite.scheduler.devices.inventory import Inventory
 
 HOSTNAME: Final = "kubernetes.io/hostname"
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from kubelet_lite.api import quantities
 from kubelet_lite.api.core_v1 import Node, Taint
-from kubelet_lite.scheduler.placed_volumes import PlacedVolumes
 from kubelet_lite.scheduler.pod_info import HostPort, PodInfo
 from kubelet_lite.scheduler.pod_tallies import LabelColumn, PodTallies, Selection, Tally
 from kubelet_lite.scheduler.priorities import PODS, RequestedByPriority
+from kubelet_lite.scheduler.volumes.placed import PlacedVolumes
 
 Mask = NDArray[np.bool_]
 Column = NDArray[np.int64]

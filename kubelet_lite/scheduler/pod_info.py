@@ -11,8 +11,8 @@ import msgspec
 
 from kubelet_lite.api import scheduling_rules
 from kubelet_lite.api.core_v1 import Pod, Volume
-from kubelet_lite.scheduler import claims
 from kubelet_lite.scheduler.pod_terms import AffinityTerms, Spread, affinity_terms, spreads
+from kubelet_lite.scheduler.volumes import claims
 
 DEFAULTS: Final = {"cpu": 100, "memory": 200 * 1024 * 1024}
 """What a container without a request counts for in scores (never in filters): millicores, bytes."""

@@ -12,9 +12,9 @@ from kubelet_lite.api.core_v1 import Node
 from kubelet_lite.api.encoding import from_json
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.resource_v1 import DeviceClass, ResourceClaim, ResourceSlice
-from kubelet_lite.scheduler.allocated_devices import AllocatedDevices
-from kubelet_lite.scheduler.device_allocation import AllocationError, Allocator
-from kubelet_lite.scheduler.device_inventory import Inventory
+from kubelet_lite.scheduler.devices.allocated import AllocatedDevices
+from kubelet_lite.scheduler.devices.allocation import AllocationError, Allocator
+from kubelet_lite.scheduler.devices.inventory import Inventory
 from tests.scheduler import plain_devices
 
 CLASS = DeviceClass(metadata=ObjectMeta(name="any"))

@@ -18,9 +18,9 @@ from kubelet_lite.api import claim_rules
 from kubelet_lite.api.core_v1 import Node
 from kubelet_lite.api.resource_v1 import DeviceClass, ResourceClaim, ResourceSlice
 from kubelet_lite.scheduler import node_terms
-from kubelet_lite.scheduler.claim_binder import ClaimBinder, Task
-from kubelet_lite.scheduler.device_allocation import AllocationError, Allocator
-from kubelet_lite.scheduler.device_inventory import Inventory
+from kubelet_lite.scheduler.devices.allocation import AllocationError, Allocator
+from kubelet_lite.scheduler.devices.binder import ClaimBinder, Task
+from kubelet_lite.scheduler.devices.inventory import Inventory
 from kubelet_lite.scheduler.framework import (
     Attempt,
     Change,

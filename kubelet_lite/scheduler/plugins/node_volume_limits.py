@@ -9,10 +9,10 @@ import numpy as np
 
 from kubelet_lite.api.core_v1 import PersistentVolume, PersistentVolumeClaim, Pod, Volume
 from kubelet_lite.api.storage_v1 import CSINode, StorageClass, VolumeAttachment
-from kubelet_lite.scheduler import claims
 from kubelet_lite.scheduler.framework import Change, Handle, Plugin, Refusals, Rejection
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows, take
 from kubelet_lite.scheduler.pod_info import PodInfo
+from kubelet_lite.scheduler.volumes import claims
 
 MIGRATED: Final = (
     ("awsElasticBlockStore", "volumeID", "kubernetes.io/aws-ebs", "ebs.csi.aws.com"),

@@ -13,12 +13,13 @@ import numpy as np
 from kubelet_lite.api import quantities, selectors
 from kubelet_lite.api.core_v1 import Node, NodeSelector, PersistentVolume, PersistentVolumeClaim
 from kubelet_lite.api.storage_v1 import CSIDriver, CSINode, CSIStorageCapacity, StorageClass
-from kubelet_lite.scheduler import claims, node_terms
+from kubelet_lite.scheduler import node_terms
 from kubelet_lite.scheduler.framework import Change, Handle, Plugin, Refusals, Rejection
 from kubelet_lite.scheduler.node_table import Column, Mask, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
 from kubelet_lite.scheduler.scoring_resources import UtilizationShapePoint
-from kubelet_lite.scheduler.volume_binder import NOTHING_TO_BIND, Choice, VolumeBinder
+from kubelet_lite.scheduler.volumes import claims
+from kubelet_lite.scheduler.volumes.binder import NOTHING_TO_BIND, Choice, VolumeBinder
 
 UNREACHABLE: Final = "node(s) didn't match PersistentVolume's node affinity"
 NONE_TO_BIND: Final = "node(s) didn't find available persistent volumes to bind"

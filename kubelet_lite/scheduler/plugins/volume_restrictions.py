@@ -6,10 +6,10 @@ from collections.abc import Callable
 import numpy as np
 
 from kubelet_lite.api.core_v1 import Node, PersistentVolumeClaim, Pod, Volume
-from kubelet_lite.scheduler import claims
 from kubelet_lite.scheduler.framework import Change, Plugin, Refusals, Rejection
 from kubelet_lite.scheduler.node_table import Mask, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
+from kubelet_lite.scheduler.volumes import claims
 
 IN_USE = "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod"
 

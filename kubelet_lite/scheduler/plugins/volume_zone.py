@@ -8,10 +8,10 @@ import numpy as np
 
 from kubelet_lite.api.core_v1 import Node, PersistentVolume, PersistentVolumeClaim
 from kubelet_lite.api.storage_v1 import StorageClass
-from kubelet_lite.scheduler import claims
 from kubelet_lite.scheduler.framework import Change, Plugin, Refusals, Rejection
 from kubelet_lite.scheduler.node_table import Mask, NodeTable, Rows
 from kubelet_lite.scheduler.pod_info import PodInfo
+from kubelet_lite.scheduler.volumes import claims
 
 PRESENT_NAMES: Final = {
     "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",

@@ -26,8 +26,8 @@ from kubelet_lite.api.resource_v1 import (
     DeviceSelector,
     ResourceClaim,
 )
-from kubelet_lite.scheduler.allocated_devices import NOTHING, AllocatedDevices
-from kubelet_lite.scheduler.device_inventory import Offer, Pool, Reach
+from kubelet_lite.scheduler.devices.allocated import NOTHING, AllocatedDevices
+from kubelet_lite.scheduler.devices.inventory import Offer, Pool, Reach
 
 MOST_DEVICES: Final = 32
 """In the allocation of one claim."""

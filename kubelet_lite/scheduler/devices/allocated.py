@@ -7,7 +7,7 @@ from typing import Final
 
 from kubelet_lite.api import quantities
 from kubelet_lite.api.resource_v1 import DeviceRequestAllocationResult, ResourceClaim
-from kubelet_lite.scheduler.device_inventory import DeviceId, PoolId
+from kubelet_lite.scheduler.devices.inventory import DeviceId, PoolId
 
 MAX_REMEMBERED: Final = 10_000
 """Changes that are remembered; who has seen none of them looks at everything."""

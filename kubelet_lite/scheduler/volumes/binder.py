@@ -12,8 +12,8 @@ import msgspec
 from kubelet_lite.api.core_v1 import ObjectReference, PersistentVolume, PersistentVolumeClaim
 from kubelet_lite.api.errors import ApiError
 from kubelet_lite.api.requests import MERGE_PATCH
-from kubelet_lite.scheduler import claims
 from kubelet_lite.scheduler.framework import Handle
+from kubelet_lite.scheduler.volumes import claims
 
 T = TypeVar("T", PersistentVolume, PersistentVolumeClaim)
 Key = tuple[str, str]

@@ -17,7 +17,7 @@ from kubelet_lite.api.core_v1 import Pod
 from kubelet_lite.api.errors import ApiError, Conflict
 from kubelet_lite.api.requests import MERGE_PATCH
 from kubelet_lite.api.resource_v1 import AllocationResult, ResourceClaim
-from kubelet_lite.scheduler.allocated_devices import AllocatedDevices
+from kubelet_lite.scheduler.devices.allocated import AllocatedDevices
 from kubelet_lite.scheduler.framework import Handle
 
 MOST_CONFLICTS: Final = 5
