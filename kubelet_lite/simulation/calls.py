@@ -17,7 +17,7 @@ from kubelet_lite.api.policy_v1 import Eviction
 from kubelet_lite.api.requests import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Body, RequestContext
 from kubelet_lite.client import manifests
 from kubelet_lite.client.base import Propagation
-from kubelet_lite.simulation.checked import Count
+from kubelet_lite.simulation.checked import Count, Seconds
 from kubelet_lite.simulation.snapshot import UnknownKind
 from kubelet_lite.simulation.step import Call
 from kubelet_lite.simulation.which import Which
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 CALL_ANSWERED: Final = "call_answered"
 """Log record of a call that did not succeed: `call` is its sentence, `error` what came back."""
+AGAIN_SECONDS: Final = 1.0
+"""After so long a user asks again who must not give up."""
 MANAGER: Final = "kubectl-create"
 RESTARTED_AT: Final = "kubectl.kubernetes.io/restartedAt"
 KEPT: Final = frozenset({"kind", "apiVersion", "metadata.name", "metadata.namespace", "metadata.resourceVersion"})
@@ -232,35 +234,70 @@ class Evict(UserCall, frozen=True, kw_only=True):
 
 
 class Cordon(UserCall, frozen=True, kw_only=True):
-    """Lets a node take no more pods; with `undo` again."""
+    """Lets a node take no more pods, for `seconds` (None: until somebody uncordons it); with `undo` it may take some again."""
 
     which: Which = Which(kind="nodes", namespace="")
     undo: bool = False
+    seconds: Seconds | None = None
 
-    async def ask(self, simulation: Simulation) -> None:
-        await _patch(simulation, self.which, {"spec": {"unschedulable": None if self.undo else True}}, MERGE_PATCH)
-
-    def __str__(self) -> str:
-        return f"{'uncordons' if self.undo else 'cordons'} {self.which}"
-
-
-class Drain(UserCall, frozen=True, kw_only=True):
-    """Cordons a node and evicts its pods, once each; those of DaemonSets stay."""
-
-    which: Which = Which(kind="nodes", namespace="")
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.undo and self.seconds is not None:
+            raise ValueError(f"Cordon.seconds={self.seconds!r}: what is undone does not last")
 
     async def ask(self, simulation: Simulation) -> None:
         node, _ = found(self.which, simulation)
-        await simulation.client.patch(Node, node.metadata.name, {"spec": {"unschedulable": True}}, content_type=MERGE_PATCH)
+        await _set_unschedulable(simulation, node, not self.undo)
+        await _uncordon_after(simulation, node, self.seconds)
+
+    def __str__(self) -> str:
+        return f"{'uncordons' if self.undo else 'cordons'} {self.which}{_for(self.seconds)}"
+
+
+class Drain(UserCall, frozen=True, kw_only=True):
+    """Cordons a node for `seconds` (None: until somebody uncordons it) and evicts its pods, once each; those of DaemonSets stay."""
+
+    which: Which = Which(kind="nodes", namespace="")
+    seconds: Seconds | None = None
+
+    async def ask(self, simulation: Simulation) -> None:
+        node, _ = found(self.which, simulation)
+        await _set_unschedulable(simulation, node, True)
         for pod in [pod for pod in simulation.snapshot.list(Pod) if pod.spec.nodeName == node.metadata.name]:
             if not any(owner.kind == "DaemonSet" for owner in pod.metadata.ownerReferences):
                 try:
                     await _evict(simulation, pod)
                 except ApiError as error:
                     tell(self, error, simulation)
+        await _uncordon_after(simulation, node, self.seconds)
 
     def __str__(self) -> str:
-        return f"drains {self.which}"
+        return f"drains {self.which}{_for(self.seconds)}"
+
+
+async def _set_unschedulable(simulation: Simulation, node: Node, unschedulable: bool) -> None:
+    change = {"spec": {"unschedulable": True if unschedulable else None}}
+    await simulation.client.patch(Node, node.metadata.name, change, content_type=MERGE_PATCH)
+
+
+async def _uncordon_after(simulation: Simulation, node: Node, seconds: float | None) -> None:
+    """Whoever set a node aside for a while tries until it is back, or gone."""
+    if seconds is None:
+        return
+    await simulation.sleep(seconds)
+    while True:
+        try:
+            await _set_unschedulable(simulation, node, False)
+        except NotFound:
+            pass
+        except ApiError:
+            await simulation.sleep(AGAIN_SECONDS)
+            continue
+        return
+
+
+def _for(seconds: float | None) -> str:
+    return f" for {seconds:g} s" if seconds is not None else ""
 
 
 # ---- bad luck

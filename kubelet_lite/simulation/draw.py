@@ -78,7 +78,8 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True):
 def draw_steps(
     tape: Tape, mix: Mix | None = None, *, seconds: float = 300.0, nodes: int = 3, parts: Sequence[str] = (),
 ) -> tuple[Step, ...]:
-    """A schedule whose steps begin, and whose faults are over, within so many seconds. None: the standard mix.
+    """A schedule whose steps begin, and whose faults are over, within so many seconds; nodes that were cordoned take pods again. None: the
+    standard mix.
 
     `parts`: those of the user's own code, by name (`Program("operator", …)`, a user agent, a user), which faults are to strike as well.
     """
@@ -108,12 +109,12 @@ def _draw(tape: Tape, drawn: Drawn, seconds: float, nodes: int, parts: Sequence[
         if not offered:
             raise ValueError(f"draw_steps: {drawn.kind.__name__}.{name} is {YOURS!r} alone, and parts names none")
         fields[name] = offered[tape.decide(f"draw {drawn.kind.__name__}.{name}", len(offered))]
-    lasts = 0.0
+    lasts = sum(fields.get(name, 0.0) for name in AFTERMATH)
     if issubclass(drawn.kind, Fault):
         fields["may_miss"] = True
-        longest = max(seconds - sum(fields.get(name, 0.0) for name in AFTERMATH), 0.0)
-        lasts = fields["seconds"] = min(fields.get("seconds", 0.0), longest)
-    lasts += sum(fields.get(name, 0.0) for name in AFTERMATH)
+    if "seconds" in drawn.values or issubclass(drawn.kind, Fault):
+        fields["seconds"] = min(fields.get("seconds", 0.0), max(seconds - lasts, 0.0))
+        lasts += fields["seconds"]
     ticks = int(max(seconds - lasts, 0.0) * TICKS_PER_SECOND)
     return drawn.kind(at=tape.decide("draw at", ticks + 1) / TICKS_PER_SECOND, **fields)
 
@@ -175,8 +176,8 @@ STANDARD_CALLS: Final = (
     Drawn(ForceDelete, 2, {"which": PODS}),
     Drawn(Evict, 2, {"which": PODS}),
     Drawn(LabelTheft, 2, {"which": PODS, "like": (None, *DEPLOYMENTS[:2])}),
-    Drawn(Cordon, 2, {"which": NODES, "undo": (True, False)}),
-    Drawn(Drain, 1, {"which": NODES}),
+    Drawn(Cordon, 2, {"which": NODES, "seconds": SPANS}),
+    Drawn(Drain, 1, {"which": NODES, "seconds": SPANS}),
 )
 STANDARD_MIX: Final = Mix(faults=STANDARD_FAULTS, calls=STANDARD_CALLS)
 """Every kind of fault, and what users do to Deployments, pods and nodes."""

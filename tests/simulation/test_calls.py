@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubelet_lite.api.core_v1 import ConfigMap, Pod
+from kubelet_lite.api.core_v1 import ConfigMap, Node, Pod
 from kubelet_lite.simulation.calls import (
     CALL_ANSWERED,
     CALLS,
@@ -21,6 +21,7 @@ from kubelet_lite.simulation.calls import (
     Scale,
     SetImage,
 )
+from kubelet_lite.simulation.faults import ApiErrors
 from kubelet_lite.simulation.simulation import Setting, play
 from kubelet_lite.simulation.which import Which
 
@@ -129,6 +130,26 @@ def test_a_drained_node_has_no_pods_and_gets_none_until_it_is_uncordoned():
     _, snapshot = run(Drain(at=10, which=first), Cordon(at=20, which=first, undo=True), Cordon(at=20, which=Which(kind="nodes", namespace="", name="node-2")),
                       Scale(at=30, which=WEB, replicas=6))
     assert {pod.spec.nodeName for pod in alive(snapshot)} == {"node-1", "node-2"}
+
+
+@pytest.mark.parametrize("kind", [Cordon, Drain])
+def test_a_node_that_is_set_aside_for_a_while_takes_pods_again(kind):
+    done, _ = run(kind(at=10, which=Which(kind="nodes", namespace="", name="node-1"), seconds=20))
+    updates = [r for r in done.archive.revisions if r.event.key.name == "node-1" and r.event.key.resource == "nodes" and r.verb == "update"]
+    changed = [r for r in updates if r.object.spec.unschedulable != r.event.previous.spec.unschedulable]
+    assert [(round(r.time - done.archive.began), r.object.spec.unschedulable) for r in changed] == [(10, True), (30, False)]
+
+
+def test_whoever_set_a_node_aside_tries_until_it_is_back():
+    first = Which(kind="nodes", namespace="", name="node-1")
+    _, snapshot = run(Cordon(at=10, which=first, seconds=10), ApiErrors(at=15, seconds=20, part="user"))
+    assert not snapshot.get(Node, "node-1").spec.unschedulable
+    run(Cordon(at=10, which=first, seconds=10), Delete(at=15, which=first))
+
+
+def test_what_is_undone_does_not_last():
+    with pytest.raises(ValueError, match=r"Cordon.seconds=5"):
+        Cordon(undo=True, seconds=5)
 
 
 def test_an_eviction_that_a_budget_forbids_is_an_answer():

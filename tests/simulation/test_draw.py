@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubelet_lite.simulation.calls import CALLS, Apply, Corrupt, Create, Edit
+from kubelet_lite.simulation.calls import CALLS, Apply, Cordon, Corrupt, Create, Drain, Edit
 from kubelet_lite.simulation.checked import Chance, Count, Name, Period, Positive, Seconds, Shift
 from kubelet_lite.simulation.draw import (
     AFTERMATH,
@@ -50,6 +50,12 @@ def test_every_fault_is_over_before_the_horizon_and_may_miss():
             if isinstance(step, Fault):
                 assert step.may_miss
                 assert step.at + step.seconds + sum(getattr(step, name, 0) for name in AFTERMATH) <= 100
+
+
+def test_a_node_that_is_drawn_to_be_set_aside_takes_pods_again_before_the_horizon():
+    aside = [step for steps in schedules(500, seconds=100) for step in steps if isinstance(step, Cordon | Drain)]
+    assert {type(step) for step in aside} == {Cordon, Drain}
+    assert all(step.at + step.seconds <= 100 and not getattr(step, "undo", False) for step in aside)
 
 
 def test_every_kind_of_the_mix_is_drawn_about_as_often_as_its_weight_says():

@@ -67,6 +67,12 @@ def a_pod_without_a_node(told: Told) -> None:
     told.create(pod())
 
 
+def a_pod_whose_only_node_is_cordoned(told: Told) -> None:
+    told.create(lease())
+    told.create(with_spec(node(), unschedulable=True))
+    told.create(pod())
+
+
 def a_pod_that_is_not_ready(told: Told) -> None:
     alive(told)
     told.create(pod(node="node-1", phase="Running"))
@@ -131,6 +137,7 @@ def a_namespace_without_its_account(told: Told) -> None:
 
 @pytest.mark.parametrize(("story", "said"), [
     (a_pod_without_a_node, "pod default/a has no node"),
+    (a_pod_whose_only_node_is_cordoned, "pod default/a has no node (cordoned: node node-1)"),
     (a_pod_that_is_not_ready, "pod default/a on node-1 is Running and not ready"),
     (a_pod_that_does_not_go, "pod default/a is to go and is still there"),
     (a_pod_that_is_ready_on_a_silent_node, "pod default/a is said to be ready on the silent node node-1"),

@@ -10,7 +10,15 @@ from typing import Any, Final
 from kubelet_lite.api.apps_v1 import Deployment, ReplicaSet
 from kubelet_lite.api.core_v1 import ConfigMap, Namespace, Node, Pod, ReplicationController, Service, ServiceAccount
 from kubelet_lite.api.discovery_v1 import EndpointSlice
-from kubelet_lite.simulation.invariants.facts import FINISHED, controller_uid, is_active, is_ready, is_renewed, named
+from kubelet_lite.simulation.invariants.facts import (
+    FINISHED,
+    controller_uid,
+    is_active,
+    is_ready,
+    is_renewed,
+    joined,
+    named,
+)
 from kubelet_lite.simulation.invariants.services import MANAGED_BY, MANAGER, SERVICE_LABEL, expected_endpoints
 from kubelet_lite.simulation.snapshot import Snapshot
 
@@ -38,7 +46,11 @@ def nodes(snapshot: Snapshot, now: float) -> Iterator[str]:
 
 
 def pods(snapshot: Snapshot, now: float) -> Iterator[str]:
-    """A pod runs and is ready, or is finished, or gone when it is to go; but for one on a node that is silent: that is nobody's to say."""
+    """A pod runs and is ready, or is finished, or gone when it is to go; but for one on a node that is silent: that is nobody's to say.
+
+    A pod waits for nodes that a user cordoned and never uncordoned: what the user desires is not reached, and it is said why.
+    """
+    cordoned = [f"node {node.metadata.name}" for node in snapshot.list(Node) if node.spec.unschedulable]
     for pod in snapshot.list(Pod):
         node = snapshot.get(Node, pod.spec.nodeName) if pod.spec.nodeName else None
         if node is not None and not is_ready(node):
@@ -50,7 +62,7 @@ def pods(snapshot: Snapshot, now: float) -> Iterator[str]:
                 yield f"pod {named(pod)} is to go and is still there"
         elif not pod.spec.nodeName:
             if not pod.spec.schedulingGates and pod.status.phase not in FINISHED:
-                yield f"pod {named(pod)} has no node"
+                yield f"pod {named(pod)} has no node" + (f" (cordoned: {joined(cordoned)})" if cordoned else "")
         elif pod.status.phase not in FINISHED and not is_ready(pod):
             yield f"pod {named(pod)} on {pod.spec.nodeName} is {pod.status.phase} and not ready"
 

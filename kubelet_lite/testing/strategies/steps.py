@@ -102,6 +102,8 @@ def _values(kind: type[Step], name: str, hint: Any) -> SearchStrategy[Any]:
         return _objects(kind)
     if (kind, name) == (ForceDelete, "grace_period_seconds"):
         return st.just(0)
+    if name == "undo":  # a node is set aside for a while: else pods would wait for it, by the user's own will
+        return st.just(False)
     if name in _BY_NAME:
         return _BY_NAME[name]()
     if typing.get_origin(hint) is Literal:
