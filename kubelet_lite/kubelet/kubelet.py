@@ -22,7 +22,6 @@ from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api import identity
 from kubelet_lite.api.coordination_v1 import Lease
 from kubelet_lite.api.core_v1 import Node, Pod
-from kubelet_lite.api.encoding import to_json
 from kubelet_lite.api.errors import AlreadyExists, ApiError, BadRequest, Conflict, Gone, NotFound, ServiceUnavailable
 from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH, ListOptions, WatchEvent
 from kubelet_lite.client.base import Client
@@ -31,6 +30,7 @@ from kubelet_lite.kubelet import node_status
 from kubelet_lite.kubelet.log_query import query_log
 from kubelet_lite.kubelet.node_status import FAKE_MACHINE, Machine
 from kubelet_lite.kubelet.pod_worker import PodWorker
+from kubelet_lite.kubelet.status_patch import difference
 from kubelet_lite.runtimes.base import Runtime, RuntimeFailure
 from kubelet_lite.wire.node_connection import LogQuery
 from kubelet_lite.wire.usage import NodeUsage
@@ -237,7 +237,7 @@ class Kubelet(Actor):
                 before, after = self.node.status, node.status
                 known = (before.allocatable, before.addresses, before.nodeInfo, _ready(self.node))
                 if known != (after.allocatable, after.addresses, after.nodeInfo, "True"):
-                    await self._write_status(before.conditions)
+                    await self._write_status(self.node)
                     if before.nodeInfo.bootID not in ("", self.machine.boot_id):
                         self.recorder.record(
                             self.node, "Warning", "Rebooted", f"Node {self.node_name} has been rebooted, boot id: {self.machine.boot_id}",
@@ -261,7 +261,7 @@ class Kubelet(Actor):
                 now = self.environment.now()
                 node = await self.client.get(Node, self.node_name)
                 if _ready(node) != "True" or present != images or now - written_at >= node_status.STATUS_SECONDS:
-                    await self._write_status(node.status.conditions)
+                    await self._write_status(node)
                     written_at, images = now, present
             except NotFound:
                 await self._register()
@@ -284,13 +284,13 @@ class Kubelet(Actor):
             lease = await self.client.get(Lease, self.node_name, namespace=node_status.LEASE_NAMESPACE)
             self._lease = await self.client.update(node_status.renewed(lease, now))
 
-    async def _write_status(self, known: Sequence[Any]) -> None:
+    async def _write_status(self, node: Node) -> None:
         status = node_status.node_status(
             self.node_name, self.node_address, self.machine, f"{self.runtime.name}://{self.runtime.version}", await self.runtime.images(),
-            known, self.environment.now(),
+            node.status, self.environment.now(),
         )
         self.node = await self.client.patch(
-            Node, self.node_name, {"status": to_json(status)}, content_type=STRATEGIC_MERGE_PATCH, subresource="status",
+            Node, self.node_name, {"status": difference(node.status, status)}, content_type=STRATEGIC_MERGE_PATCH, subresource="status",
         )
 
     # ---- NodeConnection

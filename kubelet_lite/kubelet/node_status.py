@@ -92,15 +92,15 @@ def new_node(name: str, address: str, machine: Machine, runtime: str, labels: Ma
         "kubernetes.io/hostname": name, "kubernetes.io/os": "linux",
     }
     metadata = ObjectMeta(name=name, labels={**own, **labels}, annotations={"volumes.kubernetes.io/controller-managed-attach-detach": "true"})
-    return Node(metadata=metadata, spec=NodeSpec(), status=node_status(name, address, machine, runtime, (), (), now))
+    return Node(metadata=metadata, spec=NodeSpec(), status=node_status(name, address, machine, runtime, (), NodeStatus(), now))
 
 
 def node_status(
-    name: str, address: str, machine: Machine, runtime: str, images: Sequence[Image], known: Sequence[NodeCondition], now: float, *, port: int = 0,
+    name: str, address: str, machine: Machine, runtime: str, images: Sequence[Image], known: NodeStatus, now: float, *, port: int = 0,
 ) -> NodeStatus:
-    """`known`: the conditions as they stand, whose transition times are kept."""
+    """`known`: the status as it stands, whose transition times are kept, and what others say in it."""
     moment = timestamps.format_time(now)
-    before = {c.type: c for c in known}
+    before = {c.type: c for c in known.conditions}
     conditions = tuple(
         NodeCondition(
             type=type, status=status, reason=reason, message=message, lastHeartbeatTime=moment,
@@ -113,8 +113,8 @@ def node_status(
             ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
         )
     )
-    return NodeStatus(
-        capacity=machine.capacity, allocatable=machine.capacity, conditions=conditions,
+    return replace(
+        known, capacity=machine.capacity, allocatable=machine.capacity, conditions=conditions,
         addresses=(NodeAddress(type="InternalIP", address=address), NodeAddress(type="Hostname", address=name)),
         daemonEndpoints=NodeDaemonEndpoints(kubeletEndpoint=DaemonEndpoint(Port=port)),
         nodeInfo=NodeSystemInfo(

@@ -13,7 +13,6 @@ import msgspec
 from kubelet_lite.actors import logs
 from kubelet_lite.api import timestamps
 from kubelet_lite.api.core_v1 import Container, Pod, PodStatus
-from kubelet_lite.api.encoding import to_json
 from kubelet_lite.api.errors import ApiError, Conflict, NotFound
 from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH
 from kubelet_lite.client.base import Preconditions
@@ -27,6 +26,7 @@ from kubelet_lite.kubelet.object_source import ObjectSource
 from kubelet_lite.kubelet.prober import Prober
 from kubelet_lite.kubelet.restart import next_back_off
 from kubelet_lite.kubelet.status import OWN_CONDITIONS, TERMINAL, phase_of, pod_status
+from kubelet_lite.kubelet.status_patch import difference
 from kubelet_lite.runtimes.base import ContainerSpec, PodState, RuntimeFailure, SandboxSpec
 
 MAX_PASSES: Final = 20
@@ -183,7 +183,7 @@ class PodWorker:
         if contradicts and now < self._may_contradict_at:
             self._kubelet.wake_at(self.uid, self._may_contradict_at)
             return
-        change = _difference(self.pod.status, status)
+        change = difference(self.pod.status, status)
         if not change:
             return
         patch = {"metadata": {"uid": self.uid}, "status": change}
@@ -195,7 +195,7 @@ class PodWorker:
             self._said = self.pod.status
             if contradicts:
                 self._may_contradict_at = now + CONTRADICT_SECONDS
-            if self.pod.status != status and _difference(self.pod.status, status):  # the answer shows what somebody else wrote meanwhile: no watch need bring it again
+            if self.pod.status != status and difference(self.pod.status, status):  # the answer shows what somebody else wrote meanwhile: no watch need bring it again
                 self._kubelet.wake_at(self.uid, now + CONTRADICT_SECONDS)
         except ApiError as error:
             if isinstance(error, NotFound) or (isinstance(error, Conflict) and await self._is_another()):
@@ -534,22 +534,6 @@ class PodWorker:
 
     def _address(self, pod: Pod) -> str:
         return pod.status.podIP or self._kubelet.node_address
-
-
-def _difference(old: PodStatus, new: PodStatus) -> dict[str, Any]:
-    """The strategic merge patch of a status: changed fields, null for what is gone, only the conditions that changed, addresses one by one."""
-    before, after = to_json(old), to_json(new)
-    change = {name: after.get(name) for name in {**before, **after} if before.get(name) != after.get(name)}
-    if "conditions" in change:
-        known = {c["type"]: c for c in before.get("conditions", ())}
-        change["conditions"] = [
-            {**dict.fromkeys(known.get(c["type"], ())), **c} for c in after.get("conditions", ()) if known.get(c["type"]) != c
-        ]
-    for name in ("hostIPs", "podIPs"):
-        if name in change:
-            stay = after.get(name, ())
-            change[name] = [*stay, *({"$patch": "delete", **address} for address in before.get(name, ()) if address not in stay)]
-    return change
 
 
 def _asked(pod: Pod) -> tuple[Any, ...]:

@@ -1,11 +1,12 @@
 """One pod of a node: what its kubelet writes, and how often."""
 from __future__ import annotations
 
-from kubelet_lite.api.core_v1 import Container, Event, Pod, PodIP, PodSpec, PodStatus
+from kubelet_lite.api.core_v1 import Container, Event, NodeAddress, NodeStatus, Pod, PodIP, PodSpec, PodStatus
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH
 from kubelet_lite.cluster import Cluster
-from kubelet_lite.kubelet.pod_worker import _difference
+from kubelet_lite.kubelet.node_status import FAKE_MACHINE, node_status
+from kubelet_lite.kubelet.status_patch import difference
 from kubelet_lite.registry.patch import apply_strategic
 from kubelet_lite.runtimes.fake import Behaviour
 from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
@@ -18,7 +19,7 @@ POD = Pod(metadata=ObjectMeta(name="pod", namespace="default"), spec=PodSpec(con
 def test_the_patch_of_a_status_takes_addresses_away_that_the_pod_has_no_more() -> None:
     old = PodStatus(podIP="10.0.0.1", podIPs=(PodIP(ip="10.0.0.1"),))
     new = PodStatus(podIP="10.0.0.2", podIPs=(PodIP(ip="10.0.0.2"),))
-    patched = apply_strategic({"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}]}, _difference(old, new), PodStatus)
+    patched = apply_strategic({"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}]}, difference(old, new), PodStatus)
     assert patched == {"podIP": "10.0.0.2", "podIPs": [{"ip": "10.0.0.2"}]}
 
 
@@ -80,3 +81,15 @@ def test_a_crash_loop_is_shown_and_told_as_in_kubernetes() -> None:
 
 def _is_ready(pod: Pod | None) -> bool:
     return pod is not None and any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions)
+
+
+def test_a_patch_of_a_nodes_status_leaves_what_others_say_in_it() -> None:
+    told = NodeStatus(volumesInUse=("kubernetes.io/csi/a",), addresses=(NodeAddress(type="InternalIP", address="10.0.0.1"),))
+    status = node_status("node-1", "10.0.0.2", FAKE_MACHINE, "fake://1", (), told, 0.0)
+    change = difference(told, status)
+    assert not {"volumesInUse", "images"} & change.keys()
+    patched = apply_strategic({"addresses": [{"type": "InternalIP", "address": "10.0.0.1"}, {"type": "ExternalIP", "address": "8.8.8.8"}]}, change, NodeStatus)
+    assert {a["type"]: a["address"] for a in patched["addresses"]} == {"InternalIP": "10.0.0.2", "Hostname": "node-1", "ExternalIP": "8.8.8.8"}
+    later = node_status("node-1", "10.0.0.2", FAKE_MACHINE, "fake://1", (), status, 300.0)
+    assert set(difference(status, later)) == {"conditions"}
+    assert difference(status, status) == {}
