@@ -2,24 +2,27 @@
 
     with LiveSimulation(Setting(nodes=3), seed=7) as live:
         live.call(lambda simulation: simulation.client.create(pod))
-        live.call(lambda simulation: simulation.sleep(60))
+        live.sleep(60)
+
+What it was told to do is kept with its times, so that a failure can be played again without the code that drove it, and made smaller.
 """
 from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import msgspec
 
 from kubelet_lite.simulation.archive import Archive
-from kubelet_lite.simulation.failure import lone
+from kubelet_lite.simulation.failure import Failure, lone
 from kubelet_lite.simulation.invariant import InvariantMaker, made
-from kubelet_lite.simulation.simulation import Run, Setting, Simulation, opened
-from kubelet_lite.simulation.step import Step
+from kubelet_lite.simulation.simulation import Run, Setting, Simulation, opened, play
+from kubelet_lite.simulation.step import Call, Step
 from kubelet_lite.simulation.trace import log_records_to
 from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
 from kubelet_lite.simulation.virtual.run import check_nothing_is_left, simulated_environment
@@ -29,6 +32,28 @@ if TYPE_CHECKING:
     from kubelet_lite.runtimes.fake import BehaviourOf
 
 T = TypeVar("T")
+
+
+class Code(Call, frozen=True, kw_only=True):
+    """What a program had done by a function, to be done again. Such a step is no data: no file can hold it."""
+
+    what: str
+    function: Any
+    """Of the Simulation, async."""
+    answers: tuple[Any, ...] = ()
+    """Types of exceptions: what it may raise, as whoever called it knew how to deal with it."""
+
+    async def play(self, simulation: Simulation) -> None:
+        with suppress(*self.answers):
+            await self.function(simulation)
+
+    def __str__(self) -> str:
+        return self.what
+
+
+async def lasts(simulation: Simulation, seconds: float = 0.0) -> None:
+    """The scenario of a run that its steps alone make: it lasts as long as they do, and so long at least."""
+    await simulation.sleep(seconds)
 
 
 class LiveSimulation:
@@ -44,7 +69,8 @@ class LiveSimulation:
         self._tape = Tape(seed)
         self._archive = Archive()
         self._stack = ExitStack()
-        self._steps: list[Step] = []
+        self._done: list[tuple[Step, Exception | None]] = []
+        """In their order; of code what it raised."""
         self._main: asyncio.Task[None]
         self._leave: asyncio.Event
         self._environment: SimulatedEnvironment
@@ -84,15 +110,40 @@ class LiveSimulation:
             warnings.simplefilter("ignore", RuntimeWarning)  # of coroutines whose tasks are cancelled before their first step
             self._stack.__exit__(type(error), error, error.__traceback__)
 
-    def call(self, function: Callable[[Simulation], Awaitable[T]]) -> T:
-        """What it returns or raises. Raises also how the run fails meanwhile: an InvariantViolated, an error that ended the cluster."""
-        return self._drive(function(self.simulation))
+    def call(self, function: Callable[[Simulation], Awaitable[T]], *, answers: tuple[type[Exception], ...] = ()) -> T:
+        """What it returns or raises. Raises also how the run fails meanwhile: an InvariantViolated, an error that ended the cluster.
+
+        `answers`: errors that are none to the caller, whenever they come.
+        """
+        at = self.seconds
+        error: Exception | None = None
+        try:
+            return self._drive(function(self.simulation))
+        except Exception as raised:
+            error = raised
+            raise
+        finally:
+            self._done.append((Code(at=at, what=_name(function), function=function, answers=answers), error))
+
+    def sleep(self, seconds: float) -> None:
+        """Lets time pass. Raises what `call` does."""
+        self._drive(self.simulation.sleep(seconds))
 
     def start(self, step: Step) -> Step:
         """Lets a step begin, `at` seconds from now; the step as a run has it, whose times count from its beginning."""
+        step = self._noted(step)
+        self._drive(_now(self.simulation.start, step))
+        return step
+
+    def do(self, step: Step) -> Step:
+        """As `start`, and waits until it is over. Raises what `call` does."""
+        step = self._noted(step)
+        self._drive(self.simulation.do(step))
+        return step
+
+    def _noted(self, step: Step) -> Step:
         step = msgspec.structs.replace(step, at=self.seconds + step.at)
-        self._steps.append(step)
-        self.call(lambda simulation: _now(simulation.start, step))
+        self._done.append((step, None))
         return step
 
     @property
@@ -103,9 +154,29 @@ class LiveSimulation:
     def run(self, error: BaseException | None = None) -> Run:
         """What happened so far, for a story or a replay file."""
         return Run(
-            setting=self._setting, seed=self._tape.seed, steps=tuple(self._steps), decisions=self._tape.decisions, archive=self._archive,
+            setting=self._setting, seed=self._tape.seed, steps=tuple(step for step, _ in self._done if not isinstance(step, Code)), decisions=self._tape.decisions, archive=self._archive,
             seconds=self._environment.monotonic(), error=None if error is None else lone(error), invariants=self._invariants, behaviour=self._behaviour,
         )
+
+    def again(self, error: BaseException) -> Run | None:
+        """The failed run, played from all that was done, each at its time: one that has a scenario. None where it does not fail in the same
+        way, as what fails is in the code that drove it, or in what that made of answers."""
+        failure, steps = Failure.of(error), tuple(self._again(error))
+        for seconds, decisions in ((0.0, self._tape.decisions), (self.seconds, self._tape.decisions), (self.seconds, None)):
+            run = play(
+                partial(lasts, seconds=seconds), seed=self._tape.seed, setting=self._setting, steps=steps, decisions=decisions,
+                invariants=self._invariants, behaviour=self._behaviour,
+            )
+            if run.error is not None and failure.is_same(Failure.of(run.error)):
+                return run
+        return None
+
+    def _again(self, error: BaseException) -> Iterator[Step]:
+        """What was raised and is not how it failed was an answer."""
+        for step, raised in self._done:
+            if isinstance(step, Code) and raised is not None and lone(raised) is not lone(error):
+                step = msgspec.structs.replace(step, answers=(*step.answers, type(raised)))
+            yield step
 
     async def _hold(self, ready: asyncio.Event) -> None:
         async with opened(
@@ -129,6 +200,11 @@ class LiveSimulation:
 
 async def _result(awaitable: Awaitable[T]) -> T:
     return await awaitable
+
+
+def _name(function: Callable[..., Any]) -> str:
+    """`Rollouts.scales` of what is defined in there."""
+    return str(getattr(function, "__qualname__", type(function).__qualname__)).replace(".<locals>", "").removesuffix(".<lambda>")
 
 
 async def _now(function: Callable[[Step], object], step: Step) -> None:

@@ -5,7 +5,7 @@ nothing more can be taken away or the budget is spent. How many plays it takes, 
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -24,6 +24,8 @@ BUDGET: Final = 400
 """Plays: at the ten a second of a small cluster less than a minute."""
 ROUNDS: Final = 20
 """Each takes something away; a limit all the same."""
+COUNTED_DOWN: Final = 10
+"""Whole numbers up to here are tried one by one: they are counts of something."""
 _Decision = tuple[str, int, int]
 
 
@@ -169,12 +171,17 @@ def _simpler(value: Any, default: Any) -> Iterator[Any]:
                 replaced = _replaced(value, field.name, simpler)
                 if replaced is not None:
                     yield replaced
+    if isinstance(value, Mapping):  # a manifest
+        for key, member in value.items():
+            yield from ({**value, key: simpler} for simpler in _simpler(member, msgspec.NODEFAULT))
     if isinstance(value, bool | str) or not isinstance(value, int | float):
         return
     kind = type(value)
     wanted = [kind(0), kind(1), kind(int(value) // 10 * 10), kind(int(value)), kind(int(value) // 2)]
     if isinstance(value, float):
         wanted += [round(value, 1)]
+    elif abs(value) <= COUNTED_DOWN:
+        wanted += [value - 1 if value > 0 else value + 1]
     seen = {default} if default is not msgspec.NODEFAULT else set()
     for candidate in wanted:
         if candidate not in seen and _cost(candidate) < _cost(value):

@@ -202,6 +202,10 @@ class Simulation:
         self._tasks.start_soon(self._play, step, name=f"step {step}")
         return step
 
+    async def do(self, step: Step) -> None:
+        """As `start`, and waits until it is over."""
+        await self._play(copy.copy(step))
+
     async def _play(self, step: Step) -> None:
         forget_asker()
         await self.sleep(max(0.0, self.began + step.at - self.environment.monotonic()))

@@ -1,4 +1,4 @@
-"""ClusterMachine: a Hypothesis state machine around one simulated cluster, to subclass. Hypothesis finds the shortest way to a failure.
+"""ClusterMachine: a Hypothesis state machine around one simulated cluster, to subclass. A failure ends in the shortest way to it.
 
     class Rollouts(Faults, Workloads, ClusterMachine):
         @rule(replicas=integers(0, 5))
@@ -8,16 +8,24 @@
 
 Rules come in parts to choose from: Workloads, UserActions, Faults; letting time pass is always among them. Between rules no time passes.
 https://hypothesis.readthedocs.io/en/latest/stateful.html
+
+Hypothesis finds a failure; what its rules did is then played as a schedule, and made smaller as one (simulation/shrink.py): in seconds, and
+without what Hypothesis cannot take away. Only a failure that is the rules' own, and not the cluster's, is left to Hypothesis to shrink.
 """
 from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import wraps
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
+import msgspec
+from hypothesis import Phase, reject, settings
 from hypothesis import strategies as st
+from hypothesis.control import current_build_context
+from hypothesis.database import InMemoryExampleDatabase, MultiplexedDatabase
 from hypothesis.stateful import (
     Bundle,
     MultipleResults,
@@ -26,24 +34,27 @@ from hypothesis.stateful import (
     initialize,
     multiple,
     rule,
+    run_state_machine_as_test,
 )
 
 from kubelet_lite.api.apps_v1 import Deployment, ReplicaSet, StatefulSet
 from kubelet_lite.api.core_v1 import ReplicationController
+from kubelet_lite.api.encoding import to_json
 from kubelet_lite.api.errors import ApiError
-from kubelet_lite.api.requests import MERGE_PATCH
+from kubelet_lite.api.resources import resource_of
 from kubelet_lite.client.base import Client
 from kubelet_lite.runtimes.fake import BehaviourOf
+from kubelet_lite.simulation.calls import Create, Delete, Scale, SetImage
 from kubelet_lite.simulation.invariant import InvariantMaker
 from kubelet_lite.simulation.invariants import STANDARD
 from kubelet_lite.simulation.live import LiveSimulation
-from kubelet_lite.simulation.records import recording
-from kubelet_lite.simulation.records.recording import Recording
+from kubelet_lite.simulation.shrink import BUDGET, shrink_run
 from kubelet_lite.simulation.simulation import Setting, Simulation
 from kubelet_lite.simulation.snapshot import Snapshot
 from kubelet_lite.simulation.step import Call, Fault, Step
+from kubelet_lite.simulation.which import Which
 from kubelet_lite.testing import builders, strategies
-from kubelet_lite.testing.running import FOLDER, told
+from kubelet_lite.testing.running import FOLDER, keep, told
 
 T = TypeVar("T")
 
@@ -54,24 +65,50 @@ _KINDS: dict[str, Any] = {
 }
 
 
+MOST_TRIES: Final = 400
+"""How often Hypothesis may run a machine to make its failure smaller, where it has to."""
+
+
+class _Found(msgspec.Struct):
+    """What is known of the failure of a machine, while Hypothesis runs it."""
+
+    error: BaseException | None = None
+    """As it was raised last of all."""
+    notes: tuple[str, ...] = ()
+    """Those of the error, without Hypothesis' own: of what it did before it was made smaller."""
+    shrunk: bool = False
+    """Whether that is of a run that was played again, and made smaller."""
+    tries: int = 0
+    """How often it has run since it failed."""
+
+
 class ClusterMachine(RuleBasedStateMachine):
     """`snapshot` is what there is; `call` does something in the cluster; `start` lets a step begin. At the end all faults are over, and the
-    cluster has to settle. A failure carries the story of its run, and keeps its recording."""
+    cluster has to settle. A failure is made smaller, carries the story of its run, and is kept to be replayed."""
 
     setting: ClassVar[Setting] = Setting(settle=True, quiet_seconds=60)
     watched: ClassVar[Sequence[InvariantMaker]] = STANDARD
     """Invariants that hold all the time."""
     behaviour: ClassVar[BehaviourOf | None] = None
+    shrink_budget: ClassVar[int] = BUDGET
+    """How often a failure may be played again to make it smaller."""
     folder: ClassVar[Path] = FOLDER
+    _found: ClassVar[_Found | None] = None
+    """None where nobody wants to know, as Hypothesis was asked to run it."""
 
     @initialize(seed=st.integers(0, 2**16))
     def begins(self, seed: int) -> None:
+        found = self._found
+        if found is not None and found.error is not None and not current_build_context().is_final:
+            found.tries += 1
+            if found.tries > MOST_TRIES:
+                reject()
         self._live = LiveSimulation(self.setting, seed=seed, invariants=self.watched, behaviour=type(self).behaviour)
         self._live.__enter__()
 
     @rule(seconds=st.integers(1, 60))
     def time_passes(self, seconds: int) -> None:
-        self.call(lambda simulation: simulation.sleep(seconds))
+        self._looked(lambda: self._live.sleep(seconds))
 
     # ---- for rules
 
@@ -82,20 +119,27 @@ class ClusterMachine(RuleBasedStateMachine):
 
     def call(self, function: Callable[[Simulation], Awaitable[T]]) -> T:
         """What it returns or raises, an InvariantViolated if something is wrong by then. Time may pass in it."""
-        try:
-            return self._live.call(function)
-        finally:
-            self._live.simulation.snapshot  # noqa: B018  looking at it raises what is wrong
+        return self._looked(lambda: self._live.call(function))
 
     def ask(self, function: Callable[[Client], Awaitable[T]]) -> T | None:
         """What the admin's client returns, or None where the API refuses: an answer, no failure."""
         with suppress(ApiError):
-            return self.call(lambda simulation: function(simulation.client))
+            return self._looked(lambda: self._live.call(_asks(function), answers=(ApiError,)))
         return None
 
     def start(self, step: Step) -> None:
         """Lets a fault or call begin, `at` seconds from now."""
         self._live.start(step)
+
+    def does(self, call: Call) -> None:
+        """Does what a user does, and waits until it is done."""
+        self._looked(lambda: self._live.do(call))
+
+    def _looked(self, function: Callable[[], T]) -> T:
+        try:
+            return function()
+        finally:
+            self._live.simulation.snapshot  # noqa: B018  looking at it raises what is wrong
 
     # ---- the end
 
@@ -107,17 +151,77 @@ class ClusterMachine(RuleBasedStateMachine):
         if error is not None:
             live.__exit__(type(error), error, error.__traceback__)
             if isinstance(error, Exception):
-                self._told(error)
+                self._failed(error)
             return
         try:
             live.__exit__(None, None, None)
         except Exception as failure:
-            raise self._told(failure) from None
+            self._failed(failure)
+            raise
 
-    def _told(self, error: Exception) -> BaseException:
-        run = self._live.run(error)
-        path = recording.write(Recording.of(run), self.folder / f"{type(self).__name__}.jsonl")
-        return told(run, f"look at it: kubelet-lite replay {path}")
+    def _failed(self, error: Exception) -> None:
+        """Raises what is to be told of it, once it is the example that Hypothesis tells."""
+        found = self._found if self._found is not None else _Found()
+        found.error = error
+        if not current_build_context().is_final:
+            return
+        run = self._live.again(error)
+        found.shrunk = run is not None
+        smaller = shrink_run(run, budget=self.shrink_budget)[0] if run is not None else self._live.run(error)
+        found.error = told(smaller, *keep(smaller, self.folder, type(self).__name__))
+        found.notes = tuple(found.error.__notes__)
+        raise found.error from None
+
+    # ---- as a test
+
+    @classmethod
+    def _to_test_case(cls) -> Any:  # type: ignore[override]  # theirs is cached
+        """What `ClusterMachine.TestCase` is."""
+        case: Any = super()._to_test_case()  # the same each time
+
+        def run(test: Any) -> None:
+            _run(cls, test.settings)
+
+        run.is_hypothesis_test = True  # type: ignore[attr-defined]
+        run._hypothesis_state_machine_class = cls  # type: ignore[attr-defined]
+        case.runTest = run
+        return case
+
+
+def _asks(function: Callable[[Client], Awaitable[T]]) -> Callable[[Simulation], Awaitable[T]]:
+    @wraps(function)
+    def ask(simulation: Simulation) -> Awaitable[T]:
+        return function(simulation.client)
+
+    return ask
+
+
+def _run(machine: type[ClusterMachine], given: settings) -> None:
+    """Has Hypothesis look for a failure, and shrink it only where nobody else can: for a cluster its way is long, and `explain` traces every
+    line of it."""
+    phases = [phase for phase in given.phases if phase is not Phase.explain]
+    search = settings(given, phases=[phase for phase in phases if phase is not Phase.shrink])
+    shrink = settings(given, phases=phases)
+    if not given.derandomize:  # then the same is found anew, else it is kept
+        examples = InMemoryExampleDatabase()
+        database = examples if given.database is None else MultiplexedDatabase(examples, given.database)
+        search, shrink = settings(search, database=database), settings(shrink, database=database, phases=(Phase.reuse, Phase.shrink))
+    try:
+        found = machine._found = _Found()
+        try:
+            run_state_machine_as_test(machine, settings=search)
+            return
+        except Exception as error:
+            if error is found.error and found.shrunk:
+                error.__notes__ = [*found.notes]
+            if error is not found.error or found.shrunk or Phase.shrink not in phases:
+                raise
+            first = error
+        machine._found = _Found()
+        run_state_machine_as_test(machine, settings=shrink)
+        raise first
+    finally:
+        machine._found = None
 
 
 class Workloads(ClusterMachine):
@@ -132,26 +236,30 @@ class Workloads(ClusterMachine):
         replicas=strategies.replicas(), image=strategies.images(),
     )
     def creates(self, kind: str, name: str, replicas: int, image: str) -> Workload | MultipleResults[Workload]:
-        build = getattr(builders, kind)
-        made = self.ask(lambda client: client.create(build(name, replicas, template=builders.pod(image=image))))
-        return (kind, name) if made is not None else multiple()
+        there = self._is_there(kind, name)
+        manifest = to_json(getattr(builders, kind)(name, replicas, template=builders.pod(image=image)))
+        self.does(Create(manifest=manifest))
+        return (kind, name) if self._is_there(kind, name) and not there else multiple()
 
     @rule(workload=workloads, replicas=strategies.replicas())
     def scales(self, workload: Workload, replicas: int) -> None:
-        self._patch(workload, {"spec": {"replicas": replicas}})
+        self.does(Scale(which=_which(workload), replicas=replicas))
 
     @rule(workload=workloads, image=strategies.images())
     def rolls(self, workload: Workload, image: str) -> None:
-        self._patch(workload, {"spec": {"template": {"spec": {"containers": [{"name": "app", "image": image}]}}}})
+        self.does(SetImage(which=_which(workload), image=image))
 
     @rule(workload=consumes(workloads), propagation=st.sampled_from(("Background", "Foreground", "Orphan")))
     def deletes(self, workload: Workload, propagation: Any) -> None:
-        kind, name = workload
-        self.ask(lambda client: client.delete(_KINDS[kind], name, namespace="default", propagation=propagation))
+        self.does(Delete(which=_which(workload), propagation=propagation))
 
-    def _patch(self, workload: Workload, patch: Any) -> None:
-        kind, name = workload
-        self.ask(lambda client: client.patch(_KINDS[kind], name, patch, content_type=MERGE_PATCH, namespace="default"))
+    def _is_there(self, kind: str, name: str) -> bool:
+        return self.snapshot.get(_KINDS[kind], name, "default") is not None
+
+
+def _which(workload: Workload) -> Which:
+    kind, name = workload
+    return Which(kind=resource_of(_KINDS[kind]).qualified, name=name)
 
 
 class UserActions(ClusterMachine):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from kubelet_lite.simulation.invariant import InvariantMaker
 from kubelet_lite.simulation.invariants import STANDARD
+from kubelet_lite.simulation.live import Code
 from kubelet_lite.simulation.records import recording, replay
 from kubelet_lite.simulation.records.recording import Recording
 from kubelet_lite.simulation.records.reference import refer
@@ -99,11 +100,12 @@ def _drawn(steps: Steps, tape: Tape) -> Sequence[Step]:
     return steps(tape) if callable(steps) else steps
 
 
-def keep(run: Run, folder: Path) -> Iterable[str]:
-    """Writes a run down where it can be replayed from; yields how."""
-    name = "machine" if run.scenario is None else _NO_FILE_NAME.sub("-", refer(run.scenario).about.replace("<locals>.", "")).strip("-")
-    path = folder / f"{name}-{run.seed}"
-    if run.scenario is not None:
+def keep(run: Run, folder: Path, name: str = "") -> Iterable[str]:
+    """Writes a run down where it can be replayed from; yields how. `name`: of the file, else it has that of the scenario and the seed."""
+    if not name and run.scenario is not None:
+        name = _NO_FILE_NAME.sub("-", refer(run.scenario).about.replace("<locals>.", "")).strip("-") + f"-{run.seed}"
+    path = folder / name
+    if run.scenario is not None and not any(isinstance(step, Code) for step in run.steps):
         file = replay.save(run, path.with_suffix(".json"))
         if refer(run.scenario).name:
             yield f"replay: kubelet-lite replay {file}"

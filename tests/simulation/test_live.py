@@ -8,6 +8,7 @@ from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.simulation.errors import LeftBehind
 from kubelet_lite.simulation.invariant import InvariantViolated, never
 from kubelet_lite.simulation.live import LiveSimulation
+from kubelet_lite.simulation.shrink import shrink_run
 from kubelet_lite.simulation.simulation import Setting, play
 from kubelet_lite.simulation.step import Call
 
@@ -73,6 +74,46 @@ def test_a_run_that_was_driven_is_the_run_that_is_played():
     driven = live.run()
     played = play(scenario, seed=3, setting=Setting(nodes=1), steps=driven.steps, decisions=driven.decisions)
     assert [(r.event.key, r.time, r.actor) for r in played.archive.revisions] == [(r.event.key, r.time, r.actor) for r in driven.archive.revisions]
+
+
+async def create_bad(simulation):
+    await simulation.client.create(ConfigMap(metadata=ObjectMeta(name="bad", namespace="default")))
+
+
+async def expire(simulation):
+    await simulation.sleep(1)
+    raise TimeoutError("mine")
+
+
+def drive(live):
+    live.do(Write(name="one"))
+    with pytest.raises(NotFound):
+        live.call(get("absent"))
+    live.sleep(10)
+    live.call(create_bad)
+    live.call(expire)
+
+
+@pytest.mark.parametrize(("invariants", "error"), [((never(no_bad_one),), InvariantViolated), ((), TimeoutError)])
+def test_a_failure_is_played_again_without_the_code_that_drove_it(invariants, error):
+    live = LiveSimulation(Setting(nodes=1), seed=5, invariants=invariants)
+    with pytest.raises(error) as raised, live:
+        drive(live)
+    run = live.again(raised.value)
+    assert run is not None
+    assert type(run.error) is error
+    assert [step.at for step in run.steps] == [0, 0, 10, 10]
+    smaller, _ = shrink_run(run)
+    assert [str(step) for step in smaller.steps] == ["create_bad" if invariants else "expire"]
+    assert smaller.steps[0].at == 0
+    assert run.scenario is not None
+
+
+def test_what_a_program_makes_of_answers_cannot_be_played_again():
+    live = LiveSimulation(Setting(nodes=1))
+    with pytest.raises(KeyError) as raised, live:
+        {}[live.do(Write(name="one")).name]
+    assert live.again(raised.value) is None
 
 
 def test_what_a_call_leaves_behind_fails_the_end():

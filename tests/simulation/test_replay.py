@@ -10,6 +10,7 @@ import pytest
 
 from kubelet_lite.runtimes.fake import Behaviour
 from kubelet_lite.simulation.invariant import Invariant, always
+from kubelet_lite.simulation.live import Code, lasts
 from kubelet_lite.simulation.records import recording, replay
 from kubelet_lite.simulation.records.recording import Recording
 from kubelet_lite.simulation.records.reference import NotFoundAgain, Reference, parse, refer, resolve
@@ -136,6 +137,14 @@ def test_a_run_that_was_driven_from_outside_cannot_be_saved(run: Run, tmp_path: 
     driven = Run(setting=run.setting, seed=1, steps=(), decisions={}, archive=run.archive, seconds=1, error=None)
     with pytest.raises(ReplayError, match="without a scenario"):
         replay.save(driven, tmp_path / "run.json")
+
+
+def test_a_run_with_code_among_its_steps_cannot_be_saved(tmp_path: Path) -> None:
+    run = play(lasts, setting=Setting(nodes=0), steps=[Code(what="nothing", function=lasts)])
+    with pytest.raises(ReplayError, match="with code among its steps"):
+        replay.save(run, tmp_path / "run.json")
+    with pytest.raises(ReplayError, match="there is no step 'Code'"):
+        replay.steps_of([{"step": "Code", "what": "nothing"}])
 
 
 # ---- references

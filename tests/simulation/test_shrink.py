@@ -4,7 +4,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kubelet_lite.simulation.calls import Delete
+from kubelet_lite.simulation.calls import Create, Delete
 from kubelet_lite.simulation.failure import Failure
 from kubelet_lite.simulation.records.story import tell
 from kubelet_lite.simulation.shrink import Case, shrink, shrink_run
@@ -122,6 +122,17 @@ def test_steps_of_other_members_than_numbers() -> None:
 def test_members_of_members_become_simpler_too() -> None:
     made = (Delete(at=3, which=Which(kind="pods", name="web-*", nth=7)),)
     assert shrink(Case(made), lambda case: len(case.steps) == 1).case.steps == (Delete(which=Which(kind="pods", name="web-*")),)
+
+
+def test_counts_go_down_one_by_one_in_manifests_too() -> None:
+    made = (Create(manifest={"kind": "Deployment", "metadata": {"name": "web"}, "spec": {"replicas": 7, "paused": False}}),)
+
+    def fails(case: Case) -> bool:
+        return any(isinstance(step, Create) and step.manifest["spec"]["replicas"] >= 3 for step in case.steps)
+
+    assert shrink(Case(made), fails).case.steps == (
+        Create(manifest={"kind": "Deployment", "metadata": {"name": "web"}, "spec": {"replicas": 3, "paused": False}}),
+    )
 
 
 def test_a_run_shrinks_to_the_step_that_it_needs() -> None:

@@ -14,6 +14,7 @@ import msgspec
 
 from kubelet_lite.simulation.failure import Failure
 from kubelet_lite.simulation.invariant import InvariantMaker
+from kubelet_lite.simulation.live import Code
 from kubelet_lite.simulation.records.reference import NotFoundAgain, Reference, refer, resolve
 from kubelet_lite.simulation.simulation import Run, Scenario, Setting, play
 from kubelet_lite.simulation.step import Step
@@ -66,9 +67,11 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def save(run: Run, path: str | Path) -> Path:
-    """Writes a run down. Raises ReplayError for one that was driven from outside, OSError."""
+    """Writes a run down. Raises ReplayError for one that was driven from outside, or has code among its steps, OSError."""
     if run.scenario is None:
         raise ReplayError("a run without a scenario cannot be played again: record it (simulation/records/recording.py)")
+    if any(isinstance(step, Code) for step in run.steps):
+        raise ReplayError("a run with code among its steps cannot be written down: record it (simulation/records/recording.py)")
     file = ReplayFile(
         format=FORMAT, version=VERSION, scenario=refer(run.scenario), seed=run.seed, setting=run.setting,
         steps=tuple(msgspec.to_builtins(step) for step in run.steps), decisions=run.decisions, plain=tuple(sorted(run.plain)),
@@ -156,7 +159,7 @@ def step_types() -> Mapping[str, type[Step]]:
     for module in STEP_MODULES:
         importlib.import_module(module)
     abstract: Any = Step
-    return {str(kind.__struct_config__.tag): kind for kind in _below(abstract) if kind.play is not abstract.play}
+    return {str(kind.__struct_config__.tag): kind for kind in _below(abstract) if kind.play is not abstract.play and kind is not Code}
 
 
 def name_of(maker: InvariantMaker) -> str:
