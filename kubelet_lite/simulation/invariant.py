@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+
+from msgspec import Meta
 
 from kubelet_lite.simulation.archive import Revision
+from kubelet_lite.simulation.checked import Seconds, checked, shown
 from kubelet_lite.simulation.errors import SimulationFailed
 from kubelet_lite.simulation.snapshot import Snapshot
 
@@ -17,10 +20,12 @@ if TYPE_CHECKING:
     from kubelet_lite.simulation.simulation import Simulation
 
 T = TypeVar("T")
-Holds = Callable[[Snapshot], bool | str | None]
+Holds = Annotated[Callable[[Snapshot], bool | str | None], Meta(description="a function over a snapshot, not async,")]
 """True or None or "": it holds; False or a text: it does not, and why."""
-Happens = Callable[[Snapshot], bool | str | None]
+Happens = Annotated[Callable[[Snapshot], bool | str | None], Meta(description="a function over a snapshot, not async,")]
 """True or a text: it happens, and what; False or None or "": it does not."""
+Condition = Annotated[Callable[[Snapshot], object], Meta(description="a function over a snapshot, not async,")]
+"""Whatever counts as true: it holds."""
 
 CLOCK_STEP: Final = 1e-6
 """Two moments in Unix seconds, as floats, are no better told apart."""
@@ -78,10 +83,9 @@ class Invariant:
         return ()
 
 
-REMEMBERED: Final = 1024
-"""Makers of which it is known whether they can be called without arguments: finding out takes longer than many a run."""
-InvariantMaker = Callable[[], Invariant]
+InvariantMaker = Annotated[Callable[[], Invariant], Meta(description="an Invariant, or always(f), never(f) or eventually(f, within=…) for a function over a snapshot,")]
 """A subclass of Invariant, or what `always`, `never` and `eventually` make of a function: a partial, so that a replay file can name it."""
+InvariantList = Annotated[Sequence[InvariantMaker], Meta(description="a list of invariants")]
 
 
 class Always(Invariant):
@@ -92,7 +96,7 @@ class Always(Invariant):
         self._holds = holds
 
     def on_instant(self, snapshot: Snapshot, now: float) -> Iterable[str]:
-        why = _why_not(self._holds(snapshot))
+        why = _why_not(self._holds, snapshot)
         if why:
             yield why
 
@@ -105,7 +109,7 @@ class Never(Invariant):
         self._happens = happens
 
     def on_instant(self, snapshot: Snapshot, now: float) -> Iterable[str]:
-        what = judged(self._happens(snapshot))
+        what = _said(self._happens, snapshot)
         if what:
             yield what if isinstance(what, str) else "it happens"
 
@@ -113,7 +117,7 @@ class Never(Invariant):
 class Eventually(Invariant):
     """What `eventually` makes."""
 
-    def __init__(self, name: str, holds: Holds, within: float, given: Callable[[Snapshot], bool] | None) -> None:
+    def __init__(self, name: str, holds: Holds, within: float, given: Condition | None) -> None:
         self.name = name
         self._holds = holds
         self._within = within
@@ -131,7 +135,7 @@ class Eventually(Invariant):
 
     def _look(self, snapshot: Snapshot, now: float) -> Iterable[str]:
         """Between two looks nothing is written: until now it was as it was the last time, whatever it is now."""
-        why = _why_not(self._holds(snapshot)) if self._given is None or judged(self._given(snapshot)) else ""
+        why = _why_not(self._holds, snapshot) if self._given is None or judged(self._given(snapshot), self._given) else ""
         if self._since is None:
             self._since = now
         if now - self._since > self._within + CLOCK_STEP:
@@ -141,40 +145,28 @@ class Eventually(Invariant):
             self._since = None
 
 
+@checked
 def always(holds: Holds, *, name: str = "") -> InvariantMaker:
     """Holds at the end of every instant at which something was written."""
-    _check_function("always", holds)
     return partial(Always, name=name or f"always {_named(holds)}", holds=holds)
 
 
+@checked
 def never(happens: Happens, *, name: str = "") -> InvariantMaker:
     """Happens at no such instant."""
-    _check_function("never", happens)
     return partial(Never, name=name or f"never {_named(happens)}", happens=happens)
 
 
-def eventually(holds: Holds, *, within: float, given: Callable[[Snapshot], bool] | None = None, name: str = "") -> InvariantMaker:
+@checked
+def eventually(holds: Holds, *, within: Seconds, given: Condition | None = None, name: str = "") -> InvariantMaker:
     """Whenever `given` holds (None: at all times), `holds` does within so many virtual seconds, or `given` ends."""
-    _check_function("eventually", holds)
-    if given is not None:
-        _check_function("eventually: given", given)
-    if isinstance(within, bool) or not isinstance(within, int | float):
-        raise TypeError(f"eventually: within takes seconds, not {within!r}")
-    if not 0 <= within < float("inf"):
-        raise ValueError(f"eventually: within={within!r}: a number of seconds from 0 on is wanted")
     return partial(Eventually, name=name or f"eventually {_named(holds)}", holds=holds, within=within, given=given)
 
 
 def made(makers: Sequence[InvariantMaker]) -> list[Invariant]:
-    """Of each maker the invariant for one run. Raises TypeError for what makes none."""
+    """Of each the invariant for one run. Raises TypeError for what makes none."""
     found = []
     for position, maker in enumerate(makers):
-        if not callable(maker):
-            raise TypeError(f"invariants[{position}]: {maker!r} makes no invariant")
-        if not _takes_nothing(maker):
-            raise TypeError(
-                f"invariants[{position}]: {_named(maker)} takes arguments: say always(f), never(f) or eventually(f, within=…) for a function over a snapshot"
-            )
         invariant = maker()
         if not isinstance(invariant, Invariant):
             raise TypeError(f"invariants[{position}]: {_named(maker)} made {invariant!r}, which is no Invariant")
@@ -182,39 +174,29 @@ def made(makers: Sequence[InvariantMaker]) -> list[Invariant]:
     return found
 
 
-def judged(answer: T) -> T:
+def judged(answer: T, function: Callable[..., object]) -> T:
     """What a function over a snapshot answered. Raises TypeError for an awaitable, which is true whatever comes of it."""
     if inspect.isawaitable(answer):
         if inspect.iscoroutine(answer):
             answer.close()
-        raise TypeError(f"a function over a snapshot answered with {answer!r}: it must not be async")
+        raise TypeError(f"{shown(function)} answered with {answer!r}: a function over a snapshot must not be async")
     return answer
 
 
-def _check_function(where: str, function: object) -> None:
-    if not callable(function):
-        raise TypeError(f"{where}: {function!r} is no function over a snapshot")
-    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
-        raise TypeError(f"{where}: {_named(function)} is async: what is judged at an instant cannot wait")
-
-
-@lru_cache(maxsize=REMEMBERED)
-def _takes_nothing(function: Callable[..., object]) -> bool:
-    """Whether it can be called without arguments, as far as it says."""
-    try:
-        inspect.signature(function).bind()
-    except TypeError:
-        return False
-    except ValueError:  # many a built-in one does not say
-        return True
-    return True
+def _said(function: Callable[[Snapshot], bool | str | None], snapshot: Snapshot) -> bool | str | None:
+    """A truth, a text or None. Raises TypeError for anything else: a list of what is wrong would be true."""
+    answer = judged(function(snapshot), function)
+    if answer is not None and not isinstance(answer, bool | str):
+        raise TypeError(f"{shown(function)} answered with {shown(answer)}: a truth, a text or None is wanted")
+    return answer
 
 
 def _named(function: Callable[..., object]) -> str:
     return getattr(function, "__name__", repr(function))
 
 
-def _why_not(answer: bool | str | None) -> str:
-    if isinstance(judged(answer), str):
-        return str(answer)
+def _why_not(function: Callable[[Snapshot], bool | str | None], snapshot: Snapshot) -> str:
+    answer = _said(function, snapshot)
+    if isinstance(answer, str):
+        return answer
     return "" if answer is None or answer else "it does not hold"

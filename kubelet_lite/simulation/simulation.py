@@ -14,24 +14,26 @@ from contextlib import asynccontextmanager
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import anyio
 import msgspec
 from anyio.abc import TaskGroup
+from msgspec import Meta
 
 from kubelet_lite.client.base import Client
 from kubelet_lite.cluster import COMPONENTS, Cluster
 from kubelet_lite.registry.registry import Registry
+from kubelet_lite.runtimes.fake import BehaviourOf
 from kubelet_lite.simulation import settling
 from kubelet_lite.simulation.answers import NotingRegistry, NotingStore, Unheard
 from kubelet_lite.simulation.archive import Archive
-from kubelet_lite.simulation.checked import Chance, Checked, Count, Seconds
+from kubelet_lite.simulation.checked import Chance, Checked, Count, Period, Seconds, WrongValue, checked
 from kubelet_lite.simulation.dump import Dump
 from kubelet_lite.simulation.errors import FaultNotFired
 from kubelet_lite.simulation.failure import lone
 from kubelet_lite.simulation.gate import Gate, GatedRegistry, Request
-from kubelet_lite.simulation.invariant import Invariant, InvariantMaker, judged, made
+from kubelet_lite.simulation.invariant import Condition, Invariant, InvariantList, InvariantMaker, judged, made
 from kubelet_lite.simulation.parts import forget_asker, note_asker
 from kubelet_lite.simulation.running import NotingRuntime
 from kubelet_lite.simulation.snapshot import Snapshot
@@ -49,7 +51,6 @@ if TYPE_CHECKING:
     from kubelet_lite.api.resources import Resource
     from kubelet_lite.kubelet.node_status import Machine
     from kubelet_lite.runtimes.base import Runtime
-    from kubelet_lite.runtimes.fake import BehaviourOf
     from kubelet_lite.runtimes.network.base import Network
     from kubelet_lite.store import Store
 
@@ -117,6 +118,7 @@ class SimulatedCluster(Cluster):
             nodes=setting.nodes, components=setting.components, serve=setting.serve, environment=environment, behaviour=behaviour,
             service_cidr=dump.service_cidr, metrics=setting.metrics,
         )
+        self.setting = setting
         self._archive = archive
 
     def new_store(self) -> Store:
@@ -196,8 +198,10 @@ class Simulation:
         """Those that are there now."""
         return [actor for actor in self.cluster.supervisor.running() if fnmatchcase(actor.name, pattern)]
 
-    def start(self, step: Step) -> Step:
+    @checked
+    def start(self, step: AStep) -> Step:
         """Lets a step happen at its time, or now when that is past. The run does not end before it is over. The answer is for `fired`."""
+        check_in_time("Simulation.start: step", step, self.cluster.setting)
         step = copy.copy(step)
         self._tasks.start_soon(self._play, step, name=f"step {step}")
         return step
@@ -249,7 +253,12 @@ class Simulation:
         return int(id(step) not in self._unmade and any(step is begun for begun in self._steps))
 
     def check_fired(self) -> None:
-        """Raises FaultNotFired for faults that are over and have struck nothing."""
+        """Raises FaultNotFired for faults that are over and have struck nothing, or were to strike what there never was."""
+        for fault in (step for step in self._steps if isinstance(step, Fault)):
+            try:
+                fault.check_names(self._watcher.snapshot)
+            except ValueError as error:
+                raise FaultNotFired(f"at {fault.at:g} s: {fault}: {error}") from error
         missed = [step for step in self._steps if isinstance(step, Fault) and not step.may_miss and not self.fired(step)]
         if missed:
             parts = self._parts()
@@ -260,24 +269,36 @@ class Simulation:
         """The names of all that a fault could strike, as far as they have been seen."""
         return sorted({*(actor.name for actor in self.actors("*")), *self.environment.parts, *self._askers})
 
-    async def sleep(self, seconds: float) -> None:
+    @checked
+    async def sleep(self, seconds: Seconds) -> None:
         await self.environment.sleep(seconds)
 
-    async def until(self, holds: Callable[[Snapshot], bool], *, within: float = 600.0, every: float = 1.0) -> None:
+    @checked
+    async def until(self, holds: Condition, *, within: Seconds = 600.0, every: Period = 1.0) -> None:
         """Waits until it holds of the snapshot. Raises TimeoutError, which says what was waited for."""
         with anyio.move_on_after(within):
-            while not judged(holds(self.snapshot)):
+            while not judged(holds(self.snapshot), holds):
                 await self.sleep(every)
             return
         raise TimeoutError(f"until: {_sentence(holds)} did not hold within {within:g} s")
 
-    async def settle(self, *, within: float = SETTLE_SECONDS, quiet: float = QUIET_SECONDS) -> None:
+    @checked
+    async def settle(self, *, within: Seconds = SETTLE_SECONDS, quiet: Seconds = QUIET_SECONDS) -> None:
         """Waits until all that is desired is so, and nothing but routine has been written for `quiet` seconds: then judges what holds at rest.
 
         For a cluster that is left alone, its faults over. Raises InvariantViolated: EventuallyStable or Quiescence after `within` seconds.
         """
         await settling.settle(self, within, quiet)
         self._watcher.at_rest(self)
+
+
+def check_in_time(where: str, step: Step, setting: Setting) -> None:
+    """Raises WrongValue for a step in whose time no run goes on any more."""
+    for name, ends in (("at", step.at), ("seconds", step.at + step.seconds if isinstance(step, Fault) else 0.0)):
+        if ends > setting.limit_seconds:
+            raise WrongValue(
+                f"{where}.{name}={getattr(step, name):g}: it would go on until {ends:g} s, and a run ends after Setting.limit_seconds={setting.limit_seconds:g}"
+            )
 
 
 def _nobody(part: str, parts: Sequence[str]) -> str:
@@ -298,7 +319,9 @@ def _sentence(function: Callable[..., object]) -> str:
     return f"`{line}` ({place})" if line and code.co_name == "<lambda>" else f"{code.co_qualname} ({place})"
 
 
-Scenario = Callable[[Simulation], Awaitable[None]]
+Scenario = Annotated[Callable[[Simulation], Awaitable[None]], Meta(description="an async function of a Simulation")]
+AStep = Annotated[Step, Meta(description="a Fault or a Call")]
+StepList = Annotated[Sequence[AStep], Meta(description="a list of faults and calls")]
 
 
 class NotAScenario(TypeError):
@@ -331,22 +354,18 @@ class Run(msgspec.Struct, kw_only=True):
             raise self.error
 
 
+@checked
 def play(
-    scenario: Scenario, *, seed: int = 0, setting: Setting = Setting(), steps: Sequence[Step] = (), decisions: Decisions | None = None,
-    plain: frozenset[str] = frozenset(), invariants: Sequence[InvariantMaker] = (), behaviour: BehaviourOf | None = None,
+    scenario: Scenario, *, seed: int = 0, setting: Setting = Setting(), steps: StepList = (), decisions: Decisions | None = None,
+    plain: frozenset[str] = frozenset(), invariants: InvariantList = (), behaviour: BehaviourOf | None = None,
 ) -> Run:
     """Runs a scenario once. Whatever it raises, an InvariantViolated and a SimulationFailed among it, is in the answer.
 
-    `decisions` and `plain`: those of an earlier run, to be repeated. Raises TypeError for arguments that are of another kind.
+    `decisions` and `plain`: those of an earlier run, to be repeated. Raises WrongValue for arguments that are not as they are wanted.
     """
     check_no_loop_runs("a simulation")
-    if not callable(scenario):
-        raise TypeError(f"scenario={scenario!r}: an async function of a Simulation is wanted")
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise TypeError(f"seed={seed!r}: a whole number is wanted")
     for number, step in enumerate(steps):
-        if not isinstance(step, Step):
-            raise TypeError(f"steps[{number}]={step!r}: a Fault or a Call is wanted")
+        check_in_time(f"steps[{number}]", step, setting)
     watching = made(invariants)
     tape = Tape(seed, decisions, plain=plain)
     archive = Archive()

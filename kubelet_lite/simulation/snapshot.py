@@ -19,13 +19,13 @@ Place = tuple[str, str]
 class UnknownKind(ValueError):
     """No cluster holds such objects, or this one does not; the message has the names that there are."""
 
-    def __init__(self, name: str, known: Iterable[str]) -> None:
+    def __init__(self, name: str, known: Iterable[str], *, where: str = "") -> None:
         names = [*known]
         kinds = {resource.kind.lower(): qualified for qualified, resource in reversed(BUILT_IN.items())}
         plural = name.partition(".")[0]
         meant = [kinds[name.lower()]] if name.lower() in kinds else [plural] if plural in names else get_close_matches(name, names, n=1)
         hint = f" (did you mean {meant[0]}?)" if meant else ""
-        super().__init__(f"there is no kind {name!r}{hint}: say a qualified name, one of {', '.join(sorted(names))}")
+        super().__init__(f"{where and f'{where}: '}there is no kind {name!r}{hint}: say a qualified name, one of {', '.join(sorted(names))}")
 
 
 class Snapshot:

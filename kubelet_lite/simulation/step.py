@@ -11,6 +11,7 @@ from kubelet_lite.simulation.checked import Checked, Name, Seconds
 
 if TYPE_CHECKING:
     from kubelet_lite.simulation.simulation import Simulation
+    from kubelet_lite.simulation.snapshot import Snapshot
 
 
 class Step(Checked, frozen=True, kw_only=True, omit_defaults=True, tag_field="step"):
@@ -44,3 +45,6 @@ class Fault(Step, frozen=True, kw_only=True):
     part: Name = "*"
     seconds: Seconds = 0.0
     may_miss: bool = False
+
+    def check_names(self, snapshot: Snapshot) -> None:
+        """Raises ValueError where it names what this cluster never had; asked when the run is over, of whatever may come late."""

@@ -27,7 +27,7 @@ class Which(Checked, frozen=True, kw_only=True, omit_defaults=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.kind not in BUILT_IN and "." not in self.kind:  # a custom resource has a group, and may come later
-            raise UnknownKind(self.kind, BUILT_IN)
+            raise UnknownKind(self.kind, BUILT_IN, where="Which.kind")
 
     def find(self, snapshot: Snapshot) -> Any | None:
         """The object, or None where the pattern finds nothing."""

@@ -102,7 +102,7 @@ def test_an_invariant_inside_a_function_is_named_and_the_run_ends_where_it_was_v
     ({"seed": "x"}, "/run.json: seed: Expected `int`, got `str`\n"),
     ({"steps": [{"step": "Scale", "replicas": "few"}]}, "steps[0].replicas: Expected `int`, got `str`"),
     ({"decisions": {"order": {"a": 1}}}, "/run.json: decisions[...]: Expected `int`, got `str`\n"),
-    ({"invariants": [{"name": "builtins:len", "about": "len"}]}, "invariants[0]: len takes arguments"),
+    ({"invariants": [{"name": "builtins:len", "about": "len"}]}, "invariants[0]=len: an Invariant, or always(f)"),
 ])
 def test_what_cannot_be_played_is_said(file: str, change: dict[str, object], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path(file).write_text(json.dumps({**json.loads(Path(file).read_text()), **change}))

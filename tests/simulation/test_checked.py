@@ -1,51 +1,61 @@
 """Values of steps and settings are checked when they are made: the error names the class and the field."""
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 import pytest
 
 from kubelet_lite.simulation.calls import Apply, Corrupt, Delete, Edit, Scale
+from kubelet_lite.simulation.checked import WrongValue, check
 from kubelet_lite.simulation.faults import (
     ApiErrors,
     ClockJump,
     CrashActor,
     CrashAfterWrite,
     CrashContainer,
+    EndedWatches,
     FlappingReadiness,
     Hang,
     Latency,
     Partition,
 )
+from kubelet_lite.simulation.invariant import always
 from kubelet_lite.simulation.records.replay import ReplayError, steps_of
 from kubelet_lite.simulation.simulation import Setting, play
-from kubelet_lite.simulation.step import Call
+from kubelet_lite.simulation.step import Call, Step
 from kubelet_lite.simulation.which import Which
 
 WEB = Which(kind="deployments.apps", name="web")
 
 
 @pytest.mark.parametrize(("make", "words"), [
-    (lambda: CrashActor(at=-1), r"CrashActor\.at=-1: Expected `float` >= 0"),
-    (lambda: CrashActor(at="1"), r"CrashActor\.at='1': Expected `float`, got `str`"),
+    (lambda: CrashActor(at=-1), r"CrashActor\.at=-1: a number from 0 to 1e\+09 is wanted"),
+    (lambda: CrashActor(at="1"), r"CrashActor\.at='1': a number from 0"),
     (lambda: CrashActor(at=math.inf), r"CrashActor\.at=inf: "),
     (lambda: CrashActor(at=math.nan), r"CrashActor\.at=nan: "),
     (lambda: CrashActor(at=True), r"CrashActor\.at=True: "),
-    (lambda: CrashActor(part=3), r"CrashActor\.part=3: Expected `str`, got `int`"),
+    (lambda: CrashActor(part=3), r"CrashActor\.part=3: a text that is not empty is wanted"),
     (lambda: CrashActor(part=""), r"CrashActor\.part='': "),
     (lambda: CrashActor(at_step=-1), r"CrashActor\.at_step=-1: "),
     (lambda: CrashAfterWrite(at_write=0), r"CrashAfterWrite\.at_write=0: "),
-    (lambda: Latency(chance=5), r"Latency\.chance=5: Expected `float` <= 1"),
+    (lambda: Latency(chance=5), r"Latency\.chance=5: a number from 0 to 1 is wanted"),
     (lambda: ApiErrors(code=418), r"ApiErrors\.code=418: "),
-    (lambda: Partition(verbs="get"), r"Partition\.verbs='get': Expected `array`, got `str`"),
+    (lambda: Partition(verbs="get"), r"Partition\.verbs='get': a list is wanted"),
+    (lambda: Partition(verbs=("get", "wach")), r"Partition\.verbs\[1\]='wach': one of .* is wanted \(did you mean 'watch'\?\)"),
+    (lambda: Partition(resources=("podz",)), r"Partition\.resources: there is no kind 'podz' \(did you mean pods\?\)"),
+    (lambda: EndedWatches(resources=("deployment.apps",)), r"EndedWatches\.resources: there is no kind .*mean deployments\.apps"),
+    (lambda: CrashActor(at=10**400), r"CrashActor\.at=10{119}…: "),
     (lambda: Partition(how="bogus"), r"Partition\.how='bogus': "),
     (lambda: Hang(seconds=-3), r"Hang\.seconds=-3: "),
     (lambda: CrashContainer(exit_code=256), r"CrashContainer\.exit_code=256: "),
     (lambda: FlappingReadiness(every_seconds=0), r"FlappingReadiness\.every_seconds=0: "),
     (lambda: ClockJump(jump_seconds="far"), r"ClockJump\.jump_seconds='far': "),
-    (lambda: Scale(which="web", replicas=1), r"Scale\.which='web': Expected `Which|object`"),
+    (lambda: Scale(which="web", replicas=1), r"Scale\.which='web': a Which is wanted"),
     (lambda: Scale(which=WEB, replicas=1.5), r"Scale\.replicas=1\.5: "),
     (lambda: Delete(which=WEB, propagation="Sideways"), r"Delete\.propagation='Sideways': "),
     (lambda: Edit(which=WEB, change=["spec"]), r"Edit\.change=\['spec'\]: "),
@@ -54,7 +64,7 @@ WEB = Which(kind="deployments.apps", name="web")
     (lambda: Setting(nodes=-1), r"Setting\.nodes=-1: "),
     (lambda: Setting(order_chance=2), r"Setting\.order_chance=2: "),
     (lambda: Setting(components="apiserver"), r"Setting\.components='apiserver': "),
-    (lambda: Setting(objects=[1]), r"Setting\.objects=\[1\]: "),
+    (lambda: Setting(objects=[1]), r"Setting\.objects\[0\]=1: a mapping is wanted"),
     (lambda: msgspec.structs.replace(CrashActor(), at=-1), r"CrashActor\.at=-1: "),
 ])
 def test_a_wrong_value_is_an_error_that_names_class_and_field(make, words):
@@ -101,8 +111,62 @@ async def nothing(simulation):
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    ({"seed": "x"}, "seed='x': a whole number"), ({"seed": True}, "seed=True"), ({"steps": ["x"]}, r"steps\[0\]='x': a Fault or a Call"),
+    ({"seed": "x"}, "play: seed='x': a whole number is wanted"), ({"seed": True}, "seed=True"), ({"seed": 1.5}, r"seed=1\.5"),
+    ({"steps": ["x"]}, r"steps\[0\]='x': a Fault or a Call is wanted"), ({"steps": [CrashActor]}, r"steps\[0\]=<class .*CrashActor'>: a Fault"),
+    ({"steps": CrashActor(part="store")}, r"steps=CrashActor\(.*\): a list of faults and calls is wanted"), ({"steps": None}, "steps=None: a list"),
+    ({"steps": (step for step in ())}, "steps=<generator .*: a list"), ({"steps": {}}, "steps={}: a list"),
+    ({"setting": {}}, "setting={}: a Setting is wanted"), ({"invariants": always(bool)}, "invariants=.*: a list of invariants is wanted"),
+    ({"invariants": ["MaxSurge"]}, r"invariants\[0\]='MaxSurge': an Invariant, or always\(f\)"), ({"behaviour": 5}, "behaviour=5: a function of 3 arguments"),
+    ({"decisions": {"order": {0: "x"}}}, r"decisions\['order'\]\[0\]='x': a whole number"),
+    ({"steps": [CrashActor(at=1), CrashActor(at=90_000)]}, r"steps\[1\]\.at=90000: .*, and a run ends after Setting\.limit_seconds=86400"),
+    ({"steps": [Partition(at=5, seconds=20)], "setting": Setting(limit_seconds=20)}, r"steps\[0\]\.seconds=20: it would go on until 25 s, .*=20"),
 ])
 def test_arguments_of_another_kind_are_refused_at_once(arguments, words):
-    with pytest.raises(TypeError, match=words):
+    with pytest.raises(WrongValue, match=words):
         play(nothing, **arguments)
+
+
+async def two(one, another):
+    """What takes two."""
+
+
+@pytest.mark.parametrize(("scenario", "shown"), [(5, "5"), (two, "two"), (Which, "<class .*Which'>"), (lambda: None, ".*<lambda>")])
+def test_a_scenario_takes_a_simulation(scenario, shown):
+    with pytest.raises(WrongValue, match=f"play: scenario={shown}: an async function of a Simulation is wanted"):
+        play(scenario)
+
+
+def test_what_a_simulation_is_asked_is_checked_too():
+    async def scenario(simulation):
+        for ask, words in (
+            (lambda: simulation.start("crash"), "Simulation.start: step='crash': a Fault or a Call is wanted"),
+            (lambda: simulation.start(CrashActor(at=90_000)), r"Simulation.start: step.at=90000: it would go on until 90000 s, .*=86400"),
+            (lambda: simulation.sleep(-1), "Simulation.sleep: seconds=-1: a number from 0"),
+            (lambda: simulation.until(5), "Simulation.until: holds=5: a function over a snapshot, not async, is wanted"),
+            (lambda: simulation.until(bool, within=math.nan), "Simulation.until: within=nan: "),
+            (lambda: simulation.until(bool, every=0), "Simulation.until: every=0: a number above 0"),
+            (lambda: simulation.settle(within="long"), "Simulation.settle: within='long': "),
+        ):
+            with pytest.raises(WrongValue, match=words):
+                ask()
+
+    play(scenario, setting=Setting(nodes=0)).raise_error()
+
+
+@pytest.mark.parametrize(("value", "wanted", "words"), [
+    ({"a": 1}, Mapping[str, str], r"x\['a'\]=1: a text is wanted"), ({1: "a"}, Mapping[str, str], "x: key=1: a text is wanted"),
+    ("ab", Iterable[str], "x='ab': a list is wanted"), (b"ab", Sequence[int], "x=b'ab': a list"), (int, type[Call], "x=<class 'int'>: a class of Call"),
+    (two, Callable[[int, int], bool], "x=two: a function of 2 arguments, not async, is wanted"), (two, Callable[[int], Awaitable[None]], "x=two: .* of 1 argument is"),
+    ([1, "b"], Sequence[int] | None, r"x\[1\]='b': a whole number"), (1.5, int | str | None, r"x=1\.5: a whole number or a text or None is wanted"),
+])
+def test_an_annotation_says_what_is_wanted(value, wanted, words):
+    with pytest.raises(WrongValue, match=words):
+        check("x", value, wanted)
+
+
+@pytest.mark.parametrize(("value", "wanted"), [
+    (range(10**12), Iterable[int]), (itertools.count(), Iterable[int]), (two, Callable[[int, int], Awaitable[None]]), (two, Callable[..., Any]),
+    (max, Callable[[int], int]), (1, float), (MappingProxyType({"a": 1}), Mapping[str, int]), (CrashActor(), Step), (CrashActor, type[Step]), (None, int | None),
+])
+def test_what_fits_is_taken_as_it_is(value, wanted):
+    check("x", value, wanted)

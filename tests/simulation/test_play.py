@@ -8,6 +8,7 @@ import warnings
 import pytest
 
 from kubelet_lite.simulation.calls import Delete
+from kubelet_lite.simulation.checked import WrongValue
 from kubelet_lite.simulation.errors import FaultNotFired, TimeLimitExceeded
 from kubelet_lite.simulation.faults import ApiErrors, CrashActor, Latency
 from kubelet_lite.simulation.live import LiveSimulation
@@ -93,7 +94,7 @@ async def waits_wrongly(simulation):
 @pytest.mark.parametrize(("scenario", "kind", "words"), [
     (waits_for_pods, TimeoutError, ("fifty_pods", "test_play.py:", "did not hold within 20 s")),
     (waits_for_more, TimeoutError, ('len(snapshot.list("pods")) == 51', "test_play.py:", "did not hold within 1.5 s")),
-    (waits_wrongly, TypeError, ("must not be async",)),
+    (waits_wrongly, WrongValue, ("until: holds=nothing: ", "not async, is wanted")),
 ])
 def test_until_says_what_was_waited_for_and_for_how_long(scenario, kind, words):
     error = play(scenario, setting=SMALL).error

@@ -1,24 +1,48 @@
 """What faults have in common that strike requests on their way through the gate: whose, which, how often, for how long."""
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
+from kubelet_lite.api.resources import RESOURCES
 from kubelet_lite.simulation.checked import Chance, Name
 from kubelet_lite.simulation.gate import Obstacle, Request
+from kubelet_lite.simulation.snapshot import Snapshot, UnknownKind
 from kubelet_lite.simulation.step import Fault
 
 if TYPE_CHECKING:
     from kubelet_lite.simulation.simulation import Simulation
 
 
-class RequestFault(Fault, frozen=True, kw_only=True):
-    """Stands in the way for `seconds`. `verbs` and `resources` (qualified names): of which requests; none: of all.
+Verb = Literal["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "bind"]
+"""Of a request at the gate. Logs are got; `bind` places a pod."""
+_ASKED: Final = {resource.qualified for resource in RESOURCES}
+_GROUPS: Final = {resource.group for resource in RESOURCES}
 
-    `chance`: of each of them to be struck. The methods are an Obstacle's, which is given to them.
+
+class ResourceFault(Fault, frozen=True, kw_only=True):
+    """Strikes requests for `resources` (qualified names), or with none for all. A custom resource may be defined after it has begun."""
+
+    resources: tuple[Name, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.resources:
+            if name not in _ASKED and name.partition(".")[2] in _GROUPS:
+                raise UnknownKind(name, _ASKED, where=f"{type(self).__name__}.resources")
+
+    def check_names(self, snapshot: Snapshot) -> None:
+        for name in self.resources:
+            if name not in _ASKED:
+                snapshot.all(name)
+
+
+class RequestFault(ResourceFault, frozen=True, kw_only=True):
+    """Stands in the way for `seconds`, of requests with one of `verbs`; none: of all. `chance`: of each of them to be struck.
+
+    The methods are an Obstacle's, which is given to them.
     """
 
-    verbs: tuple[Name, ...] = ()
-    resources: tuple[Name, ...] = ()
+    verbs: tuple[Verb, ...] = ()
     chance: Chance = 1.0
 
     async def play(self, simulation: Simulation) -> None:

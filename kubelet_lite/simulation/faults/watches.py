@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 import anyio
 
 from kubelet_lite.api.errors import Expired
-from kubelet_lite.simulation.checked import Name, Seconds
-from kubelet_lite.simulation.faults.requests import RequestFault
+from kubelet_lite.simulation.checked import Seconds
+from kubelet_lite.simulation.faults.requests import RequestFault, ResourceFault, Verb
 from kubelet_lite.simulation.step import Fault
 
 if TYPE_CHECKING:
@@ -16,12 +16,11 @@ if TYPE_CHECKING:
     from kubelet_lite.simulation.simulation import Simulation
 
 
-class EndedWatches(Fault, frozen=True, kw_only=True):
+class EndedWatches(ResourceFault, frozen=True, kw_only=True):
     """The open watches of a part end. `how` closed: the server ends them, as after their timeout; reset: their connections break;
     expired: their revision is too old (410)."""
 
     how: Literal["closed", "reset", "expired"] = "closed"
-    resources: tuple[Name, ...] = ()
 
     async def play(self, simulation: Simulation) -> None:
         revision = simulation.cluster.store.revision
@@ -81,7 +80,7 @@ class UnobservedStates(RequestFault, frozen=True, kw_only=True):
     """Watches break, and until the end can neither be opened nor replaced by lists (Sieve's *unobserved state*): what came and went
     in between is never seen."""
 
-    verbs: tuple[Name, ...] = ("list", "watch")
+    verbs: tuple[Verb, ...] = ("list", "watch")
 
     def begin(self, here: Standing) -> None:
         revision = here.began_at
