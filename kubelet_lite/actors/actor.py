@@ -5,7 +5,7 @@ Its state is rebuilt at every start (from list and watch): crash-only. https://w
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Final
 
@@ -18,9 +18,13 @@ class Incarnation:
     def __init__(self, actor: str) -> None:
         self.actor = actor
         self.scope = anyio.CancelScope()
+        self.on_kill: Callable[[], None] | None = None
+        """Called when it is killed, before its tasks hear of it."""
 
     def kill(self) -> None:
         """Ends this run at its tasks' next awaits; to the supervisor that is a crash like any other."""
+        if self.on_kill is not None:
+            self.on_kill()
         self.scope.cancel()
 
 

@@ -85,3 +85,22 @@ def test_the_kopf_operator_converges_after_a_crash_at_any_await(at_step: int, ca
                 return crash.happened
 
     assert simulate(0, main)
+
+
+def test_the_kopf_operator_that_crashed_does_not_kill_anybody_later(caplog: pytest.LogCaptureFixture) -> None:
+    """It sets a timer, when it is ended, that kills its process ten minutes later if it still runs then."""
+    caplog.set_level(logging.CRITICAL)
+
+    async def main(environment: SimulatedEnvironment) -> None:
+        async with Cluster(environment=environment, serve=True) as cluster:
+            with kubeconfig_of(cluster):
+                await make_definition(cluster)
+                cluster.supervisor.start(Program("operator", lambda: kopf.operator(clusterwide=True, standalone=True)))
+                await environment.sleep(10)
+                assert cluster.supervisor.kill("operator")
+                await environment.sleep(700)
+                await cluster.apply(WEBSITE)
+                await served(cluster, "<h1>Hello</h1>", 2)
+                assert cluster.supervisor.statistics()["operator"]["crashes"] == 1
+
+    simulate(0, main)

@@ -2,6 +2,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
+import signal
+import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -18,6 +23,7 @@ from kubelet_lite.simulation.virtual.run import simulate
 
 URL: Final = "http://localhost:8080/"
 NAME: Final = "operator"
+OTHER: Final = "other operator"
 
 
 @asynccontextmanager
@@ -182,3 +188,213 @@ def test_a_program_has_a_clock_of_its_own_that_may_be_wrong() -> None:
 
     _run(reads_the_clock, act)
     assert [moment - read[0] for moment in read] == pytest.approx([0, 5, 10 - 3600, 20 - 3600], abs=0.1)
+
+
+# ---- its end, by its own hand
+
+
+def _later(function: Callable[..., object], *arguments: object) -> Callable[[], object]:
+    return lambda: asyncio.get_running_loop().call_later(1, function, *arguments)
+
+
+def _raise_exit(code: object) -> None:
+    raise SystemExit(code)
+
+
+async def _exits(code: object) -> None:
+    sys.exit(code)  # type: ignore[arg-type]
+
+
+def _handles_and_exits() -> None:
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(5))
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+CRASHES: Final[dict[str, tuple[Callable[[], object], str]]] = {
+    "os.kill": (lambda: os.kill(os.getpid(), signal.SIGKILL), r"SIGKILL, .*test_program\.py:\d+ in <lambda> \(task operator main\)"),
+    "pthread_kill, later": (lambda: _later(signal.pthread_kill, threading.get_ident(), signal.SIGKILL)(), "SIGKILL, in a callback of the loop, pthread_kill"),
+    "killpg": (lambda: os.killpg(os.getpgrp(), signal.SIGHUP), "SIGHUP"),
+    "raise_signal": (lambda: signal.raise_signal(signal.SIGTERM), "SIGTERM"),
+    "os.abort": (lambda: os.abort(), r"os\.abort\(\)"),
+    "os._exit": (lambda: os._exit(7), r"os\._exit\(7\)"),
+    "os._exit, in a thread": (lambda: asyncio.to_thread(os._exit, 7), r"os\._exit\(7\)"),
+    "os._exit, later": (_later(lambda: os._exit(7)), r"os\._exit\(7\)"),
+    "sys.exit": (lambda: sys.exit(3), r"SystemExit\(3\), .*test_program\.py:\d+ in <lambda>"),
+    "sys.exit, in words": (lambda: sys.exit("no kubeconfig"), "no kubeconfig"),
+    "sys.exit, later": (lambda: _later(sys.exit, 3)(), r"SystemExit\(3\)"),
+    "SystemExit, later": (_later(_raise_exit, 3), r"SystemExit\(3\), .*test_program\.py:\d+ in _raise_exit"),
+    "sys.exit, in a task": (lambda: asyncio.create_task(_exits(3)), r"SystemExit\(3\), .*test_program\.py:\d+ in _exits"),
+    "sys.exit, in a handler": (_handles_and_exits, r"SystemExit\(5\)"),
+}
+ENDS: Final[dict[str, Callable[[], object]]] = {
+    "os._exit": lambda: os._exit(0),
+    "sys.exit": lambda: sys.exit(),
+    "sys.exit, later": lambda: _later(sys.exit, 0)(),
+    "sys.exit, in a task": lambda: asyncio.create_task(_exits(None)),
+}
+
+
+def _end_by(how: Callable[[], object], *, seconds: float = 650) -> tuple[list[float], list[float], list[BaseException]]:
+    """When it started and did something after its end, another program beside it, and what its supervisor heard."""
+    starts: list[float] = []
+    ticks: list[float] = []
+    after: list[float] = []
+    crashes: list[BaseException] = []
+
+    async def tick(told: list[float]) -> None:
+        while True:
+            told.append(time.monotonic())
+            await asyncio.sleep(100)
+
+    async def program() -> None:
+        starts.append(time.monotonic())
+        if len(starts) > 1:
+            await asyncio.sleep(100_000)
+        asyncio.get_running_loop().call_later(2, after.append, 2)
+        asyncio.create_task(tick([]), name="left alone")  # noqa: RUF006
+        result = how()
+        if asyncio.iscoroutine(result):
+            await result
+        await asyncio.sleep(1.5)
+        after.append(1.5)
+
+    async def main(environment: SimulatedEnvironment) -> None:
+        async with Supervisor(environment, on_crash=lambda crash: crashes.append(crash.error)) as supervisor:
+            supervisor.start(Program(OTHER, lambda: tick(ticks)))
+            supervisor.start(Program(NAME, program))
+            await environment.sleep(seconds)
+            assert [actor.name for actor in supervisor.running()] == [OTHER, NAME][:1 + (len(starts) > 1)]
+
+    simulate(0, main)
+    assert after == []
+    assert len(ticks) == 7, "whoever else is there goes on"
+    return starts, ticks, crashes
+
+
+@pytest.mark.parametrize("name", CRASHES)
+def test_what_ends_a_process_ends_that_program_alone_and_is_a_crash(name: str) -> None:
+    how, words = CRASHES[name]
+    starts, _, (crash,) = _end_by(how)
+    assert len(starts) == 2
+    assert re.search(f"operator has ended itself: .*{words}", str(crash))
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_a_program_that_exits_with_0_has_ended_and_is_not_started_again(name: str) -> None:
+    starts, _, crashes = _end_by(ENDS[name])
+    assert (len(starts), crashes) == (1, [])
+
+
+def test_code_behind_the_end_of_its_process_is_not_run() -> None:
+    went_on: list[str] = []
+
+    async def program() -> None:
+        with suppress(Exception):
+            os._exit(0)
+        went_on.append("on")
+
+    _run(program, lambda environment, supervisor: environment.sleep(1))
+    assert went_on == []
+
+
+def test_signals_reach_the_handlers_of_their_own_program() -> None:
+    got: list[str] = []
+
+    def handling(name: str) -> Callable[[], Awaitable[None]]:
+        async def program() -> None:
+            loop, stop = asyncio.get_running_loop(), asyncio.Event()
+            signal.signal(signal.SIGUSR1, lambda number, frame: got.append(f"{name} SIGUSR1"))
+            loop.add_signal_handler(signal.SIGTERM, stop.set)
+            os.kill(os.getpid(), signal.SIGUSR1)
+            await stop.wait()
+            got.append(f"{name} SIGTERM")
+
+        return program
+
+    async def main(environment: SimulatedEnvironment) -> None:
+        async with Supervisor(environment) as supervisor:
+            supervisor.start(Program(NAME, handling(NAME)))
+            await environment.sleep(1)
+            supervisor.start(Program(OTHER, handling(OTHER)))
+            await environment.sleep(1)
+            assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, "of nobody else"
+            environment.loop.send_signal(signal.SIGTERM)
+            await environment.sleep(1)
+            assert supervisor.running() == ()
+            with pytest.raises(LookupError, match="SIGTERM"):
+                environment.loop.send_signal(signal.SIGTERM)
+
+    simulate(0, main)
+    assert got == [f"{NAME} SIGUSR1", f"{OTHER} SIGUSR1", f"{NAME} SIGTERM", f"{OTHER} SIGTERM"]
+
+
+def test_a_handler_that_exits_ends_the_program_that_is_sent_the_signal() -> None:
+    async def program() -> None:
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+        await asyncio.sleep(1000)
+
+    async def act(environment: SimulatedEnvironment, supervisor: Supervisor) -> None:
+        await environment.sleep(1)
+        environment.loop.send_signal(signal.SIGTERM)
+        await environment.sleep(1)
+        assert supervisor.running() == ()
+
+    _run(program, act)
+
+
+# ---- what a dead process leaves
+
+
+def test_no_timer_and_no_callback_of_a_dead_program_acts() -> None:
+    acted: list[str] = []
+
+    async def program() -> None:
+        loop = asyncio.get_running_loop()
+
+        def again() -> None:
+            acted.append(f"again of run {run}")
+            loop.call_later(1, again)
+
+        def at_once() -> None:
+            acted.append(f"at once of run {run}")
+            loop.call_soon(at_once)
+
+        runs.append(run := len(runs))
+        if run:
+            await asyncio.sleep(1000)
+        loop.call_later(1, again)
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            loop.call_later(600, acted.append, "set when it was killed")
+            loop.call_soon(at_once)
+
+    async def act(environment: SimulatedEnvironment, supervisor: Supervisor) -> None:
+        await environment.sleep(2.5)
+        assert acted == ["again of run 0"] * 2
+        supervisor.kill(NAME)
+        await environment.sleep(0.001)
+        acted.clear()
+        await environment.sleep(700)
+
+    runs: list[int] = []
+    _run(program, act)
+    assert (acted, runs) == ([], [0, 1])
+
+
+def test_a_timer_that_is_due_at_the_instant_of_the_crash_does_not_fire() -> None:
+    fired: list[float] = []
+
+    async def program() -> None:
+        loop = asyncio.get_running_loop()
+        if not loop.time():
+            loop.call_at(5, fired.append, 5)
+        await asyncio.sleep(1000)
+
+    async def act(environment: SimulatedEnvironment, supervisor: Supervisor) -> None:
+        environment.loop.call_at(5, supervisor.kill, NAME)
+        await environment.sleep(20)
+        assert supervisor.statistics()[NAME]["crashes"] == 1
+
+    _run(program, act)
+    assert fired == []

@@ -5,9 +5,13 @@ import asyncio
 import datetime
 import importlib
 import inspect
+import multiprocessing
 import os
+import queue
 import random
 import secrets
+import select
+import selectors
 import signal
 import socket
 import subprocess
@@ -32,16 +36,20 @@ from time import time as aliased_time
 from typing import Any, Final
 
 import aiohttp
+import anyio.from_thread
 import anyio.to_thread
 import httpx
 import pytest
 from aiohttp import web
 
 from kubelet_lite.simulation.errors import NotSimulated
+from kubelet_lite.simulation.virtual import loop as loop_module
 from kubelet_lite.simulation.virtual.environment import EPOCH, SimulatedEnvironment
 from kubelet_lite.simulation.virtual.run import simulate
 
 UTC: Final = datetime.UTC
+LOCK: Final = threading.Lock()
+"""As modules have them: made long before any simulation."""
 BEGIN: Final = datetime.datetime.fromtimestamp(EPOCH, UTC)
 
 
@@ -230,9 +238,16 @@ def test_signal_handlers_are_called_by_simulated_signals_alone() -> None:
         assert (loop.remove_signal_handler(signal.SIGTERM), loop.remove_signal_handler(signal.SIGTERM)) == (True, False)
         assert signal.signal(signal.SIGTERM, lambda number, frame: got.append(number)) == signal.SIG_DFL
         environment.loop.send_signal(signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(OSError, match="Invalid argument"):
+            signal.signal(signal.SIGKILL, lambda number, frame: None)
+        with pytest.raises(RuntimeError, match="cannot be caught"):
+            loop.add_signal_handler(signal.SIGKILL, got.append, "never")
         return got
 
-    assert simulate(0, main) == ["asyncio", signal.SIGTERM]
+    assert simulate(0, main) == ["asyncio", signal.SIGTERM, signal.SIGTERM]
     assert signal.getsignal(signal.SIGTERM) is before
 
 
@@ -308,6 +323,40 @@ REFUSED: Final[dict[str, tuple[Callable[[], Any], str]]] = {
     "thread": (lambda: threading.Thread(target=_unreachable).start(), "no thread.*to_thread"),
     "executor": (lambda: ThreadPoolExecutor().submit(_unreachable), "no thread.*to_thread"),
     "waiting for a thread": (lambda: threading.Event().wait(1), "another thread.*asyncio.Event"),
+    "a lock taken twice": (lambda: (LOCK.acquire(), LOCK.acquire()), "a lock is held.*asyncio.Lock"),
+    "a lock taken twice, in vain": (lambda: (LOCK.acquire(), LOCK.acquire(timeout=1000)), "a lock is held.*asyncio.Lock"),
+    "a lock taken twice by with": (lambda: _take_twice(threading.Lock()), "a lock is held.*asyncio.Lock"),
+    "a semaphore": (lambda: threading.Semaphore(0).acquire(), "another thread.*asyncio.Event"),
+    "a queue": (lambda: queue.Queue[int]().get(), "another thread.*asyncio.Queue"),
+    "a simple queue": (lambda: queue.SimpleQueue[int]().get(timeout=1000), "another thread.*asyncio.Queue"),
+    "select": (lambda: select.select([], [], [], 1000), "select.select would stop everything.*streams"),
+    "poll": (lambda: select.poll().poll(), "poll would stop everything.*streams"),
+    "epoll": (lambda: select.epoll().poll(1000), "epoll.poll would stop everything.*streams"),
+    "a selector": (lambda: selectors.DefaultSelector().select(), "poll would stop everything.*streams"),
+    "recv": (lambda: _with_pair(lambda one: one.recv(1)), "socket.recv would stop everything.*streams"),
+    "a file of a socket": (lambda: _with_pair(lambda one: one.makefile("rb").read(1)), "socket.recv_into would stop everything.*streams"),
+    "waitpid": (lambda: os.waitpid(-1, 0), "os.waitpid would stop everything"),
+    "pause": (lambda: signal.pause(), "signal.pause would stop everything"),
+    "alarm": (lambda: signal.alarm(1000), "alarm.*asyncio.timeout"),
+    "setitimer": (lambda: signal.setitimer(signal.ITIMER_REAL, 1000), "alarm.*asyncio.timeout"),
+    "an event loop for a thread": (lambda: asyncio.to_thread(lambda: asyncio.run(asyncio.sleep(1))), "no other event loop.*await"),
+    "an event loop": (lambda: asyncio.run(asyncio.sleep(1)), "no other event loop.*await"),
+    "a runner": (lambda: _run_another(), "no other event loop.*await"),
+    "a new event loop": (lambda: _with_loop(lambda loop: loop.run_until_complete(asyncio.sleep(1))), "no other event loop.*await"),
+    "a new event loop for ever": (lambda: _with_loop(lambda loop: loop.run_forever()), "no other event loop.*await"),
+    "anyio.run": (lambda: anyio.run(anyio.sleep, 1), "no other event loop.*await"),
+    "back from a thread": (lambda: anyio.to_thread.run_sync(anyio.from_thread.run, anyio.sleep, 1), "no other event loop.*await"),
+    "multiprocessing": (lambda: multiprocessing.get_context("spawn").Process(target=print).start(), "no process can be started"),
+    "exec": (lambda: os.execv("/bin/true", ["true"]), "no process can become another"),
+    "a signal to somebody else": (lambda: os.kill(os.getppid(), signal.SIGTERM), "no other process .* can be sent a signal"),
+    "os.kill": (lambda: os.kill(os.getpid(), signal.SIGTERM), "SIGTERM would end the test itself.*supervisor.start\\(Program"),
+    "os.killpg": (lambda: os.killpg(0, signal.SIGKILL), "SIGKILL would end the test itself.*Program"),
+    "pthread_kill": (lambda: signal.pthread_kill(threading.get_ident(), signal.SIGINT), "SIGINT would end the test itself.*Program"),
+    "raise_signal": (lambda: signal.raise_signal(signal.SIGUSR1), "SIGUSR1 would end the test itself.*Program"),
+    "SIGSTOP": (lambda: signal.raise_signal(signal.SIGSTOP), "SIGSTOP cannot stop a process.*StopActor"),
+    "os._exit": (lambda: os._exit(0), "os._exit\\(0\\) would end the test itself.*Program"),
+    "os.abort": (lambda: os.abort(), "os.abort\\(\\) would end the test itself.*Program"),
+    "sys.exit": (lambda: sys.exit("sorry"), "sys.exit\\('sorry'\\) would end the test itself.*Program"),
     "synchronous HTTP": (lambda: urllib.request.urlopen("http://localhost:8080/"), "no real socket.*aiohttp"),
     "a name outside": (lambda: urllib.request.urlopen("http://example.com/"), "no name can be looked up outside \\('example.com'\\).*aiohttp"),
     "gethostbyname": (lambda: socket.gethostbyname("example.com"), "no name can be looked up outside"),
@@ -332,6 +381,38 @@ def _with_socket(use: Callable[[socket.socket], Any]) -> None:
         use(sock)
 
 
+def _with_pair(use: Callable[[socket.socket], Any]) -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        use(one)
+
+
+def _take_twice(lock: threading.Lock) -> None:
+    with lock, lock:
+        pass
+
+
+def _run_another() -> None:
+    with asyncio.Runner() as runner:
+        runner.run(asyncio.sleep(1))
+
+
+def _with_loop(use: Callable[[asyncio.AbstractEventLoop], Any]) -> None:
+    loop = asyncio.new_event_loop()
+    try:
+        use(loop)
+    finally:
+        loop.close()
+
+
+@pytest.fixture
+def free_lock() -> Iterator[None]:
+    yield
+    if LOCK.locked():
+        LOCK.release()
+
+
+@pytest.mark.usefixtures("free_lock")
 @pytest.mark.filterwarnings("ignore:coroutine.*was never awaited")
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_simulated_is_refused_with_the_place_and_what_to_use_instead(name: str) -> None:
@@ -390,6 +471,131 @@ def test_yielding_the_processor_is_no_wait() -> None:
     within(lambda: time.sleep(0))
 
 
+def _spin_on(look: Callable[[], object]) -> None:
+    while True:
+        look()
+
+
+def _try_to_get(things: queue.SimpleQueue[int]) -> None:
+    with suppress(queue.Empty):
+        things.get(block=False)
+
+
+LOOKS: Final[dict[str, Callable[[], object]]] = {
+    **{name: CLOCKS[name] for name in ("time.time", "time.monotonic", "time.perf_counter_ns", "a default argument", "loop.time", "datetime.now")},
+    "time.sleep(0)": lambda: time.sleep(0),
+    "a lock": lambda: LOCK.acquire() if not LOCK.locked() else LOCK.acquire(blocking=False),
+    "a condition": lambda: threading.Event().wait(0),
+    "select": lambda: select.select([], [], [], 0),
+    "poll": lambda: select.poll().poll(0),
+    "a simple queue": lambda: _try_to_get(queue.SimpleQueue()),
+}
+
+
+@pytest.mark.usefixtures("free_lock")
+@pytest.mark.parametrize("name", LOOKS)
+def test_whoever_looks_again_and_again_without_waiting_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_module, "LOOK_LIMIT", 1_000)
+
+    async def main(environment: SimulatedEnvironment) -> None:
+        await asyncio.sleep(1)
+        _spin_on(LOOKS[name])
+
+    with pytest.raises(NotSimulated, match=r"waits without an await \(1,000 looks in one step.*test_world.py:\d+ in .*\(task main\).*asyncio.sleep"):
+        simulate(0, main)
+
+
+def test_looks_are_counted_within_one_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_module, "LOOK_LIMIT", 1_000)
+
+    async def main(environment: SimulatedEnvironment) -> None:
+        for _ in range(10):
+            for _ in range(400):
+                time.time(), time.monotonic()
+            await asyncio.sleep(0)
+
+    simulate(0, main)
+
+
+def test_a_million_looks_are_found_in_real_code() -> None:
+    async def main(environment: SimulatedEnvironment) -> None:
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            pass
+
+    line = inspect.getsourcelines(main)[1] + 2
+    with pytest.raises(NotSimulated, match=f"1,000,000 looks.*test_world.py:{line} in .*main"):
+        simulate(0, main)
+
+
+def test_what_need_not_wait_is_as_it_is() -> None:
+    def use() -> None:
+        with LOCK:
+            assert LOCK.locked()
+            assert not LOCK.acquire(blocking=False)
+            assert not LOCK.acquire(timeout=0)
+        reentrant = threading.RLock()
+        with reentrant, reentrant:
+            pass
+        assert LOCK.acquire(timeout=5)
+        LOCK.release()
+        things = queue.SimpleQueue[int]()
+        things.put(5)
+        assert things.get() == 5
+        with pytest.raises(queue.Empty):
+            things.get(timeout=0)
+        assert select.select([], [], [], 0) == ([], [], [])
+        assert (select.poll().poll(0), select.epoll().poll(0), selectors.DefaultSelector().select(0)) == ([], [], [])
+        with pytest.raises(ChildProcessError):
+            os.waitpid(-1, os.WNOHANG)
+        assert (signal.alarm(0), signal.setitimer(signal.ITIMER_REAL, 0)) == (0, (0.0, 0.0))
+        os.kill(os.getpid(), 0)
+        signal.raise_signal(signal.SIGCHLD)
+
+    within(use)
+
+
+def test_a_lock_of_another_thread_is_waited_for() -> None:
+    lock, told, taken = threading.Lock(), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            taken.set()
+            told.wait()
+            time.sleep(0.05)
+
+    def take() -> bool:
+        told.set()
+        return lock.acquire()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    taken.wait()
+    assert within(take)
+    thread.join()
+
+
+def test_the_place_of_a_callback_that_no_code_calls_is_its_name() -> None:
+    async def main(environment: SimulatedEnvironment) -> None:
+        asyncio.get_running_loop().call_later(1, time.sleep, 3)
+        await asyncio.sleep(2)
+
+    with pytest.raises(NotSimulated, match="in a callback of the loop, sleep: await"):
+        simulate(0, main)
+
+
+def test_an_exit_that_is_raised_outside_of_a_program_fails_the_run() -> None:
+    def leave() -> None:
+        raise SystemExit(3)
+
+    async def main(environment: SimulatedEnvironment) -> None:
+        asyncio.get_running_loop().call_soon(leave)
+        await asyncio.sleep(1)
+
+    with pytest.raises(NotSimulated, match=r"SystemExit\(3\) would end the test itself.*test_world.py:\d+ in .*leave"):
+        simulate(0, main)
+
+
 # ---- whom it concerns, and for how long
 
 
@@ -401,6 +607,8 @@ def _functions() -> list[object]:
     return [
         time.sleep, os.urandom, os.fork, random.random, random.choice, random.Random.seed, socket.getaddrinfo, socket.gethostname,
         asyncio.as_completed, asyncio.tasks.as_completed, signal.signal, uuid.getnode, threading.Thread.start, threading.Condition.wait,
+        os.kill, os._exit, sys.exit, signal.pthread_kill, select.select, select.epoll.poll, type(LOCK).acquire, type(LOCK).__enter__,
+        queue.SimpleQueue.get, asyncio.BaseEventLoop.run_forever, "recv" in vars(socket.socket),
         socket.socket.connect, subprocess.Popen.__init__, *(getattr(module, name) for name in names),
         AsyncIOBackend.__dict__["run_sync_in_worker_thread"], "connect" in vars(socket.socket),
     ]

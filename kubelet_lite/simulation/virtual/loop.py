@@ -12,26 +12,29 @@ import gc
 import heapq
 import inspect
 import itertools
-import signal
 import threading
 from asyncio import all_tasks  # by name: in user code asyncio.all_tasks is another
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, TypeVar, TypeVarTuple
 
 from anyio._backends._asyncio import CancelScope
 
 from kubelet_lite.simulation.errors import NothingCanHappen, NotSimulated, Spinning, TimeLimitExceeded
-from kubelet_lite.simulation.virtual.network import Network
+from kubelet_lite.simulation.virtual.network import Network, SimulatedServer
 from kubelet_lite.simulation.virtual.ordered_sets import OrderedWeakSet, ordered_sets
-from kubelet_lite.simulation.virtual.refusal import is_importing, place, refuses
+from kubelet_lite.simulation.virtual.process import IN_PROGRAM, Process, ProgramProcess, current_process, name_of
+from kubelet_lite.simulation.virtual.refusal import is_importing, place, place_of, refuses
 from kubelet_lite.simulation.virtual.tape import Tape
+from kubelet_lite.simulation.virtual.transports import DatagramTransport, StreamTransport
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 SPIN_LIMIT: Final = 1_000_000
 """Steps at one instant of virtual time: ten thousand pods at once take some hundred thousand."""
+LOOK_LIMIT: Final = 1_000_000
+"""Looks at the clock within one step. Time stands still meanwhile: whoever looks more often than this waits for it to pass."""
 SPIN_SAMPLE: Final = 1_000
 """Steps watched, once the limit is reached, to see which tasks take them."""
 CULPRITS: Final = 5
@@ -122,6 +125,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._spin_limit = spin_limit
         self._steps_now = 0
         self._steps = 0
+        self._looks = 0
         self.before_step: list[Callable[[asyncio.Handle], None]] = []
         """Called with each callback before it runs: for what disturbs a run from outside."""
         self.before_time_passes: list[Callable[[], None]] = []
@@ -133,13 +137,21 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         """All refusals so far: user code may have swallowed them."""
         self.surroundings: Callable[[], AbstractContextManager[None]] = nullcontext
         """Entered for as long as the loop runs."""
-        self._signal_handlers: dict[int, Any] = {}
-        """What would be called at a signal: no real one comes here."""
+        self._outside = Process(self)
+        self.programs: list[ProgramProcess] = []
+        """Those that run."""
 
     # ---- time and steps
 
     def time(self) -> float:
+        self._looks += 1
+        if self._looks > LOOK_LIMIT:
+            self._report_looking()
         return self._now
+
+    def look(self) -> None:
+        """Called when somebody asks, without waiting, whether something has happened meanwhile: nothing has."""
+        self.time()
 
     @property
     def steps(self) -> int:
@@ -176,9 +188,13 @@ class SimulatedLoop(asyncio.BaseEventLoop):
                 self._report_spinning(handle)
             if self._steps % COLLECT_EVERY_STEPS == 0:
                 gc.collect(YOUNG)
+            self._looks = 0
             for disturb in self.before_step:
                 disturb(handle)
-            handle._run()
+            try:
+                handle._run()
+            except SystemExit as error:
+                self._end_process(handle, error)
 
     def _advance(self) -> None:
         """Moves time to the next timer and makes ready whatever is due then."""
@@ -290,37 +306,56 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     # ---- what it refuses
 
-    def refuse(self, what: str, instead: str) -> NotSimulated:
+    def refuse(self, what: str, instead: str, where: str | None = None) -> NotSimulated:
         """The error to raise. While a module is imported it is not remembered: many try what there is, and do without."""
-        error = NotSimulated(f"{what} in a simulation, {place()}: {instead}")
+        error = NotSimulated(f"{what} in a simulation, {where or place()}: {instead}")
         if not is_importing():
             self.refused.append(error)
         return error
 
-    # ---- signals
+    # ---- processes and signals
+
+    @property
+    def process(self) -> Process:
+        """The one in which this code is."""
+        return current_process.get() or self._outside
 
     def add_signal_handler(self, sig: int, callback: Callable[[*Ts], object], *args: *Ts) -> None:
-        self._signal_handlers[sig] = lambda *_: self.call_soon(callback, *args)
+        try:
+            self.process.handle(sig, _Step(callback, args, self, None))
+        except OSError as error:
+            raise RuntimeError(f"sig {sig} cannot be caught") from error
 
     def remove_signal_handler(self, sig: int) -> bool:
-        return self._signal_handlers.pop(sig, None) is not None
-
-    def set_signal_handler(self, sig: int, handler: Any) -> Any:
-        """As signal.signal."""
-        before = self.signal_handler(sig)
-        self._signal_handlers[sig] = handler
-        return before
-
-    def signal_handler(self, sig: int) -> Any:
-        """As signal.getsignal."""
-        return self._signal_handlers.get(sig, signal.SIG_DFL)
+        return isinstance(self.process.handler(sig), asyncio.Handle) and self.process.unhandle(sig)
 
     def send_signal(self, sig: int) -> None:
-        """What happens to user code when its process is sent a signal. Raises LookupError when it handles none."""
-        handler = self._signal_handlers.get(sig)
-        if not callable(handler):
-            raise LookupError(f"nobody handles {signal.Signals(sig).name}")
-        handler(sig, None)
+        """A signal to whoever handles it: this process, or else those programs that do. Raises LookupError when nobody does."""
+        if self.process.handles(sig):
+            self.process.receive(sig)
+            return
+        handling = [program for program in self.programs if program.handles(sig)]
+        if not handling:
+            raise LookupError(f"nobody handles {name_of(sig)}")
+        for program in handling:
+            program.send(sig)
+
+    def forget_timers(self, process: ProgramProcess) -> None:
+        """No timer that was set in that process fires any more."""
+        _cancel(process, (timer for _, _, timer in self._scheduled))
+        _cancel(process, (handle for handle in self._ready if isinstance(handle, asyncio.TimerHandle)))
+
+    def forget_callbacks(self, process: ProgramProcess) -> None:
+        """Nothing that was left to do in that process, whose tasks have ended, is done any more."""
+        self.forget_timers(process)
+        _cancel(process, self._ready)
+
+    def _end_process(self, handle: asyncio.Handle, error: SystemExit) -> None:
+        """A callback has ended with SystemExit: so does its process."""
+        process = handle._context.get(current_process)  # type: ignore[attr-defined]
+        if process is None:
+            raise self.refuse(f"{error!r} would end the test itself", IN_PROGRAM, place_of(error)) from error
+        process.exited(error.code, f"{error!r}, {place_of(error)}")
 
     # ---- messages
 
@@ -331,6 +366,12 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def tasks(self) -> list[SimulatedTask]:
         """All that are not done, whosever they are, in the order in which they were made."""
         return sorted((task for task in all_tasks(self) if isinstance(task, SimulatedTask)), key=hash)
+
+    def _report_looking(self) -> None:
+        self._looks = 0
+        raise self.refuse(
+            f"whoever waits without an await ({LOOK_LIMIT:,} looks in one step, at a clock or a lock) waits for ever", "await asyncio.sleep, or an event",
+        )
 
     def _report_spinning(self, handle: asyncio.Handle) -> None:
         """Watches some more steps, then names whoever takes them."""
@@ -357,6 +398,14 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 def callback_owner(handle: asyncio.Handle) -> object:
     """The object whose method a callback is; for a task's step the task."""
     return getattr(handle._callback, "__self__", None)  # type: ignore[attr-defined]
+
+
+def _cancel(process: ProgramProcess, handles: Iterable[asyncio.Handle]) -> None:
+    """Those of that process but for the steps of its tasks, and for what the network does: packets arrive, and connections end."""
+    for handle in handles:
+        belongs = handle._context.get(current_process) is process  # type: ignore[attr-defined]
+        if belongs and not isinstance(callback_owner(handle), asyncio.Task | StreamTransport | DatagramTransport | SimulatedServer):
+            handle.cancel()
 
 
 def describe_task(task: asyncio.Task[Any]) -> str:

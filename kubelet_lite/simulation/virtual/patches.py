@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import gc
 import sys
 import threading
 from abc import ABC, abstractmethod
@@ -18,6 +19,8 @@ from typing import Any, Final, Generic, TypeVar
 
 World = TypeVar("World")
 
+TPFLAGS_IMMUTABLETYPE: Final = 1 << 8
+"""https://docs.python.org/3/c-api/typeobj.html#c.Py_TPFLAGS_IMMUTABLETYPE"""
 METH_NOARGS: Final = 0x0004
 """https://docs.python.org/3/c-api/structures.html#c.METH_NOARGS"""
 MISSING: Final = object()
@@ -173,13 +176,23 @@ class Attribute(Patch, Generic[World]):
         self._method: Any = classmethod(method) if of_class else method
 
     def install(self) -> None:
-        setattr(self._owner, self._name, self._method)
+        _set(self._owner, self._name, self._method)
 
     def remove(self) -> None:
         if self._before is MISSING:
             delattr(self._owner, self._name)
         else:
-            setattr(self._owner, self._name, self._before)
+            _set(self._owner, self._name, self._before)
+
+
+def _set(owner: type, name: str, value: object) -> None:
+    """As setattr; C classes that nobody is to change (locks) too."""
+    if not owner.__flags__ & TPFLAGS_IMMUTABLETYPE:
+        setattr(owner, name, value)
+        return
+    namespace: Any = gc.get_referents(owner.__dict__)[0]
+    namespace[name] = value
+    ctypes.pythonapi.PyType_Modified(ctypes.py_object(owner))
 
 
 class Replaced(Patch):
@@ -211,7 +224,10 @@ _Body: Final = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_voi
 
 
 class Builtin(Patch, Generic[World]):
-    """A C function without arguments, by its body: everybody sees it who holds the function, wherever. `virtual` must not raise."""
+    """A C function without arguments, by its body: everybody sees it who holds the function, wherever.
+
+    A body in Python cannot hand on an error: what `virtual` raises comes to the caller right behind the call (CPython calls that asynchronous).
+    """
 
     def __init__(self, visits: Visits[World], function: Callable[[], Any], virtual: Callable[[World], Any]) -> None:
         pointer = ctypes.c_void_p.from_address(id(function) + object.__basicsize__).value  # PyCFunctionObject.m_ml
@@ -224,7 +240,14 @@ class Builtin(Patch, Generic[World]):
 
         def body(module: int, nothing: int) -> Any:
             world = visits.here()
-            return original(module, nothing) if world is None else virtual(world)
+            if world is None:
+                return original(module, nothing)
+            try:
+                return virtual(world)
+            except BaseException as error:
+                value, soon = original(module, nothing), _thrown_later(error)
+            [_] = map(_throw, (threading.get_ident(),), (soon,))  # without a call here, behind which Python would raise it at once
+            return value
 
         self._body = _Body(body)
 
@@ -233,3 +256,14 @@ class Builtin(Patch, Generic[World]):
 
     def remove(self) -> None:
         self._definition.body = self._original
+
+
+def _thrown_later(error: BaseException) -> type[BaseException]:
+    """What to throw is a class to Python, which calls it."""
+    kind = type(error)
+    return type(kind.__name__, (kind,), {"__new__": lambda cls: error, "__module__": kind.__module__})
+
+
+_throw: Final = ctypes.pythonapi.PyThreadState_SetAsyncExc
+"""https://docs.python.org/3/c-api/init.html#c.PyThreadState_SetAsyncExc"""
+_throw.argtypes = (ctypes.c_ulong, ctypes.py_object)

@@ -3,25 +3,24 @@
     simulation.cluster.supervisor.start(Program("operator", my_operator.run))
     simulation.start(CrashActor(part="operator", at=30, seconds=60, at_step=12))
 
-When it is killed, its connections are reset first, and then all its tasks are cancelled, those that it has let go of too: whatever they
-still do reaches nobody. What its modules keep, they keep: there is one Python.
+When it is killed, its connections are reset and its timers forgotten first, and then all its tasks are cancelled, those that it has let go
+of too: whatever they still do reaches nobody. What its modules keep, they keep: there is one Python.
 """
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import gc
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Final
 
 import anyio
 
-from kubelet_lite.actors.actor import Actor, Incarnation, current_incarnation
+from kubelet_lite.actors.actor import Actor, current_incarnation
 from kubelet_lite.simulation.virtual.libraries import forget_clients
 from kubelet_lite.simulation.virtual.loop import YOUNG, SimulatedLoop, SimulatedTask
+from kubelet_lite.simulation.virtual.process import ProgramDied, ProgramProcess, current_process
 
 TURNS_TO_END: Final = 20
 """Of the loop, at one instant: so long tasks may close what they have before they are cancelled again."""
@@ -29,12 +28,8 @@ CANCEL_TURNS: Final = 50 * TURNS_TO_END
 """After so many a task does not let itself be cancelled."""
 
 
-current_program: Final[ContextVar[Incarnation | None]] = ContextVar("current_program", default=None)
-"""The run of a program in which this code is: that of the actor, without the actor's own task."""
-
-
 class Program(Actor):
-    """`main` runs until it returns, raises (a crash), or is killed."""
+    """`main` runs until it returns, raises (a crash), ends its process (a crash, unless it exits with 0), or is killed."""
 
     def __init__(self, name: str, main: Callable[[], Awaitable[object]]) -> None:
         super().__init__(name)
@@ -44,21 +39,28 @@ class Program(Actor):
         loop, incarnation = asyncio.get_running_loop(), current_incarnation.get()
         assert isinstance(loop, SimulatedLoop), "outside of a simulation a program is a process"
         assert incarnation is not None, "a program is started by a supervisor"
-        inside = contextvars.copy_context()
-        inside.run(current_program.set, incarnation)
-        main = loop.create_task(_result(self._main), name=f"{self.name} main", context=inside)
+        process = ProgramProcess(loop, incarnation)
+        loop.programs.append(process)
+        incarnation.on_kill = process.silence
+        main = loop.create_task(_result(self._main), name=f"{self.name} main", context=process.context)
         try:
-            await asyncio.wait([main])
+            await asyncio.wait([main, process.ended], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            loop.network.kill(incarnation)
+            incarnation.on_kill = None
+            loop.programs.remove(process)
+            process.silence()
             with anyio.CancelScope(shield=True), unheard(loop):
-                await _end_tasks(loop, incarnation)
+                await _end_tasks(loop, process)
                 forget_clients()
                 error = None if main.cancelled() else main.exception()
                 del main
                 await asyncio.sleep(0)  # whoever waited for one of its tasks has heard of the end then, and lets go of it
+                loop.forget_callbacks(process)
                 gc.collect(YOUNG)
-        if error is not None:
+        if process.ended.done():
+            if process.code not in (None, 0):
+                raise ProgramDied(f"{self.name} has ended itself: {process.how}")
+        elif error is not None:
             raise error
 
 
@@ -66,9 +68,9 @@ async def _result(function: Callable[[], Awaitable[object]]) -> None:
     await function()
 
 
-async def _end_tasks(loop: SimulatedLoop, incarnation: Incarnation) -> None:
+async def _end_tasks(loop: SimulatedLoop, process: ProgramProcess) -> None:
     for turn in range(CANCEL_TURNS):
-        left = _tasks_of(loop, incarnation)
+        left = _tasks_of(loop, process)
         if not left:
             return
         if turn % TURNS_TO_END == 0:
@@ -76,8 +78,8 @@ async def _end_tasks(loop: SimulatedLoop, incarnation: Incarnation) -> None:
                 task.add_done_callback(_hear)
                 task.cancel()
         await asyncio.sleep(0)
-    names = ", ".join(task.get_name() for task in _tasks_of(loop, incarnation))
-    raise RuntimeError(f"{incarnation.actor} was killed, but these tasks go on: {names}")
+    names = ", ".join(task.get_name() for task in _tasks_of(loop, process))
+    raise RuntimeError(f"{process.incarnation.actor} was killed, but these tasks go on: {names}")
 
 
 def _hear(task: asyncio.Task[object]) -> None:
@@ -97,5 +99,5 @@ def unheard(loop: SimulatedLoop) -> Iterator[None]:
     del loop.errors[errors:]
 
 
-def _tasks_of(loop: SimulatedLoop, incarnation: Incarnation) -> list[SimulatedTask]:
-    return [task for task in loop.tasks() if task.context.get(current_program) is incarnation]
+def _tasks_of(loop: SimulatedLoop, process: ProgramProcess) -> list[SimulatedTask]:
+    return [task for task in loop.tasks() if task.context.get(current_process) is process]

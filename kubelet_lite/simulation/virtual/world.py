@@ -1,15 +1,15 @@
 """The world around user code: while a simulated loop runs, its thread sees that simulation's clocks, randomness, names and network.
 
 Virtual: `time`, `datetime`, `random`, `uuid`, `secrets`, `os.urandom`, names of hosts, worker threads of asyncio and anyio (which run at
-once), signal handlers. What cannot be virtual raises NotSimulated: the table `REFUSED`. Files, environment variables and process ids are
-the real ones. Other threads see nothing of it, and nothing of it is left.
+once), signals and exits (`process.py`). What cannot be virtual raises NotSimulated: the table `REFUSED`, and what would have to wait
+(`blocking.py`). Files, environment variables and process ids are the real ones. Other threads see nothing of it, and nothing of it is left.
 """
 from __future__ import annotations
 
+import _posixsubprocess
 import asyncio
 import os
 import random
-import signal
 import socket
 import ssl
 import subprocess
@@ -27,12 +27,13 @@ from anyio import CapacityLimiter
 from anyio._backends._asyncio import AsyncIOBackend
 
 from kubelet_lite.actors.actor import current_incarnation
+from kubelet_lite.simulation.virtual.blocking import BLOCKING_FUNCTIONS, BLOCKING_METHODS
 from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
 from kubelet_lite.simulation.virtual.libraries import Libraries
 from kubelet_lite.simulation.virtual.loop import SimulatedTask
 from kubelet_lite.simulation.virtual.patches import Attribute, Builtin, Names, Patch, Patches, Replaced, Visits
-from kubelet_lite.simulation.virtual.program import current_program
-from kubelet_lite.simulation.virtual.refusal import NO_PROCESS, is_importing
+from kubelet_lite.simulation.virtual.process import PROCESS_FUNCTIONS, current_process
+from kubelet_lite.simulation.virtual.refusal import NO_PROCESS, is_importing, refusing
 
 HOST_NAME: Final = "simulated"
 NANOSECONDS: Final = 1_000_000_000
@@ -41,7 +42,7 @@ LOCALLY_ADMINISTERED: Final = 0x0100_0000_0000
 ASYNCHRONOUS: Final = "a simulation has one thread: use an asynchronous client (aiohttp, httpx.AsyncClient, kr8s.asyncio, kubernetes_asyncio)"
 IN_LOOP: Final = "a simulation has one thread: await the work, or hand it to asyncio.to_thread, which runs it at once"
 _visits: Final = Visits["World"]()
-_real_as_completed, _real_all_tasks, _real_wait = asyncio.as_completed, asyncio.all_tasks, threading.Condition.wait
+_real_as_completed, _real_all_tasks = asyncio.as_completed, asyncio.all_tasks
 
 
 class World:
@@ -67,8 +68,8 @@ class World:
 
     def nanoseconds(self) -> int:
         """Unix time, by the clock of the program that asks: it may be wrong (ClockJump)."""
-        program = current_program.get()
-        return _nanoseconds((self._environment if program is None else self._environment.of(program.actor)).now())
+        process = current_process.get()
+        return _nanoseconds((self._environment if process is None else self._environment.of(process.incarnation.actor)).now())
 
 
 @contextmanager
@@ -99,7 +100,9 @@ def _nanoseconds(seconds: float) -> int:
 @cache
 def _patches() -> Patches:
     """Made when the first world is: it looks at every module that there is."""
-    return Patches((_WallClock(), *_clocks(), Names(_visits, {**_FUNCTIONS, **_random_functions(), **_refused_functions()}), *_methods()))
+    refused = {function: refusing(what, instead) for function, what, instead in REFUSED}
+    functions = {**_FUNCTIONS, **PROCESS_FUNCTIONS, **BLOCKING_FUNCTIONS, **_random_functions(), **refused}
+    return Patches((_WallClock(), *_clocks(), Names(_visits, functions), *_methods()))
 
 
 class _WallClock(Patch):
@@ -156,11 +159,12 @@ def _methods() -> Iterator[Patch]:
     yield Attribute(_visits, random.Random, "seed", _seed)
     yield Replaced(tempfile, "_Random", _RealRandom)  # files are real, and simulations of the same seed run side by side
     yield Attribute(_visits, AsyncIOBackend, "run_sync_in_worker_thread", _run_in_no_thread)
-    yield Attribute(_visits, threading.Condition, "wait", _wait)
     yield Attribute(_visits, ssl.SSLContext, "load_verify_locations", _load_no_certificates)
     yield Attribute(_visits, ssl.SSLContext, "set_default_verify_paths", lambda world, context: None)
     for owner, name, what, instead in REFUSED_METHODS:
-        yield Attribute(_visits, owner, name, _refusing(what, instead))
+        yield Attribute(_visits, owner, name, refusing(what, instead))
+    for owner, name, virtual in BLOCKING_METHODS:
+        yield Attribute(_visits, owner, name, virtual)
     yield Libraries(_visits)
 
 
@@ -206,7 +210,7 @@ def _all_tasks(world: World, loop: asyncio.AbstractEventLoop | None = None) -> s
 
 
 def _owner(context: Context) -> tuple[object, object]:
-    return context.get(current_incarnation), context.get(current_program)
+    return context.get(current_incarnation), context.get(current_process)
 
 
 def _shown(awaitable: Any) -> tuple[str, str]:
@@ -229,8 +233,6 @@ _FUNCTIONS: Final[dict[Callable[..., Any], Callable[..., Any]]] = {
     socket.getnameinfo: lambda world, sockaddr, flags: (str(sockaddr[0]), str(sockaddr[1])),
     socket.gethostname: lambda world: HOST_NAME,
     socket.getfqdn: lambda world, name="": name or HOST_NAME,
-    signal.signal: lambda world, number, handler: world.loop.set_signal_handler(number, handler),
-    signal.getsignal: lambda world, number: world.loop.signal_handler(number),
     asyncio.as_completed: _as_completed,
     asyncio.all_tasks: _all_tasks,
 }
@@ -255,21 +257,11 @@ REFUSED: Final[tuple[tuple[Callable[..., Any], str, str], ...]] = (
     (os.system, "no process can be started", NO_PROCESS),
     (os.posix_spawn, "no process can be started", NO_PROCESS),
     (os.posix_spawnp, "no process can be started", NO_PROCESS),
+    (_posixsubprocess.fork_exec, "no process can be started", NO_PROCESS),
+    (os.execv, "no process can become another", NO_PROCESS),
+    (os.execve, "no process can become another", NO_PROCESS),
     (threading._start_new_thread, "no thread can be started", IN_LOOP),  # type: ignore[attr-defined]
 )
-
-
-def _refused_functions() -> dict[Callable[..., Any], Callable[..., Any]]:
-    return {time.sleep: _sleep} | {function: _refusing(what, instead) for function, what, instead in REFUSED}
-
-
-def _refusing(what: str, instead: str) -> Callable[..., Any]:
-    def refuse(world: World, *args: Any, **kwargs: Any) -> Any:
-        if args and isinstance(args[0], socket.socket):
-            args[0].close()  # whoever expects an OSError alone would not
-        raise world.loop.refuse(what, instead)
-
-    return refuse
 
 
 def _load_no_certificates(world: World, context: ssl.SSLContext, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
@@ -277,14 +269,3 @@ def _load_no_certificates(world: World, context: ssl.SSLContext, cafile: Any = N
     for path in (cafile, capath):
         if path is not None:
             os.stat(path)
-
-
-def _wait(world: World, condition: threading.Condition, timeout: float | None = None) -> bool:
-    if timeout is None or timeout > 0:
-        raise world.loop.refuse("nothing can wait for another thread", "use asyncio.Event, asyncio.Queue, or await the future")
-    return _real_wait(condition, timeout)
-
-
-def _sleep(world: World, seconds: float) -> None:
-    if seconds != 0:
-        raise world.loop.refuse(f"time.sleep({seconds!r}) would stop everything", "await asyncio.sleep")
