@@ -80,8 +80,7 @@ def _opened(path: Path, scenario: str) -> tuple[Recording, bool]:
     """What a file holds, or what comes of it; and whether that is what it says."""
     if recordings.is_recording(path):
         return recordings.read(path), True
-    file = replays.load(path)
-    replayed = replays.replay(file, scenario=resolve(parse(scenario)) if scenario else None)
+    replayed = replays.replay(path, scenario=resolve(parse(scenario)) if scenario else None)
     recording = Recording.of(replayed.run)
     if replayed.repeated:
         return recording, True

@@ -1,4 +1,6 @@
-"""Makes a failing case smaller: fewer steps, simpler values in them, fewer unusual decisions, plain streams. Pure and deterministic.
+"""Makes a failing case smaller: fewer steps, simpler values in them, faults that strike less, fewer unusual decisions, plain streams.
+
+Pure and deterministic.
 
 Steps and decisions are taken away by delta debugging (Zeller and Hildebrandt, https://doi.org/10.1109/32.988498); all in turn, until
 nothing more can be taken away or the budget is spent. How many plays it takes, not how long, ends it: the same case, the same answer.
@@ -6,6 +8,7 @@ nothing more can be taken away or the budget is spent. How many plays it takes, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -13,8 +16,8 @@ from msgspec.structs import fields, replace
 
 from kubelet_lite.simulation.errors import FaultNotFired
 from kubelet_lite.simulation.failure import Failure, lone
-from kubelet_lite.simulation.simulation import Run, play
-from kubelet_lite.simulation.step import Step
+from kubelet_lite.simulation.simulation import Met, Run, play
+from kubelet_lite.simulation.step import Fault, Step
 from kubelet_lite.simulation.virtual.tape import Decisions
 
 T = TypeVar("T")
@@ -24,6 +27,8 @@ BUDGET: Final = 400
 """Plays: at the ten a second of a small cluster less than a minute."""
 ROUNDS: Final = 20
 """Each takes something away; a limit all the same."""
+SCOPES: Final = ("part", "verbs", "resources")
+"""Of a fault: what they name becomes less, never more."""
 COUNTED_DOWN: Final = 10
 """Whole numbers up to here are tried one by one: they are counts of something."""
 _Decision = tuple[str, int, int]
@@ -46,8 +51,11 @@ class Shrunk(msgspec.Struct, frozen=True):
     """Whether nothing more can be taken away; else the budget ended it."""
 
 
-def shrink(case: Case, fails: Callable[[Case], bool], *, streams: Sequence[str] = (), budget: int = BUDGET) -> Shrunk:
-    """The smallest case found for which `fails` still says yes, as it must for the one given. `streams`: what may be made plain."""
+def shrink(
+    case: Case, fails: Callable[[Case], bool], *, streams: Sequence[str] = (), met: Met = Met(), budget: int = BUDGET,
+) -> Shrunk:
+    """The smallest case found for which `fails` still says yes, as it must for the one given. `streams`: what may be made plain; `met`: what
+    faults may be narrowed to."""
     trial = _Trial(case, fails, budget)
     trial.take(replace(case, decisions={}))
     finished = False
@@ -55,6 +63,7 @@ def shrink(case: Case, fails: Callable[[Case], bool], *, streams: Sequence[str] 
         before = trial.best
         _fewer_steps(trial)
         _simpler_steps(trial)
+        _narrower_faults(trial, met)
         _fewer_decisions(trial)
         _plainer_streams(trial, streams)
         finished = trial.best is before and trial.left > 0
@@ -82,7 +91,7 @@ def shrink_run(run: Run, *, budget: int = BUDGET) -> tuple[Run, Shrunk]:
         error = played(case).error
         return error is not None and failure.is_same(Failure.of(error))
 
-    shrunk = shrink(case, fails, streams=run.streams, budget=budget)
+    shrunk = shrink(case, fails, streams=run.streams, met=run.met, budget=budget)
     return (played(shrunk.case) if shrunk.case != case else run), shrunk
 
 
@@ -142,7 +151,7 @@ def _simpler_steps(trial: _Trial) -> None:
     steps = trial.best.steps
     trial.take(replace(trial.best, steps=tuple(replace(step, at=min(step.at, float(i))) for i, step in enumerate(steps))))
     for position in range(len(steps)):
-        for name in [field.name for field in fields(type(steps[position]))]:
+        for name in [field.name for field in fields(type(steps[position])) if not (field.name in SCOPES and isinstance(steps[position], Fault))]:
             _simpler_value(trial, position, name)
 
 
@@ -158,6 +167,27 @@ def _simpler_value(trial: _Trial, position: int, name: str) -> None:
             if changed is not None and trial.take(replace(trial.best, steps=(*steps[:position], changed, *steps[position + 1:]))):
                 break
         else:
+            return
+
+
+def _narrower_faults(trial: _Trial, met: Met) -> None:
+    """One part that a fault strikes in place of many, one verb, one resource: the first that is enough."""
+    for position, fault in enumerate(trial.best.steps):
+        if not isinstance(fault, Fault):
+            continue
+        names = {field.name for field in fields(type(fault))}
+        askers = met.askers if "verbs" in names else met.parts
+        _narrower(trial, position, "part", [part for part in askers if part != fault.part and fnmatchcase(part, fault.part)])
+        for name, seen in (("resources", met.resources), ("verbs", met.verbs)):
+            if name in names and len(getattr(fault, name)) != 1:
+                _narrower(trial, position, name, [(one,) for one in getattr(fault, name) or seen])
+
+
+def _narrower(trial: _Trial, position: int, name: str, candidates: Sequence[Any]) -> None:
+    steps = trial.best.steps
+    for candidate in candidates:
+        changed = _replaced(steps[position], name, candidate)
+        if changed is not None and trial.take(replace(trial.best, steps=(*steps[:position], changed, *steps[position + 1:]))):
             return
 
 

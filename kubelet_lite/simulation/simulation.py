@@ -177,6 +177,10 @@ class Simulation:
         """Calls that found nothing to ask for, likewise."""
         self._askers: dict[str, None] = {}
         """The parts whose requests came by a fault."""
+        self._struck: dict[tuple[str, str, str], None] = {}
+        """Part, verb and resource of those that the fault was about."""
+        self._actors: dict[str, None] = {}
+        """Names of those that were there when steps began."""
         self._at_work = 0
         """Faults that have begun and are not over."""
         self.began = environment.monotonic()
@@ -216,6 +220,7 @@ class Simulation:
         while not (step.may_begin(self) or self.scenario_over):
             await self.sleep(LATE_SECONDS)
         self._steps.append(step)
+        self._actors.update((actor.name, None) for actor in self.actors("*"))
         number, kind = len(self._steps), "fault" if isinstance(step, Fault) else "call"
         self.archive.log(self.environment.now(), "info", {"event": STEP_BEGAN, "step": number, "kind": kind, "what": str(step)})
         if isinstance(step, Fault):
@@ -242,9 +247,17 @@ class Simulation:
         """Called by a call that finds nothing to ask for."""
         self._unmade.add(id(call))
 
-    def asked(self, parts: Sequence[str]) -> None:
-        """Called by a fault that a request comes by: the names by which the asker is known."""
-        self._askers.update(dict.fromkeys(parts))
+    def asked(self, request: Request, concerned: bool) -> None:
+        """Called by a fault that a request comes by."""
+        self._askers.update(dict.fromkeys(request.parts))
+        if concerned:
+            self._struck[request.parts[0], request.verb, request.resource] = None
+
+    @property
+    def met(self) -> Met:
+        """Whom faults could have struck, and whose requests they could."""
+        askers, verbs, resources = (tuple(dict.fromkeys(names)) for names in zip(*self._struck, strict=True)) if self._struck else ((), (), ())
+        return Met(askers=askers, verbs=verbs, resources=resources, parts=(*dict.fromkeys((*self._actors, *self.environment.parts)),))
 
     def fired(self, step: Step) -> int:
         """How often a fault that `start` returned has struck; of a call whether it was made."""
@@ -328,6 +341,16 @@ class NotAScenario(TypeError):
     """What was to be a scenario cannot be awaited."""
 
 
+class Met(msgspec.Struct, frozen=True, kw_only=True):
+    """What there was to be struck by faults, in the order in which it was seen: for shrinking to narrow them to. Of requests: `askers`, `verbs`
+    and `resources`."""
+
+    parts: tuple[str, ...] = ()
+    askers: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+
+
 class Run(msgspec.Struct, kw_only=True):
     """What came of it, and what it takes to repeat it."""
 
@@ -348,6 +371,7 @@ class Run(msgspec.Struct, kw_only=True):
     plain: frozenset[str] = frozenset()
     streams: tuple[str, ...] = ()
     """Names of those that the run drew from, for shrinking to make plain."""
+    met: Met = Met()
 
     def raise_error(self) -> None:
         if self.error is not None:
@@ -405,7 +429,7 @@ def play(
         setting=setting, seed=seed, steps=tuple(steps), decisions=tape.decisions, archive=archive, seconds=last[0].monotonic() if last else 0.0,
         error=error, fired=tuple(ready[0].fired(started[position]) if position in started else 0 for position in range(len(steps))),
         scenario=scenario, invariants=tuple(invariants),
-        behaviour=behaviour, plain=plain, streams=tape.streams,
+        behaviour=behaviour, plain=plain, streams=tape.streams, met=ready[0].met if ready else Met(),
     )
 
 

@@ -2,11 +2,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from kubelet_lite.runtimes.fake import Behaviour
 from kubelet_lite.simulation.invariant import Invariant, always
@@ -172,6 +174,34 @@ def test_a_module_that_cannot_be_imported_is_loaded_from_its_file(tmp_path: Path
     (tmp_path / "mine.py").write_text("async def scenario(simulation): ...\n")
     found = resolve(parse(f"{tmp_path}/mine.py:scenario"))
     assert found.__name__ == "scenario"
+
+
+def test_a_file_is_replayed_from_any_directory_with_what_stands_beside_its_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, elsewhere = tmp_path / "made", tmp_path / "elsewhere"
+    (made / "checks").mkdir(parents=True)
+    elsewhere.mkdir()
+    (made / "checks" / "boxes_beside.py").write_text("WHY = 'mine'\n")
+    (made / "checks" / "check_boxes.py").write_text(
+        "from boxes_beside import WHY\n\n\nasync def scenario(simulation):\n    raise LookupError(WHY)\n\n\n"
+        "def fine(snapshot):\n    return True\n",
+    )
+    reference = Reference(name="check_boxes:scenario", file="checks/check_boxes.py", about="scenario")
+    monkeypatch.chdir(made)
+    path = replay.save(
+        play(resolve(reference), setting=Setting(nodes=0, components=("apiserver",)), invariants=[always(resolve(replace(reference, name="check_boxes:fine")))]),
+        Path(".simulations") / "run.json",
+    ).resolve()
+    assert replay.load(path).scenario == reference
+    monkeypatch.chdir(elsewhere)
+    for name in ("check_boxes", "boxes_beside"):
+        monkeypatch.delitem(sys.modules, name)
+    again = replay.replay(path)
+    assert (again.repeated, again.unwatched) == (True, ())
+    assert str(made) not in sys.path
+    monkeypatch.delitem(sys.modules, "check_boxes")
+    (made / "checks" / "check_boxes.py").unlink()
+    with pytest.raises(ReplayError, match="is not there: replay it in the directory in which the run was made"):
+        replay.replay(path)
 
 
 @pytest.mark.parametrize(("reference", "message"), [

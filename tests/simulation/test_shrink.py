@@ -1,16 +1,22 @@
 """Shrinking: on made-up failures, whose smallest case is known, and on a run."""
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubelet_lite.simulation.calls import Create, Delete
 from kubelet_lite.simulation.failure import Failure
+from kubelet_lite.simulation.faults import LostAnswers, NodeDeath, UnobservedStates
+from kubelet_lite.simulation.faults.requests import RequestFault
 from kubelet_lite.simulation.records.story import tell
 from kubelet_lite.simulation.shrink import Case, shrink, shrink_run
-from kubelet_lite.simulation.step import Call, Step
+from kubelet_lite.simulation.simulation import Met, Setting, Simulation, play
+from kubelet_lite.simulation.step import Call, Fault, Step
 from kubelet_lite.simulation.which import Which
-from tests.simulation.stories import Idle, ScaleWeb, failed_run
+from tests.simulation.stories import Idle, ScaleWeb, failed_run, run_web
 
 PARTS = ("scheduler", "kubelet-node-1", "deployment-controller")
 steps = st.lists(
@@ -115,6 +121,8 @@ def test_steps_of_other_members_than_numbers() -> None:
         force: bool = False
         labels: tuple[str, ...] = ()
 
+        async def play(self, simulation: Simulation) -> None: ...
+
     made: tuple[Step, ...] = (Named(name="other", part="scheduler", force=True, labels=("a", "b")),)
     assert shrink(Case(made), lambda case: len(case.steps) == 1).case.steps == (Named(part="scheduler"),)
 
@@ -133,6 +141,48 @@ def test_counts_go_down_one_by_one_in_manifests_too() -> None:
     assert shrink(Case(made), fails).case.steps == (
         Create(manifest={"kind": "Deployment", "metadata": {"name": "web"}, "spec": {"replicas": 3, "paused": False}}),
     )
+
+
+MET = Met(
+    parts=("kubelet-node-1", "kubelet-node-2", "store"), askers=("kubelet-node-1", "ctl", "kubelet-node-2"), verbs=("list", "watch", "create"),
+    resources=("pods", "configmaps"),
+)
+
+
+@pytest.mark.parametrize(("fault", "narrowed"), [
+    (UnobservedStates(seconds=0), UnobservedStates(seconds=0, part="ctl", verbs=("watch",), resources=("configmaps",))),
+    (LostAnswers(part="c*"), LostAnswers(part="ctl", verbs=("watch",), resources=("configmaps",))),
+    (LostAnswers(part="ctl", resources=("nodes", "configmaps")), LostAnswers(part="ctl", verbs=("watch",), resources=("configmaps",))),
+])
+def test_a_fault_is_narrowed_to_what_it_has_to_strike(fault: RequestFault, narrowed: RequestFault) -> None:
+    def fails(case: Case) -> bool:
+        def strikes(step: Step) -> bool:
+            return isinstance(step, RequestFault) and step.chance == 1 and fnmatchcase("ctl", step.part) and (not step.verbs or "watch" in step.verbs) and (
+                not step.resources or "configmaps" in step.resources
+            )
+
+        return any(map(strikes, case.steps))
+
+    assert shrink(Case((fault,)), fails, met=MET).case.steps == (narrowed,)
+    assert shrink(Case((narrowed,)), fails, met=MET).case.steps == (narrowed,), "and never made wider"
+
+
+def test_a_fault_of_several_parts_stays_one_and_one_of_a_machine_is_narrowed_to_those_that_there_are() -> None:
+    def both(case: Case) -> bool:
+        return all(any(isinstance(step, Fault) and fnmatchcase(name, step.part) for step in case.steps) for name in MET.parts[:2])
+
+    def second(case: Case) -> bool:
+        return any(isinstance(step, NodeDeath) and fnmatchcase("kubelet-node-2", step.part) for step in case.steps)
+
+    assert shrink(Case((NodeDeath(part="kubelet-*"),)), both, met=MET).case.steps == (NodeDeath(part="kubelet-*"),)
+    assert shrink(Case((NodeDeath(part="kubelet-*"),)), second, met=MET).case.steps == (NodeDeath(part="kubelet-node-2"),)
+
+
+def test_a_run_knows_whom_its_faults_met() -> None:
+    run = play(run_web, seed=1, steps=[LostAnswers(seconds=5, part="kubelet-*", resources=("pods",))], setting=Setting(nodes=2))
+    assert run.met.askers == ("kubelet-node-1", "kubelet-node-2")
+    assert run.met.resources == ("pods",)
+    assert {"replicaset-controller", "default-scheduler", "scheduler"} <= {*run.met.parts}
 
 
 def test_a_run_shrinks_to_the_step_that_it_needs() -> None:

@@ -10,14 +10,25 @@ from kubelet_lite.api.core_v1 import ConfigMap, Pod
 from kubelet_lite.api.encoding import from_json
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.unstructured import Unstructured
-from kubelet_lite.simulation.archive import LogRecord, Revision
+from kubelet_lite.simulation.archive import Archive, LogRecord, Revision
 from kubelet_lite.simulation.calls import Delete
 from kubelet_lite.simulation.failure import Failure
+from kubelet_lite.simulation.faults import (
+    CrashActor,
+    CrashAfterWrite,
+    LostAnswers,
+    NodeDeath,
+    Partition,
+    Reboot,
+    SlowStart,
+    UnobservedStates,
+)
 from kubelet_lite.simulation.invariant import always
 from kubelet_lite.simulation.records.difference import ABSENT, Change, differences, shown, significant
 from kubelet_lite.simulation.records.recording import Recording
 from kubelet_lite.simulation.records.story import LINES, Story, line_of, step_lines, tell
 from kubelet_lite.simulation.simulation import STEP_BEGAN, STEP_ENDED, Run, Simulation, play
+from kubelet_lite.simulation.step import Fault
 from kubelet_lite.simulation.which import Which
 from kubelet_lite.store.event import Event
 from kubelet_lite.store.keys import Key
@@ -116,6 +127,69 @@ def test_a_crash_and_warnings_are_told(run: Run) -> None:
 
     crashed = tell(play(scenario, seed=1))
     assert [line.actor for line in crashed.lines if line.action.startswith("crashes: ")]
+
+
+def archive_of(*records: LogRecord) -> Archive:
+    """Of a cluster with one ConfigMap that `ctl` wrote."""
+    archive = Archive()
+    archive.began = 1.0
+    obj = ConfigMap(metadata=ObjectMeta(name="d", namespace="default", uid="1", resourceVersion="2"))
+    archive.add(Revision(Event(2, Key("configmaps", "default", "d"), obj, None), 1.5, "ctl"))
+    archive.records += records
+    return archive
+
+
+def warning(actor: str, event: str, time: float, **fields: Any) -> LogRecord:
+    return LogRecord(2, time, actor, "warning", {"event": event, "error": "no connection", **fields})
+
+
+def logged(*records: LogRecord, text: str = "configmap default/d waits") -> list[tuple[str, str, int, tuple[str, ...]]]:
+    told = tell(Recording(archive=archive_of(*records), failure=Failure(kind="X", text=text)), lines=1000).lines
+    return [(line.actor, line.action, line.times, line.details) for line in told if line.kind == "log"]
+
+
+def test_warnings_of_parts_beside_the_failure_are_summed_up() -> None:
+    records = [warning(f"kubelet-{n}", "watch_failed", 2.0 + n, kind=f"kind {n}") for n in range(50)]
+    assert logged(*records) == [("50 parts", "watch failed", 50, ("error: no connection",))]
+    assert logged(*records[:1]) == [("kubelet-0", "watch failed", 1, ("error: no connection", "kind: kind 0"))]
+
+
+def test_warnings_of_a_part_that_matters_are_told_apart_and_those_that_name_the_object_each() -> None:
+    records = [warning(f"kubelet-{n % 3}", "watch_failed", 2.0 + n) for n in range(9)]
+    records[4:4] = [warning("ctl", "watch_failed", 5.5, kind="a"), warning("ctl", "watch_failed", 5.6, kind="b")]
+    records += [warning("kubelet-1", "not_written", 20.0, object="configmap default/d", attempt=n) for n in range(2)]
+    assert logged(*records) == [
+        ("3 parts", "watch failed", 9, ("error: no connection",)), ("ctl", "watch failed", 2, ("error: no connection",)),
+        ("kubelet-1", "not written", 1, ("error: no connection", "object: configmap default/d", "attempt: 0")),
+        ("kubelet-1", "not written", 1, ("error: no connection", "object: configmap default/d", "attempt: 1")),
+    ]
+
+
+def test_warnings_before_and_after_a_step_are_summed_up_apart_and_where_nothing_is_named_by_part() -> None:
+    step = LogRecord(2, 3.0, "", "info", {"event": STEP_BEGAN, "step": 1, "kind": "fault", "what": "x"})
+    records = [*(warning("a", "watch_failed", 2.0, n=n) for n in range(2)), step, *(warning("b", "watch_failed", 4.0, n=n) for n in range(3))]
+    assert [(actor, times) for actor, _, times, _ in logged(*records)] == [("a", 2), ("b", 3)]
+    several = [warning("ctl", "failed", 2.0), warning("other", "failed", 2.0), warning("another", "failed", 2.0)]
+    assert [(actor, times) for actor, _, times, _ in logged(*several, text="it does not hold")] == [("ctl", 1), ("2 parts", 2)]
+
+
+@pytest.mark.parametrize(("step", "told"), [
+    (CrashAfterWrite(part="ctl", seconds=60), "ctl crashes right after its write 1, within 60 s"),
+    (CrashActor(part="ctl", at_step=3, seconds=60), "ctl crashes at its step 3, within 60 s"),
+    (UnobservedStates(part="ctl", seconds=60), "ctl misses what happens for 60 s"),
+    (UnobservedStates(part="ctl", seconds=60, verbs=("watch",), resources=("pods", "nodes")), "ctl (watch pods, nodes) misses what happens for 60 s"),
+    (LostAnswers(part="ctl", seconds=60, resources=("pods",)), "answers to writes of ctl (pods) get lost for 60 s"),
+    (Partition(part="ctl", seconds=60, verbs=("watch",)), "ctl is cut off from watches of the API for 60 s (refused)"),
+    (NodeDeath(part="kubelet-node-1", seconds=60), "the machine of kubelet-node-1 is dead for 60 s"),
+    (SlowStart(seconds=60), "containers of * that start within 60 s get ready 30 s late"),
+    (Reboot(part="kubelet-node-1"), "the machine of kubelet-node-1 boots anew, which takes 15 s"),
+])
+@pytest.mark.parametrize("ends", [True, False])
+def test_how_long_a_fault_lasts_is_said_once(step: Fault, told: str, ends: bool) -> None:
+    fields = {"step": 1, "kind": "fault", "what": str(step)}
+    records = [LogRecord(0, 0.0, "", "info", {"event": STEP_BEGAN, **fields}), LogRecord(0, 60.0, "", "info", {"event": STEP_ENDED, **fields})]
+    ((_, line),) = step_lines(records[:1 + ends], 0.0)
+    assert (line.action, line.details) == (told, ())
 
 
 def test_what_a_call_was_answered_is_told() -> None:

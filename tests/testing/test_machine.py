@@ -192,7 +192,7 @@ def test_a_planted_bug_is_found_in_few_steps(monkeypatch, tmp_path):
     with pytest.raises(InvariantViolated, match="two_of_one") as raised:
         run(Sites, max_examples=200, stateful_step_count=10)
     story = told_by(raised.value)
-    assert story.count("answers to writes of operator get lost") == 1
+    assert story.count("answers to writes of operator (create configmaps) get lost") == 1
     assert "answered with" not in story
     assert "requests of" not in story
     assert story.count("Sites.wanted") + story.count("Sites.operator_acts") <= 3

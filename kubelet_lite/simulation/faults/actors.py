@@ -46,7 +46,7 @@ class CrashActor(Fault, frozen=True, kw_only=True):
                 simulation.struck(self)
 
     def __str__(self) -> str:
-        return f"{self.part} crashes" + (f" at its step {self.at_step}" if self.at_step else "")
+        return f"{self.part} crashes" + (f" at its step {self.at_step}, within {self.seconds:g} s" if self.at_step else "")
 
 
 class CrashAfterWrite(RequestFault, frozen=True, kw_only=True):
@@ -67,7 +67,7 @@ class CrashAfterWrite(RequestFault, frozen=True, kw_only=True):
             await anyio.sleep_forever()
 
     def __str__(self) -> str:
-        return f"{self.part} crashes right after its write {self.at_write}"
+        return f"{self.whom} crashes right after its write {self.at_write}, within {self.seconds:g} s"
 
 
 class ClockJump(Fault, frozen=True, kw_only=True):

@@ -58,4 +58,4 @@ class ApiErrors(RequestFault, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         often = "every request" if self.chance >= 1 else f"{self.chance:.0%} of the requests"
-        return f"{often} of {self.part} answered with {self.code} for {self.seconds:g} s"
+        return f"{often} of {self.whom} answered with {self.code} for {self.seconds:g} s"

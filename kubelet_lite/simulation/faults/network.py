@@ -44,8 +44,9 @@ class Partition(RequestFault, frozen=True, kw_only=True):
             await here.over.wait()
 
     def __str__(self) -> str:
-        what = "watches of the API" if self.verbs == ("watch",) else "the API"
-        return f"{self.part} is cut off from {what} for {self.seconds:g} s ({self.how})"
+        watches = self.verbs == ("watch",)
+        what = "watches of the API" if watches else "the API"
+        return f"{self.part if watches and not self.resources else self.whom} is cut off from {what} for {self.seconds:g} s ({self.how})"
 
 
 class Latency(RequestFault, frozen=True, kw_only=True):
@@ -64,7 +65,7 @@ class Latency(RequestFault, frozen=True, kw_only=True):
         await here.simulation.sleep(here.simulation.tape.random(f"latency {self.part}").uniform(0, self.most_seconds))
 
     def __str__(self) -> str:
-        return f"requests of {self.part} take up to {self.most_seconds:g} s each way, for {self.seconds:g} s"
+        return f"requests of {self.whom} take up to {self.most_seconds:g} s each way, for {self.seconds:g} s"
 
 
 class LostRequests(RequestFault, frozen=True, kw_only=True):
@@ -78,7 +79,7 @@ class LostRequests(RequestFault, frozen=True, kw_only=True):
             raise request.lost("no answer in time" if self.after_seconds else "connection reset by peer")
 
     def __str__(self) -> str:
-        return f"requests of {self.part} get lost for {self.seconds:g} s"
+        return f"requests of {self.whom} get lost for {self.seconds:g} s"
 
 
 class LostAnswers(RequestFault, frozen=True, kw_only=True):
@@ -92,4 +93,4 @@ class LostAnswers(RequestFault, frozen=True, kw_only=True):
             raise request.lost("no answer in time" if self.after_seconds else "connection reset by peer")
 
     def __str__(self) -> str:
-        return f"answers to writes of {self.part} get lost for {self.seconds:g} s"
+        return f"answers to writes of {self.whom} get lost for {self.seconds:g} s"

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
 
+from msgspec.structs import fields
+
 from kubelet_lite.api.resources import RESOURCES
 from kubelet_lite.simulation.checked import Chance, Name
 from kubelet_lite.simulation.gate import Obstacle, Request
@@ -44,6 +46,13 @@ class RequestFault(ResourceFault, frozen=True, kw_only=True):
 
     verbs: tuple[Verb, ...] = ()
     chance: Chance = 1.0
+
+    @property
+    def whom(self) -> str:
+        """In a sentence: the part, and which of its requests where it is not all that such a fault strikes."""
+        usual = next(field.default for field in fields(type(self)) if field.name == "verbs")
+        scope = " ".join(", ".join(names) for names in (() if self.verbs == usual else self.verbs, self.resources) if names)
+        return f"{self.part} ({scope})" if scope else self.part
 
     async def play(self, simulation: Simulation) -> None:
         standing = Standing(self, simulation)
@@ -91,8 +100,9 @@ class Standing(Obstacle):
         return True
 
     def concerns(self, request: Request) -> bool:
-        self.simulation.asked(request.parts)
-        return self._fault.concerns(request)
+        concerned = self._fault.concerns(request)
+        self.simulation.asked(request, concerned)
+        return concerned
 
     async def before(self, request: Request) -> None:
         await self._fault.before(request, self)

@@ -45,7 +45,7 @@ class DelayedWatches(RequestFault, frozen=True, kw_only=True):
                 await here.over.wait()
 
     def __str__(self) -> str:
-        return f"watches of {self.part} are {self.delay_seconds:g} s late for {self.seconds:g} s"
+        return f"watches of {self.whom} are {self.delay_seconds:g} s late for {self.seconds:g} s"
 
 
 class Compaction(Fault, frozen=True, kw_only=True):
@@ -73,7 +73,7 @@ class StaleCache(RequestFault, frozen=True, kw_only=True):
         return here.began_at
 
     def __str__(self) -> str:
-        return f"{self.part} sees nothing new for {self.seconds:g} s"
+        return f"{self.whom} sees nothing new for {self.seconds:g} s"
 
 
 class UnobservedStates(RequestFault, frozen=True, kw_only=True):
@@ -92,7 +92,7 @@ class UnobservedStates(RequestFault, frozen=True, kw_only=True):
             raise request.lost("connection refused")
 
     def __str__(self) -> str:
-        return f"{self.part} misses what happens for {self.seconds:g} s"
+        return f"{self.whom} misses what happens for {self.seconds:g} s"
 
 
 def _end(how: str, request: Request, revision: int) -> Exception:

@@ -11,9 +11,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
+
+ELSEWHERE: Final = "replay it in the directory in which the run was made, or say --scenario FILE.py:NAME"
 
 
 class NotFoundAgain(ValueError):
@@ -73,6 +76,17 @@ def resolve(reference: Reference) -> Any:
     if not reference.arguments and not reference.named:
         return found
     return partial(found, *map(_resolved, reference.arguments), **{name: _resolved(a) for name, a in reference.named.items()})
+
+
+def rooted(reference: Reference, folder: Path) -> Reference:
+    """With the files in it relative to a folder, and no more to the working directory."""
+    def value(argument: Argument) -> Argument:
+        return argument if argument.of is None else replace(argument, of=rooted(argument.of, folder))
+
+    return replace(
+        reference, file=str(folder / reference.file) if reference.file else "", arguments=tuple(map(value, reference.arguments)),
+        named={name: value(argument) for name, argument in reference.named.items()},
+    )
 
 
 def parse(text: str) -> Reference:
@@ -144,7 +158,7 @@ def _module(name: str, file: str) -> Any:
         if path is None or _is_at(module, path) or not path.exists():
             return module
     if path is None or not path.exists():
-        raise NotFoundAgain(f"module {name} cannot be imported ({why})" + (f", and {file} is not there" if file else ""))
+        raise NotFoundAgain(f"module {name} cannot be imported ({why})" + (f", and {file} is not there: {ELSEWHERE}" if file else ""))
     return _from_file(name, path)
 
 
@@ -159,6 +173,8 @@ def _from_file(name: str, path: Path) -> Any:
     module = importlib.util.module_from_spec(spec)
     shadowed: Sequence[Any] = [sys.modules[name]] if name in sys.modules else []
     sys.modules[name] = module
+    beside = str(path.parents[min(name.count("."), len(path.parents) - 1)])
+    sys.path.append(beside)  # what it imports may be there, as it was when the run was made
     try:
         spec.loader.exec_module(module)
     except BaseException as error:
@@ -166,4 +182,6 @@ def _from_file(name: str, path: Path) -> Any:
         if shadowed:
             sys.modules[name] = shadowed[0]
         raise NotFoundAgain(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(beside)
     return module

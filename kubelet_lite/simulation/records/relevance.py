@@ -52,10 +52,14 @@ class Relevance:
             return found
         return NEARBY if self._all and revision.event.revision > self._ready and key.resource not in NEVER_SHOWN else None
 
-    def of_word(self, text: str) -> int | None:
-        """How near what a text names is."""
-        ranks = [self._ranks[key] for key in self._family.mentioned(text) if key in self._ranks]
-        return min(ranks) if ranks else NEARBY if self._all else None
+    def is_close(self, revision: Revision) -> bool:
+        """Whether whoever wrote it may have to do with the failure: what it names, or what is related to that; where it names nothing, all."""
+        rank = self.of(revision)
+        return rank is not None and revision.event.revision > self._ready and (self._all or rank < NEARBY)
+
+    def of_words(self, text: str) -> int | None:
+        """How near what a text names is; None: it names nothing that matters."""
+        return min((self._ranks[key] for key in self._family.mentioned(text) if key in self._ranks), default=None)
 
     def _named(self, archive: Archive, failure: Failure) -> Iterator[Key]:
         if failure.revision:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from kubelet_lite.simulation.failure import Failure
 from kubelet_lite.simulation.invariant import InvariantMaker
 from kubelet_lite.simulation.live import Code
-from kubelet_lite.simulation.records.reference import NotFoundAgain, Reference, refer, resolve
+from kubelet_lite.simulation.records.reference import NotFoundAgain, Reference, refer, resolve, rooted
 from kubelet_lite.simulation.simulation import Run, Scenario, Setting, play
 from kubelet_lite.simulation.step import Step
 
@@ -104,7 +105,8 @@ def replay(
 ) -> Replayed:
     """Plays it again. What is given stands in place of what the file names. Raises ReplayError where something is not to be found."""
     if not isinstance(file, ReplayFile):
-        file = load(file)
+        path = Path(file)
+        file = _rooted(load(path), path)
     try:
         scenario = scenario if scenario is not None else resolve(file.scenario)
         if behaviour is None and file.behaviour is not None:
@@ -129,6 +131,19 @@ def replay(
     if run.error is not None and not run.archive.began and not replayed.repeated:
         raise ReplayError(f"setting: no cluster starts with it: {Failure.of(run.error)}") from run.error
     return replayed
+
+
+def _rooted(file: ReplayFile, path: Path) -> ReplayFile:
+    """With its references relative to the directory in which the run was made: this one, or else the nearest above the file that has what they
+    name."""
+    names = [reference.file for reference in (file.scenario, *file.invariants, file.behaviour) if reference is not None and reference.file]
+    for folder in (Path.cwd(), *path.resolve().parents):
+        if all((folder / name).exists() for name in names):
+            return replace(
+                file, scenario=rooted(file.scenario, folder), invariants=tuple(rooted(reference, folder) for reference in file.invariants),
+                behaviour=None if file.behaviour is None else rooted(file.behaviour, folder),
+            )
+    return file
 
 
 def steps_of(values: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:

@@ -103,6 +103,8 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
 
 _NAME: Final = re.compile(r"[^/ ]+$")
 """Of an object, behind its kind and namespace."""
+_SPAN: Final = re.compile(r"\b(?:for|takes|within) \d\S* s\b")
+"""Of a step that says itself how long it lasts."""
 _TIED: Final = "\N{NO-BREAK SPACE}"
 """A line does not end here."""
 _STYLES: Final = {"write": "", "call": "bold cyan", "fault": "bold magenta", "log": "yellow"}
@@ -157,14 +159,19 @@ def step_lines(records: Sequence[LogRecord], began: float) -> list[tuple[int, Li
         fields = record.fields
         if fields.get("event") == STEP_BEGAN:
             end = ended.get(fields["step"])
-            lasts = ("to the end",) if end is None else (f"for {seconds:g} s",) if (seconds := round(end - record.time, 2)) >= SHORTEST_TOLD else ()
-            kind = "fault" if fields["kind"] == "fault" else "call"
+            kind, what = "fault" if fields["kind"] == "fault" else "call", str(fields["what"])
+            lasts = () if _SPAN.search(what) else ("to the end",) if end is None else _lasting(end - record.time)
             line = Line(
-                time=record.time - began, actor="fault" if kind == "fault" else "user", action=str(fields["what"]),
+                time=record.time - began, actor="fault" if kind == "fault" else "user", action=what,
                 details=lasts if kind == "fault" else _answer(answers, record), kind=kind,
             )
             made.append((_order(record.after, position + 1), line))
     return made
+
+
+def _lasting(seconds: float) -> tuple[str, ...]:
+    """Nothing of what is over at once."""
+    return (f"for {round(seconds, 2):g} s",) if seconds >= SHORTEST_TOLD else ()
 
 
 def _answer(answers: Mapping[tuple[float, str], str], began: LogRecord) -> tuple[str, ...]:
@@ -252,8 +259,8 @@ def _order(after: int, place: int) -> int:
     return (after << 32) + place
 
 
-_Told = Revision | tuple[LogRecord, int]
-"""What a line may be made of; a record with how often in a row it was said."""
+_Told = Revision | Sequence[LogRecord]
+"""What a line may be made of; records that are told in one."""
 
 
 def _candidates(recording: Recording, relevance: Relevance) -> Iterator[tuple[int, int, _Told]]:
@@ -263,18 +270,28 @@ def _candidates(recording: Recording, relevance: Relevance) -> Iterator[tuple[in
         rank = relevance.of(revision)
         if rank is not None and (revision.event.revision > ready or rank == NAMED):
             yield _order(revision.event.revision, 0), rank, revision
-    told = [(record, position, rank) for position, record in enumerate(recording.archive.records, 1)
-            if (rank := _record_rank(record, relevance)) is not None]
-    for _, group in itertools.groupby(told, key=lambda one: (one[0].actor, one[0].level, repr(one[0].fields))):
-        same = list(group)
-        record, position, rank = same[0]
-        yield _order(record.after, position), rank, (record, len(same))
+    parts = {revision.actor for revision in recording.archive.revisions if relevance.is_close(revision)}
+    groups: dict[tuple[Any, ...], tuple[int, int, list[LogRecord]]] = {}
+    steps, row, before = 0, 0, None
+    for position, record in enumerate(recording.archive.records, 1):
+        steps += record.fields.get("event") == STEP_BEGAN
+        if record.level not in TOLD_LEVELS:
+            continue
+        rank = _record_rank(record, relevance)
+        if rank is None:
+            key: tuple[Any, ...] = (steps, record.actor if record.actor in parts else "", record.level, record.fields.get("event"))
+        else:
+            same = (record.actor, record.level, repr(record.fields))
+            row += same != before
+            key, before = (row, *same, rank), same
+        groups.setdefault(key, (_order(record.after, position), NEARBY if rank is None else rank, []))[2].append(record)
+    yield from groups.values()
 
 
 def _line(told: _Told, began: float) -> Line | None:
     """None for noise."""
-    if isinstance(told, tuple):
-        return _record_line(*told, began)
+    if not isinstance(told, Revision):
+        return _record_line(told, began)
     made = changes_of(told)
     return None if is_noise(told, made) else line_of(told, began, made)
 
@@ -306,18 +323,19 @@ def _introduction(obj: Any) -> Iterator[str]:
 
 
 def _record_rank(record: LogRecord, relevance: Relevance) -> int | None:
-    if record.level not in TOLD_LEVELS:
-        return None
+    """None: it names nothing that matters, and is told with others of its kind since the last step began."""
     if record.fields.get("event") == "actor_crashed":
         return RELATED
-    near = relevance.of_word(" ".join(str(value) for name, value in record.fields.items() if name not in NOT_TOLD))
-    return NEARBY if near is None else near
+    return relevance.of_words(" ".join(str(value) for name, value in record.fields.items() if name not in NOT_TOLD))
 
 
-def _record_line(record: LogRecord, times: int, began: float) -> Line:
-    fields = record.fields
+def _record_line(records: Sequence[LogRecord], began: float) -> Line:
+    """With what they have in common."""
+    first = records[0]
+    fields = {name: value for name, value in first.fields.items() if all(record.fields.get(name) == value for record in records)}
     crashed = fields.get("event") == "actor_crashed"
-    actor = str(fields.get("actor") or record.actor or "–")
+    actors = dict.fromkeys(str(record.fields.get("actor") or record.actor or "–") for record in records)
     details = () if crashed else tuple(f"{name}: {shown(value)}" for name, value in fields.items() if name not in NOT_TOLD)
     action = f"crashes: {shown(str(fields.get('error', '')), 90)}" if crashed else str(fields.get("event", "")).replace("_", " ")
-    return Line(time=record.time - began, actor=actor, action=action, details=details, kind="log", times=times)
+    actor = next(iter(actors)) if len(actors) == 1 else f"{len(actors)} parts"
+    return Line(time=first.time - began, actor=actor, action=action, details=details, kind="log", times=len(records))
