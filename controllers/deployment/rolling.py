@@ -53,8 +53,9 @@ def _shrink(draft: Draft) -> bool:
 
 
 def _available(rs: ReplicaSet) -> int:
-    """Its pods that are available for certain: of one that has not reported since it was changed, none."""
-    return rs.status.availableReplicas if _has_reported(rs) else 0
+    """Its pods that are available for certain: of one that has not reported since it was changed, none; and of one that has just become
+    smaller, whose status still counts those that go, no more than its size."""
+    return min(rs.status.availableReplicas, replicas_of(rs)) if _has_reported(rs) else 0
 
 
 def _not_available(rs: ReplicaSet) -> int:

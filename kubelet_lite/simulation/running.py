@@ -1,4 +1,4 @@
-"""What runs on the nodes, noted for invariants beside what the API answers: every sandbox of a pod that begins or ends."""
+"""What runs on the nodes, noted for invariants beside what the API answers: every sandbox of a pod that begins or ends, every container that is made and started."""
 from __future__ import annotations
 
 from typing import Any
@@ -7,7 +7,7 @@ import msgspec
 
 from kubelet_lite.actors.actor import current_actor
 from kubelet_lite.actors.environment import Environment
-from kubelet_lite.runtimes.base import Sandbox, SandboxSpec
+from kubelet_lite.runtimes.base import ContainerSpec, Sandbox, SandboxSpec
 from kubelet_lite.runtimes.fake import BehaviourOf, FakeRuntime
 from kubelet_lite.runtimes.network.base import Network
 from kubelet_lite.simulation.answers import NotingStore
@@ -30,8 +30,24 @@ class SandboxEnded(msgspec.Struct, frozen=True, gc=False):
     id: str
 
 
+class ContainerMade(msgspec.Struct, frozen=True, gc=False):
+    """`uid`: the pod's."""
+
+    at: int
+    uid: str
+    container: str
+
+
+class ContainerBegan(msgspec.Struct, frozen=True, gc=False):
+    """It was started, and runs."""
+
+    at: int
+    uid: str
+    container: str
+
+
 class NotingRuntime(FakeRuntime):
-    """One node's pretended containers, each sandbox noted. `store`: where the archive is found, and the revision."""
+    """One node's pretended containers, each sandbox and container noted. `store`: where the archive is found, and the revision."""
 
     def __init__(self, environment: Environment, network: Network, behaviour: BehaviourOf | None, store: NotingStore) -> None:
         super().__init__(environment, network, behaviour)
@@ -54,6 +70,15 @@ class NotingRuntime(FakeRuntime):
         sandbox = await super().run_sandbox(spec)
         self._note(SandboxBegan(self._store.revision, current_actor(), spec.namespace, spec.name, spec.uid, sandbox.id))
         return sandbox
+
+    async def create_container(self, sandbox_id: str, spec: ContainerSpec) -> str:
+        id = await super().create_container(sandbox_id, spec)
+        self._note(ContainerMade(self._store.revision, self._owners[id], spec.name))
+        return id
+
+    async def start_container(self, container_id: str) -> None:
+        await super().start_container(container_id)
+        self._note(ContainerBegan(self._store.revision, self._owners[container_id], self._known(container_id).spec.name))
 
     async def stop_sandbox(self, sandbox_id: str) -> None:
         await super().stop_sandbox(sandbox_id)

@@ -181,8 +181,6 @@ class Simulation:
         """Part, verb and resource of those that the fault was about."""
         self._actors: dict[str, None] = {}
         """Names of those that were there when steps began."""
-        self._at_work = 0
-        """Faults that have begun and are not over."""
         self.began = environment.monotonic()
         """When the cluster became ready: the moment from which steps count."""
         self.scenario_over = False
@@ -224,12 +222,10 @@ class Simulation:
         number, kind = len(self._steps), "fault" if isinstance(step, Fault) else "call"
         self.archive.log(self.environment.now(), "info", {"event": STEP_BEGAN, "step": number, "kind": kind, "what": str(step)})
         if isinstance(step, Fault):
-            self._at_work += 1
-            self._watcher.snapshot.calm_since = math.inf
+            self._watcher.snapshot.disturb(step)
         await step.play(self)
         if isinstance(step, Fault):
-            self._at_work -= 1
-            self._watcher.snapshot.calm_since = math.inf if self._at_work else self.environment.now()
+            self._watcher.snapshot.calm(step, self.environment.now())
         self.archive.log(self.environment.now(), "info", {"event": STEP_ENDED, "step": number})
 
     @property

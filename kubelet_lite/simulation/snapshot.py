@@ -1,17 +1,22 @@
 """What a cluster held at one revision: all that an invariant, a story or the user of a replay looks at. Grows by one revision at a time."""
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from kubelet_lite.api.resources import RESOURCES, Resource, resource_of
 from kubelet_lite.simulation.archive import Revision
+
+if TYPE_CHECKING:
+    from kubelet_lite.simulation.step import Fault
 
 T = TypeVar("T")
 BUILT_IN: Final = {resource.qualified: resource for resource in RESOURCES if "list" in resource.verbs and resource.group != "events.k8s.io"}
 """What any cluster can hold, by its qualified name; Events of both groups are kept as `events`."""
 DEFINITIONS: Final = "customresourcedefinitions.apiextensions.k8s.io"
+API_PARTS: Final = ("apiserver", "store", "upkeep")
 Place = tuple[str, str]
 """Namespace and name."""
 
@@ -39,8 +44,8 @@ class Snapshot:
         self.revision = 0
         self.time = 0.0
         """Virtual Unix seconds."""
-        self.calm_since = 0.0
-        """When the last fault was over (virtual Unix seconds); infinite while one is at work."""
+        self._faults: list[tuple[Fault, float]] = []
+        """All that have begun, and when each was over (virtual Unix seconds): infinite while it is at work."""
         self._objects: dict[str, dict[Place, Any]] = {}
         """By qualified name: of all that had any, and of every custom resource that was defined."""
 
@@ -64,6 +69,21 @@ class Snapshot:
         if event.key.resource == DEFINITIONS:
             self._objects.setdefault(event.key.name, {})
         self.revision, self.time = event.revision, revision.time
+
+    def disturb(self, fault: Fault) -> None:
+        """A fault is at work."""
+        self._faults.append((fault, math.inf))
+
+    def calm(self, fault: Fault, time: float) -> None:
+        """It is over."""
+        for position, (one, _) in enumerate(self._faults):
+            if one is fault:
+                self._faults[position] = (fault, time)
+
+    def calm_since(self, *parts: str) -> float:
+        """When the last fault was over that may strike one of these parts, or the API, of which all know what they know."""
+        struck = (*parts, *API_PARTS)
+        return max((over for fault, over in self._faults if any(map(fault.may_strike, struck))), default=0.0)
 
     @overload
     def get(self, kind: type[T], name: str, namespace: str = "") -> T | None: ...

@@ -5,7 +5,8 @@ A `Call` is what a user does (calls.py), a `Fault` what goes wrong (faults/).
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, ClassVar
 
 from kubelet_lite.simulation.checked import Checked, Name, Seconds
 
@@ -42,9 +43,14 @@ class Fault(Step, frozen=True, kw_only=True):
     A run fails in which it strikes nothing, unless it `may_miss`, as one that was drawn may.
     """
 
+    victims: ClassVar[str] = "*"
+    """A pattern of the parts that such a fault can strike."""
     part: Name = "*"
     seconds: Seconds = 0.0
     may_miss: bool = False
 
     def check_names(self, snapshot: Snapshot) -> None:
         """Raises ValueError where it names what this cluster never had; asked when the run is over, of whatever may come late."""
+
+    def may_strike(self, part: str) -> bool:
+        return fnmatchcase(part, self.part) and fnmatchcase(part, self.victims)

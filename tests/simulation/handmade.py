@@ -19,6 +19,7 @@ from kubelet_lite.api.apps_v1 import (
 )
 from kubelet_lite.api.core_v1 import (
     Container,
+    ContainerStatus,
     Node,
     NodeCondition,
     NodeStatus,
@@ -36,7 +37,8 @@ from kubelet_lite.api.resources import resource_of
 from kubelet_lite.simulation.answers import Answer, Batch, Opened, StoredObject, Watching, as_kept
 from kubelet_lite.simulation.archive import Archive, Revision
 from kubelet_lite.simulation.invariants import BY_NAME
-from kubelet_lite.simulation.running import SandboxBegan, SandboxEnded
+from kubelet_lite.simulation.running import ContainerBegan, ContainerMade, SandboxBegan, SandboxEnded
+from kubelet_lite.simulation.step import Fault
 from kubelet_lite.simulation.virtual.environment import EPOCH
 from kubelet_lite.simulation.watcher import Watcher
 from kubelet_lite.store.event import Event
@@ -74,7 +76,7 @@ class Told:
         """Any revision, right or wrong."""
         self.archive.add(Revision(event, self.now, actor, expected))
 
-    def answer(self, answer: Answer | SandboxBegan | SandboxEnded) -> None:
+    def answer(self, answer: Answer | SandboxBegan | SandboxEnded | ContainerMade | ContainerBegan) -> None:
         assert self.archive.answers is not None, "the invariant judges no answers"
         self.archive.answers.append(answer)
         self.watcher.catch_up()
@@ -86,6 +88,10 @@ class Told:
 
     def hand(self, watch: Watching, *events: tuple[str, Any], at: int | None = None, committed: bool = True) -> None:
         self.answer(Batch(self.revision if at is None else at, watch, [WatchEvent(*event) for event in events], committed))
+
+    def disturb(self, fault: Fault) -> None:
+        """It is at work until the end."""
+        self.watcher.snapshot.disturb(fault)
 
     def sleep(self, seconds: float = 1.0) -> None:
         """The instant ends, and another begins."""
@@ -149,6 +155,16 @@ def pod(name: str = "a", *, node: str = "", ready: bool = False, phase: str = ""
     )
 
 
+def contained(told_of: Pod, *, restarts: int = 0, id: str = "one", ready: bool = True, containers_ready: bool | None = None) -> Pod:
+    """A pod with the status of its container."""
+    status = ContainerStatus(name="c", restartCount=restarts, containerID=f"fake://{id}", ready=ready)
+    said = ready if containers_ready is None else containers_ready
+    kept = tuple(c for c in told_of.status.conditions if c.type == "Ready")
+    conditions = (*kept, PodCondition(type="ContainersReady", status=str(said)))
+    made: Pod = with_status(told_of, containerStatuses=(status,), conditions=conditions)
+    return made
+
+
 def node(name: str = "node-1", *, cpu: str = "4", pods: str = "110", ready: str = "True") -> Node:
     return Node(
         metadata=ObjectMeta(name=name), status=NodeStatus(allocatable={"cpu": cpu, "pods": pods}, conditions=(NodeCondition(type="Ready", status=ready),)),
@@ -180,10 +196,11 @@ def replica_set(name: str, replicas: int, owner: Any, *, available: int = 0, ima
     )
 
 
-def endpoint_slice(service: str, *pods: Pod, ready: bool = True) -> EndpointSlice:
+def endpoint_slice(service: str, *pods: Pod, ready: bool = True, serving: bool | None = None, terminating: bool = False) -> EndpointSlice:
+    conditions = EndpointConditions(ready=ready, serving=ready if serving is None else serving, terminating=terminating)
     endpoints = tuple(
         Endpoint(
-            addresses=("10.0.0.1",), conditions=EndpointConditions(ready=ready),
+            addresses=("10.0.0.1",), conditions=conditions,
             targetRef=core_v1.ObjectReference(kind="Pod", namespace=NAMESPACE, name=p.metadata.name, uid=p.metadata.uid),
         ) for p in pods
     )

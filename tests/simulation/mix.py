@@ -1,4 +1,4 @@
-"""The standard mix of faults and of what users do, in the first two minutes of a run: what `make soak` plays with every seed."""
+"""The standard mix of faults and of what users do, in the first minutes of a run: what `make soak` plays with every seed."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from kubelet_lite.simulation.draw import draw_steps
 from kubelet_lite.simulation.step import Step
 from kubelet_lite.simulation.virtual.tape import Tape
 
-SECONDS: Final = 120.0
+SECONDS: Final = 200.0
 NODES: Final = 3
 
 

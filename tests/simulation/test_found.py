@@ -11,8 +11,8 @@ from kubelet_lite.simulation.faults.containers import CrashContainer
 from kubelet_lite.simulation.faults.watches import DelayedWatches, UnobservedStates
 from kubelet_lite.simulation.invariants import STANDARD
 from kubelet_lite.simulation.simulation import Setting, Simulation, play
-from tests.simulation.mutants.controllers import stale_pods_at_the_theft
-from tests.simulation.mutants.scenarios import plain_pod, rejected, stolen_and_shrunk
+from tests.simulation.mutants.controllers import slow_set_controller, stale_pods_at_the_theft
+from tests.simulation.mutants.scenarios import plain_pod, rejected, shrinks_in_a_rollout, stolen_and_shrunk
 
 SETTING = Setting(nodes=1, settle=True)
 
@@ -74,6 +74,13 @@ def test_a_kubelet_puts_right_what_the_answer_of_its_own_write_shows_to_be_wrong
 
     deaf, exits = UnobservedStates(at=10, part="kubelet-node-1", seconds=40), CrashContainer(at=30)
     play(called_unready, setting=SETTING, steps=[deaf, exits], invariants=STANDARD).raise_error()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_set_that_has_just_shrunk_is_not_believed_to_have_all_that_it_counts(seed: int) -> None:
+    """Its status still counted the pods that go, and the Deployment, of which no pod might be missing, took the same number away once more."""
+    steps = slow_set_controller(seed)
+    play(shrinks_in_a_rollout, seed=seed, setting=Setting(nodes=2, settle=True), steps=steps, invariants=STANDARD).raise_error()
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -1,7 +1,6 @@
 """Each invariant fails for a sequence of revisions made by hand that breaks it, and for none that Kubernetes allows."""
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +10,14 @@ from typing import Any, Final, cast
 import pytest
 from msgspec.structs import replace
 
+from kubelet_lite.api.coordination_v1 import Lease, LeaseSpec
 from kubelet_lite.api.core_v1 import (
     Namespace,
     NamespaceSpec,
     Node,
+    NodeCondition,
     Pod,
+    PodCondition,
     ResourceQuota,
     ResourceQuotaStatus,
     Service,
@@ -28,14 +30,17 @@ from kubelet_lite.api.policy_v1 import PodDisruptionBudget, PodDisruptionBudgetS
 from kubelet_lite.api.resources import resource_of
 from kubelet_lite.controllers.loop import InformersActor
 from kubelet_lite.simulation.answers import Compaction, Ended, Got, Listed, Unheard, Wrote
+from kubelet_lite.simulation.faults import Hang, Latency, NodeDeath, StopActor
 from kubelet_lite.simulation.invariant import InvariantViolated
 from kubelet_lite.simulation.invariants import BY_NAME
-from kubelet_lite.simulation.running import SandboxBegan, SandboxEnded
+from kubelet_lite.simulation.running import ContainerBegan, ContainerMade, SandboxBegan, SandboxEnded
+from kubelet_lite.simulation.step import Fault
 from kubelet_lite.store.event import Event
 from kubelet_lite.store.keys import Key
 from tests.simulation.handmade import (
     NAMESPACE,
     Told,
+    contained,
     deployment,
     endpoint_slice,
     meta,
@@ -661,7 +666,6 @@ def budget(allowed: int, **disrupted: str) -> PodDisruptionBudget:
 
 
 def evict(told: Told, victim: Pod) -> None:
-    from kubelet_lite.api.core_v1 import PodCondition
 
     condition = PodCondition(type="DisruptionTarget", status="True", reason="EvictionByEvictionAPI")
     told.update(with_status(victim, conditions=(*victim.status.conditions, condition)))
@@ -790,31 +794,61 @@ def two_pods_with_one_address_at_rest(told: Told) -> None:
 
 
 @legal("EndpointsSubsetOfReadyPods")
+@legal("EndpointConditionsAgree")
 def a_slice_follows_its_pod_a_little_late(told: Told) -> None:
     told.create(service("web"))
     one = told.create(pod(ready=True))
     slice_ = told.create(endpoint_slice("web", one))
     told.update(with_status(one, conditions=()))
-    told.sleep(200)
+    told.sleep(4)
     told.update(replace(endpoint_slice("web", one, ready=False), metadata=slice_.metadata))
     told.sleep(1_000)
     told.rest()
 
 
 @legal("EndpointsSubsetOfReadyPods")
-def a_slice_may_be_late_for_as_long_as_a_fault_is_at_work(told: Told) -> None:
-    a_slice_is_late(told, math.inf)
+@legal("EndpointConditionsAgree")
+def a_slice_may_be_late_for_as_long_as_a_fault_strikes_its_controller(told: Told) -> None:
+    a_pod_begins_to_go(told, Latency(part="*-controller", seconds=1_000))
 
 
-def a_slice_is_late(told: Told, calm_since: float) -> None:
+@broken("EndpointsSubsetOfReadyPods")
+@broken("EndpointConditionsAgree")
+def a_fault_that_strikes_somebody_else_is_no_excuse(told: Told) -> None:
+    a_pod_begins_to_go(told, Latency(part="default-scheduler", seconds=1_000))
+
+
+@broken("EndpointsSubsetOfReadyPods")
+@broken("EndpointConditionsAgree")
+def nor_is_what_befalls_containers(told: Told) -> None:
+    a_pod_begins_to_go(told, Hang(seconds=1_000))
+
+
+def a_pod_begins_to_go(told: Told, fault: Fault) -> None:
+    """It takes its time, and its slice does not follow."""
+    told.disturb(fault)
     told.create(service("web"))
     one = told.create(pod(ready=True))
     told.create(endpoint_slice("web", one))
-    told.delete(one)
-    told.sleep(301)
-    told.watcher.snapshot.calm_since = calm_since
+    told.update(with_meta(one, deletionTimestamp=time_text(told)))
+    told.sleep(20)
     told.create(pod("b"))
     told.sleep()
+
+
+@broken("EndpointConditionsAgree")
+def an_endpoint_that_is_not_said_to_terminate(told: Told) -> None:
+    told.create(service("web"))
+    told.create(endpoint_slice("web", told.create(pod(ready=True, deletionTimestamp=time_text(told))), ready=False, serving=True))
+    told.rest()
+
+
+@legal("EndpointConditionsAgree")
+def an_endpoint_that_terminates_serves_and_is_not_ready(told: Told) -> None:
+    told.create(service("web"))
+    one = told.create(pod(ready=True, deletionTimestamp=time_text(told)))
+    told.create(endpoint_slice("web", one, ready=False, serving=True, terminating=True))
+    told.rest()
 
 
 @legal("EndpointsSubsetOfReadyPods")
@@ -826,7 +860,13 @@ def a_service_that_publishes_what_is_not_ready(told: Told) -> None:
 
 @broken("EndpointsSubsetOfReadyPods")
 def an_endpoint_of_a_pod_that_is_gone(told: Told) -> None:
-    a_slice_is_late(told, 0.0)
+    told.create(service("web"))
+    one = told.create(pod(ready=True))
+    told.create(endpoint_slice("web", one))
+    told.delete(one)
+    told.sleep(20)
+    told.create(pod("b"))
+    told.sleep()
 
 
 @broken("EndpointsSubsetOfReadyPods")
@@ -1107,6 +1147,182 @@ def a_kubelet_that_keeps_a_pod(told: Told) -> None:
 @broken("CacheConverges")
 def a_scheduler_that_assumes_for_ever(told: Told) -> None:
     told.rest({"default-scheduler": {"nodes": 0, "assumed": 1, "placed": 0}})
+
+
+# Silent nodes
+
+
+@legal("NoReadyPodOnSilentNode")
+def a_node_that_falls_silent_becomes_unknown_and_its_pods_unready(told: Told) -> None:
+    one, there = a_silent_node(told, 52)
+    told.update(with_status(there, conditions=(NodeCondition(type="Ready", status="Unknown"),)), "node-controller")
+    told.sleep(2)
+    told.update(with_status(one, conditions=()), "node-controller")
+    told.sleep(100)
+    told.create(pod("b"))
+    told.end()
+
+
+@legal("NoReadyPodOnSilentNode")
+def a_node_whose_lease_is_renewed(told: Told) -> None:
+    a_silent_node(told, 40)
+    told.create(lease(told))
+    told.sleep(40)
+    told.create(pod("b"))
+
+
+@legal("NoReadyPodOnSilentNode")
+def a_silent_node_whose_controller_is_away(told: Told) -> None:
+    told.disturb(StopActor(part="node-controller", seconds=1_000))
+    a_silent_node(told, 200)
+    told.create(pod("b"))
+
+
+@broken("NoReadyPodOnSilentNode")
+def a_silent_node_that_stays_ready(told: Told) -> None:
+    told.disturb(NodeDeath(part="kubelet-node-1", seconds=1_000))
+    a_silent_node(told, 60)
+    told.create(pod("b"))
+    told.sleep()
+
+
+@broken("NoReadyPodOnSilentNode")
+def a_pod_that_stays_ready_on_a_silent_node(told: Told) -> None:
+    _, there = a_silent_node(told, 50)
+    told.update(with_status(there, conditions=(NodeCondition(type="Ready", status="Unknown"),)), "node-controller")
+    told.sleep(10)
+    told.create(pod("b"))
+    told.sleep()
+
+
+def a_silent_node(told: Told, seconds: float) -> tuple[Pod, Node]:
+    """With a pod that is ready; nothing is heard of it for so long."""
+    there = told.create(node())
+    one = told.create(pod(node="node-1", ready=True))
+    told.sleep(seconds)
+    return one, there
+
+
+def lease(told: Told) -> Lease:
+    return Lease(metadata=ObjectMeta(name="node-1", namespace="kube-node-lease"), spec=LeaseSpec(renewTime=time_text(told)))
+
+
+# Statuses
+
+
+KUBELET: Final = "kubelet-node-1"
+
+
+@legal("RestartsCounted")
+def a_container_that_exits_and_is_made_anew(told: Told) -> None:
+    one = told.create(pod(node="node-1"), uid="uid-a")
+    for number, id in enumerate(("one", "two")):
+        told.answer(ContainerMade(told.revision, "uid-a", "c"))
+        told.answer(ContainerBegan(told.revision, "uid-a", "c"))
+        one = told.update(contained(one, restarts=number, id=id), KUBELET)
+        one = told.update(contained(one, restarts=number, id=id, ready=False), KUBELET)
+    told.rest()
+
+
+@legal("ReadyMeansContainersReady")
+def a_pod_that_is_ready_with_its_containers(told: Told) -> None:
+    one = told.update(contained(told.create(pod(ready=True))), KUBELET)
+    told.update(contained(with_status(one, conditions=()), ready=False), KUBELET)
+    told.sleep()
+
+
+@legal("ReadyMeansContainersReady")
+def what_others_say_of_a_pod_is_not_its_kubelets(told: Told) -> None:
+    told.create(pod(ready=True), "somebody")
+
+
+@broken("ReadyMeansContainersReady")
+def a_pod_that_is_ready_without_its_containers(told: Told) -> None:
+    told.update(contained(told.create(pod(ready=True)), ready=False), KUBELET)
+    told.sleep()
+
+
+@broken("ReadyMeansContainersReady")
+def containers_that_are_ready_without_being_so(told: Told) -> None:
+    told.update(contained(told.create(pod()), ready=False, containers_ready=True), KUBELET)
+    told.sleep()
+
+
+@legal("RestartsCounted")
+def a_pod_that_was_there_before_and_a_container_that_could_not_be_started(told: Told) -> None:
+    one = told.create(contained(pod(), restarts=3), uid="uid-a")
+    told.update(one, KUBELET)
+    told.answer(ContainerMade(told.revision, "uid-a", "c"))
+    told.update(contained(one, restarts=4, id="two"), KUBELET)
+    told.rest()
+
+
+@broken("RestartsCounted")
+def a_count_of_restarts_that_falls(told: Told) -> None:
+    one = told.update(contained(told.create(pod()), restarts=3), KUBELET)
+    told.update(contained(one, restarts=2, id="two"), KUBELET)
+    told.sleep()
+
+
+@broken("RestartsCounted")
+def a_restart_that_is_not_counted(told: Told) -> None:
+    one = told.update(contained(told.create(pod()), restarts=1), KUBELET)
+    told.update(contained(one, restarts=1, id="two"), KUBELET)
+    told.sleep()
+
+
+@broken("RestartsCounted")
+def a_count_that_rises_by_itself(told: Told) -> None:
+    one = told.update(contained(told.create(pod()), restarts=1), KUBELET)
+    told.update(contained(one, restarts=2), KUBELET)
+    told.sleep()
+
+
+@broken("RestartsCounted")
+def restarts_that_nobody_saw_and_nobody_counted(told: Told) -> None:
+    one = told.create(pod(), uid="uid-a")
+    for _ in range(3):
+        told.answer(ContainerMade(told.revision, "uid-a", "c"))
+        told.answer(ContainerBegan(told.revision, "uid-a", "c"))
+    told.update(contained(one, restarts=1), KUBELET)
+    told.rest()
+
+
+@broken("RestartsCounted")
+def restarts_that_were_none(told: Told) -> None:
+    one = told.create(pod(), uid="uid-a")
+    told.answer(ContainerMade(told.revision, "uid-a", "c"))
+    told.update(contained(one, restarts=1), KUBELET)
+    told.rest()
+
+
+@legal("ObservedGenerationIsTrue")
+def a_deployment_that_is_rolled_out(told: Told) -> None:
+    owner = told.create(deployment(2))
+    told.create(replica_set("one", 2, owner, available=2))
+    told.update(with_status(owner, replicas=2, updatedReplicas=2, availableReplicas=2, observedGeneration=1), CONTROLLER)
+
+
+@broken("ObservedGenerationIsTrue")
+def a_status_of_a_generation_to_come(told: Told) -> None:
+    told.update(with_status(told.create(deployment(2)), observedGeneration=2), CONTROLLER)
+    told.sleep()
+
+
+@broken("ObservedGenerationIsTrue")
+def a_status_that_goes_back(told: Told) -> None:
+    one = told.update(with_meta(with_status(told.create(deployment(2)), observedGeneration=2), generation=2), CONTROLLER)
+    told.update(with_status(one, observedGeneration=1), CONTROLLER)
+    told.sleep()
+
+
+@broken("ObservedGenerationIsTrue")
+def a_deployment_that_is_rolled_out_in_its_status_alone(told: Told) -> None:
+    owner = told.create(deployment(2))
+    told.create(replica_set("one", 2, owner, available=2, image="old"))
+    told.create(replica_set("two", 1, owner, available=1))
+    told.update(with_status(owner, replicas=2, updatedReplicas=2, availableReplicas=2, observedGeneration=1), CONTROLLER)
+    told.sleep()
 
 
 # The tests

@@ -4,7 +4,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, NamedTuple
 
 from msgspec import Meta
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from kubelet_lite.simulation.simulation import Simulation
 
 
+KUBELETS: Final = "kubelet-*"
+
+
 class Running(NamedTuple):
     """A container that runs."""
 
@@ -32,6 +35,7 @@ class ContainerFault(Fault, frozen=True, kw_only=True):
     """Strikes a container that runs when it begins. `part`: the kubelet of its node; `pod`: a pattern of `namespace/name`; `container`: of
     its name. `nth`: which of those, in the order in which their pods were made, beginning anew behind the last."""
 
+    victims: ClassVar[str] = KUBELETS
     pod: Name = "*"
     container: Name = "*"
     nth: Count = 0
@@ -115,6 +119,7 @@ class FlappingReadiness(ContainerFault, frozen=True, kw_only=True):
 class SlowStart(Fault, frozen=True, kw_only=True):
     """Containers that start within `seconds` get ready `delay_seconds` later than otherwise. `part`: the kubelet of their node."""
 
+    victims: ClassVar[str] = KUBELETS
     delay_seconds: Seconds = 30.0
 
     async def play(self, simulation: Simulation) -> None:

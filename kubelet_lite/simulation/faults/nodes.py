@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from msgspec.structs import replace
 
 from kubelet_lite.runtimes.fake import FakeRuntime
 from kubelet_lite.simulation.checked import Seconds
+from kubelet_lite.simulation.faults.containers import KUBELETS
 from kubelet_lite.simulation.step import Fault
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class NodeDeath(Fault, frozen=True, kw_only=True):
 
     `part`: a kubelet's name.
     """
+
+    victims: ClassVar[str] = KUBELETS
 
     async def play(self, simulation: Simulation) -> None:
         supervisor, kubelets = simulation.cluster.supervisor, simulation.cluster.kubelets

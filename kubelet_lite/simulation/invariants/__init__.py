@@ -11,7 +11,7 @@ from kubelet_lite.simulation.invariant import InvariantMaker
 from kubelet_lite.simulation.invariants import store, watches
 from kubelet_lite.simulation.invariants.identity import AtMostOnePodPerIdentity
 from kubelet_lite.simulation.invariants.liveness import CacheConverges, NoHotLoop, QueueDrains
-from kubelet_lite.simulation.invariants.nodes import EvictionNeedsTaint, NoPodOnDeletedNode
+from kubelet_lite.simulation.invariants.nodes import EvictionNeedsTaint, NoPodOnDeletedNode, NoReadyPodOnSilentNode
 from kubelet_lite.simulation.invariants.ownership import (
     FinalizersRespected,
     GenerationMovesWithSpecOnly,
@@ -24,10 +24,16 @@ from kubelet_lite.simulation.invariants.ownership import (
 from kubelet_lite.simulation.invariants.policy import PDBNeverExceeded, QuotaNeverExceeded
 from kubelet_lite.simulation.invariants.scheduling import BindOnce, NoOvercommit
 from kubelet_lite.simulation.invariants.services import (
+    EndpointConditionsAgree,
     EndpointsSubsetOfReadyPods,
     UniqueClusterIP,
     UniqueNodePort,
     UniquePodIP,
+)
+from kubelet_lite.simulation.invariants.statuses import (
+    ObservedGenerationIsTrue,
+    ReadyMeansContainersReady,
+    RestartsCounted,
 )
 from kubelet_lite.simulation.invariants.workloads import MaxSurge, MaxUnavailable, NoSurplusPods
 
@@ -47,6 +53,10 @@ STANDARD: Final[tuple[InvariantMaker, ...]] = (
     UniqueNodePort,
     UniquePodIP,
     EndpointsSubsetOfReadyPods,
+    EndpointConditionsAgree,
+    ReadyMeansContainersReady,
+    RestartsCounted,
+    ObservedGenerationIsTrue,
     LiveOwnerNeverCollected,
     OrphanNeverDeleted,
     OwnerDeletedImpliesCollected,
@@ -55,6 +65,7 @@ STANDARD: Final[tuple[InvariantMaker, ...]] = (
     NamespaceEmptyWhenGone,
     NoPodOnDeletedNode,
     EvictionNeedsTaint,
+    NoReadyPodOnSilentNode,
     GenerationMovesWithSpecOnly,
     NoHotLoop,
     QueueDrains,

@@ -16,11 +16,13 @@ CALM_SECONDS: Final = 60.0
 """After so long without a fault all caches are up to date again: back-offs of broken watches are over."""
 LAG_SECONDS: Final = 5.0
 """How old what a part knows may be then."""
+SHARED: Final = ("controllers' informers", "controllers")
+"""Parts by which all controllers are struck: their eyes, their clock."""
 
 
-def oldest_belief(snapshot: Snapshot, now: float) -> float:
-    """The moment from which on what was there may still be believed by somebody."""
-    return now - (LAG_SECONDS if now - snapshot.calm_since > CALM_SECONDS else STALE_SECONDS)
+def oldest_belief(snapshot: Snapshot, now: float, controller: str) -> float:
+    """The moment from which on what was there may still be believed by a controller."""
+    return now - (LAG_SECONDS if now - snapshot.calm_since(controller, *SHARED) > CALM_SECONDS else STALE_SECONDS)
 
 
 def named(obj: Any) -> str:

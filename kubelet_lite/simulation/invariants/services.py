@@ -4,19 +4,21 @@ https://kubernetes.io/docs/concepts/services-networking/service/
 """
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from kubelet_lite.api.core_v1 import Pod, Service
-from kubelet_lite.api.discovery_v1 import EndpointSlice
+from kubelet_lite.api.discovery_v1 import EndpointConditions, EndpointSlice
 from kubelet_lite.simulation.archive import Revision
 from kubelet_lite.simulation.invariant import Invariant
+from kubelet_lite.simulation.invariants.debts import Debts
 from kubelet_lite.simulation.invariants.facts import FINISHED, STALE_SECONDS, is_ready, matches_labels
 from kubelet_lite.simulation.snapshot import Place, Snapshot
 
 if TYPE_CHECKING:
     from kubelet_lite.simulation.simulation import Simulation
 
+CONTROLLER: Final = "endpointslice-controller"
 MANAGED_BY: Final = "endpointslice.kubernetes.io/managed-by"
 MANAGER: Final = "endpointslice-controller.k8s.io"
 SERVICE_LABEL: Final = "kubernetes.io/service-name"
@@ -107,7 +109,7 @@ class UniquePodIP(Invariant):
 
     def on_instant(self, snapshot: Snapshot, now: float) -> Iterable[str]:
         for ip, since in self._shared.items():
-            if now - max(since, snapshot.calm_since) > STALE_SECONDS:
+            if now - max(since, snapshot.calm_since("kubelet-*")) > STALE_SECONDS:
                 yield self._said(ip)
 
     def at_rest(self, simulation: Simulation) -> Iterable[str]:
@@ -123,19 +125,19 @@ def _pod_ips(pod: Pod | None) -> tuple[str, ...]:
     return tuple(ip.ip for ip in pod.status.podIPs)
 
 
-class EndpointsSubsetOfReadyPods(Invariant):
-    """An endpoint that is said to be ready is a pod that exists, is ready and is not being deleted.
+class _Endpoints(Invariant):
+    """Judges the endpoints of the controller's slices by the pods that they are of, again with each change of either.
 
-    The controller follows what pods say, so it lags: by no more than STALE_SECONDS after the last fault, and not at all at rest. A Service
-    that publishes what is not ready, and slices that somebody else keeps, promise nothing.
+    Of slices that somebody else keeps nothing is promised.
     """
 
-    name = "EndpointsSubsetOfReadyPods"
     resources = ("pods", "services", "endpointslices.discovery.k8s.io")
 
     def __init__(self) -> None:
-        self._wrong: dict[tuple[Place, str], tuple[float, str]] = {}
-        """By slice and pod: since when the endpoint is wrong, and why."""
+        self._wrong = Debts(CONTROLLER)
+        """By slice and pod's UID."""
+        self._of: dict[Place, dict[Hashable, None]] = {}
+        """By slice, what of it is wrong."""
         self._refers: dict[Place, dict[Place, None]] = {}
         """By pod: the slices that may have it."""
         self._touched: dict[Place, None] = {}
@@ -161,43 +163,68 @@ class EndpointsSubsetOfReadyPods(Invariant):
         return ()
 
     def on_instant(self, snapshot: Snapshot, now: float) -> Iterable[str]:
+        yield from self._wrong.late(snapshot, now)
         touched, self._touched = self._touched, {}
         for place in touched:
-            before = {key: found for key, found in self._wrong.items() if key[0] == place}
-            for key in before:
-                del self._wrong[key]
-            for uid, why in wrong_endpoints(snapshot, place):
-                since, _ = before.get((place, uid), (now, ""))
-                self._wrong[place, uid] = (since, why)
-        for since, why in self._wrong.values():
-            if now - max(since, snapshot.calm_since) > STALE_SECONDS:
-                yield f"{why} for {now - since:.0f} s"
+            found: dict[Hashable, str] = {(place, uid): why for uid, why in self._look(snapshot, place)}
+            for thing in {**self._of.get(place, {}), **found}:
+                self._wrong.note(thing, found.get(thing, ""), now)
+            self._of[place] = dict.fromkeys(found)
 
     def at_rest(self, simulation: Simulation) -> Iterable[str]:
-        for _, why in self._wrong.values():
-            yield why
+        yield from self._wrong.wrong()
+
+    def _look(self, snapshot: Snapshot, place: Place) -> Iterator[tuple[str, str]]:
+        slice_ = snapshot.get(EndpointSlice, place[1], place[0])
+        if slice_ is None or slice_.metadata.labels.get(MANAGED_BY) != MANAGER:
+            return
+        service = snapshot.get(Service, slice_.metadata.labels.get(SERVICE_LABEL, ""), place[0])
+        for endpoint in slice_.endpoints:
+            target = endpoint.targetRef
+            if target is None or service is None:
+                continue
+            pod = snapshot.get(Pod, target.name, place[0])
+            why = self.judge(endpoint.conditions, pod if pod is not None and pod.metadata.uid == target.uid else None, service)
+            if why:
+                yield target.uid, f"EndpointSlice {place[0]}/{place[1]} says that pod {place[0]}/{target.name} {why}"
+
+    def judge(self, conditions: EndpointConditions, pod: Pod | None, service: Service) -> str:
+        """What a slice says of an endpoint, and why it is wrong."""
+        raise NotImplementedError
 
 
-def wrong_endpoints(snapshot: Snapshot, place: Place) -> Iterator[tuple[str, str]]:
-    """Of one slice, the endpoints that are said to be ready and are not: the pod's UID, and why."""
-    slice_ = snapshot.get(EndpointSlice, place[1], place[0])
-    if slice_ is None or slice_.metadata.labels.get(MANAGED_BY) != MANAGER:
-        return
-    service = snapshot.get(Service, slice_.metadata.labels.get(SERVICE_LABEL, ""), place[0])
-    if service is None or service.spec.publishNotReadyAddresses:
-        return
-    for endpoint in slice_.endpoints:
-        target = endpoint.targetRef
-        if target is None or endpoint.conditions.ready is False:
-            continue
-        pod = snapshot.get(Pod, target.name, place[0])
-        what = f"EndpointSlice {place[0]}/{place[1]} says that pod {target.name} is ready"
-        if pod is None or pod.metadata.uid != target.uid:
-            yield target.uid, f"{what}, which is gone"
-        elif pod.metadata.deletionTimestamp is not None:
-            yield target.uid, f"{what}, which is being deleted"
-        elif not is_ready(pod):
-            yield target.uid, f"{what}, which is not"
+class EndpointsSubsetOfReadyPods(_Endpoints):
+    """An endpoint that is said to be ready is a pod that exists, is ready and is not being deleted: but for a moment, in which the
+    controller follows. A Service that publishes what is not ready promises nothing."""
+
+    name = "EndpointsSubsetOfReadyPods"
+
+    def judge(self, conditions: EndpointConditions, pod: Pod | None, service: Service) -> str:
+        if conditions.ready is False or service.spec.publishNotReadyAddresses:
+            return ""
+        if pod is None:
+            return "is ready, which is gone"
+        if pod.metadata.deletionTimestamp is not None:
+            return "is ready, which is being deleted"
+        return "" if is_ready(pod) else "is ready, which is not"
+
+
+class EndpointConditionsAgree(_Endpoints):
+    """An endpoint's conditions are its pod's, but for a moment: it serves if the pod is ready, terminates if the pod is being deleted,
+    and is ready if it serves and does not terminate, or if the Service publishes what is not ready."""
+
+    name = "EndpointConditionsAgree"
+
+    def judge(self, conditions: EndpointConditions, pod: Pod | None, service: Service) -> str:
+        if pod is None:
+            return ""
+        serving, terminating = is_ready(pod), pod.metadata.deletionTimestamp is not None
+        wanted = (bool(service.spec.publishNotReadyAddresses) or (serving and not terminating), serving, terminating)
+        if (conditions.ready, conditions.serving, conditions.terminating) == wanted:
+            return ""
+        words = {"ready": conditions.ready, "serving": conditions.serving, "terminating": conditions.terminating}
+        wrong = (f"{word} is {said}" for (word, said), right in zip(words.items(), wanted, strict=True) if said != right)
+        return f"has other conditions than it has: {', '.join(wrong)}"
 
 
 def expected_endpoints(snapshot: Snapshot, service: Service) -> Mapping[str, bool]:

@@ -19,12 +19,12 @@ from kubelet_lite.simulation.invariants.facts import (
     joined,
     named,
 )
+from kubelet_lite.simulation.invariants.nodes import LEASE_NAMESPACE, LEASES
 from kubelet_lite.simulation.invariants.services import MANAGED_BY, MANAGER, SERVICE_LABEL, expected_endpoints
+from kubelet_lite.simulation.invariants.statuses import has_template_of
 from kubelet_lite.simulation.snapshot import Snapshot
 
 Unmet = Callable[[Snapshot, float], Iterator[str]]
-LEASES: Final = "leases.coordination.k8s.io"
-LEASE_NAMESPACE: Final = "kube-node-lease"
 UNHEALTHY_TAINTS: Final = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 
@@ -104,7 +104,7 @@ def deployments(snapshot: Snapshot, now: float) -> Iterator[str]:
         if total != wanted:
             yield f"{what} wants {wanted} pods, its ReplicaSets {total}"
         if not deployment.spec.paused:
-            newest = sum(rs.spec.replicas or 0 for rs in own if _same_template(rs, deployment))
+            newest = sum(rs.spec.replicas or 0 for rs in own if has_template_of(rs, deployment))
             if newest != wanted:
                 yield f"{what} has {newest} pods of {wanted} of its newest template"
             if status.updatedReplicas != wanted:
@@ -113,14 +113,6 @@ def deployments(snapshot: Snapshot, now: float) -> Iterator[str]:
             yield f"{what} counts {status.replicas} pods, {status.availableReplicas} available, of {wanted}"
         if status.observedGeneration != deployment.metadata.generation:
             yield f"{what} was seen at generation {status.observedGeneration} and is at {deployment.metadata.generation}"
-
-
-def _same_template(rs: ReplicaSet, deployment: Deployment) -> bool:
-    template = rs.spec.template
-    if template is None or template.spec != deployment.spec.template.spec:
-        return False
-    labels = {key: value for key, value in template.metadata.labels.items() if key != "pod-template-hash"}
-    return labels == dict(deployment.spec.template.metadata.labels) and template.metadata.annotations == deployment.spec.template.metadata.annotations
 
 
 def services(snapshot: Snapshot, now: float) -> Iterator[str]:

@@ -102,11 +102,12 @@ class _Rollouts(Invariant):
         return wrong
 
     def _resized(self, revision: Revision, old: ReplicaSet | None, new: ReplicaSet, owner: str, before: Snapshot) -> Iterable[str]:
-        promised = self._bounds[owner].since(oldest_belief(before, revision.time)) if owner in self._bounds else []
+        since = oldest_belief(before, revision.time, CONTROLLER)
+        promised = self._bounds[owner].since(since) if owner in self._bounds else []
         if not promised or None in promised or revision.time - self._meddled.get(owner, -STALE_SECONDS) < STALE_SECONDS:
             return ()
         sizes = {rs.metadata.uid: _size(rs) for rs in before.list(ReplicaSet, new.metadata.namespace) if controller_uid(rs) == owner}
-        return self._judge(revision, old, new, sizes, promised, oldest_belief(before, revision.time))
+        return self._judge(revision, old, new, sizes, promised, since)
 
     def _judge(
         self, revision: Revision, old: ReplicaSet | None, new: ReplicaSet, sizes: Mapping[str, int], promised: Sequence[tuple[int, int]],
@@ -211,7 +212,7 @@ class NoSurplusPods(Invariant):
             return ()
         pods = self._pods.setdefault(uid, {})
         pods[new.metadata.uid] = None
-        most = max(self._sizes[uid].since(oldest_belief(before, revision.time))) + sum(time >= revision.time - STALE_SECONDS for time in self._unheard)
+        most = max(self._sizes[uid].since(oldest_belief(before, revision.time, SET_CONTROLLER))) + sum(time >= revision.time - STALE_SECONDS for time in self._unheard)
         if len(pods) > most:
             return (f"{event.key} was made at revision {event.revision}: its ReplicaSet has {len(pods)} pods of at most {most}",)
         return ()

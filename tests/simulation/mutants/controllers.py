@@ -23,9 +23,10 @@ from kubelet_lite.simulation.faults.api import ApiErrors
 from kubelet_lite.simulation.faults.nodes import StopActor
 from kubelet_lite.simulation.faults.watches import DelayedWatches, StaleCache
 from kubelet_lite.simulation.step import Step
+from tests.simulation.mix import standard_mix
 from tests.simulation.mutants import scenarios
 from tests.simulation.mutants.faults import drawn
-from tests.simulation.mutants.mutant import mutant
+from tests.simulation.mutants.mutant import MIXED, mutant
 
 INFORMERS = "controllers' informers"
 STABLE = ("EventuallyStable",)
@@ -105,7 +106,7 @@ def nobody_looks_at_slices_that_others_change(patch: pytest.MonkeyPatch) -> None
     patch.setattr(slices, "services_of_slice", lambda change, manager: iter(()))
 
 
-@mutant("20", scenarios.slices, "EventuallyStable", "QueueDrains")
+@mutant("20", scenarios.slices, "EventuallyStable", "QueueDrains", "EndpointsSubsetOfReadyPods")
 def a_deletion_of_its_own_is_never_seen(patch: pytest.MonkeyPatch) -> None:  # k#141593
     def when_seen(self: OwnWrites, outcome: Any, then: Any) -> None:
         if not any(type(obj).__name__ == "EndpointSlice" and obj.metadata.generation > 1 for obj in outcome.written):
@@ -126,6 +127,61 @@ def an_endpoint_outlives_its_pod(patch: pytest.MonkeyPatch) -> None:  # k#47597
 
 
 real_services_of = backends.services_of
+
+
+@mutant("20", scenarios.rollout, "EndpointsSubsetOfReadyPods", faults=standard_mix, setting=MIXED)
+def a_terminating_pod_stays_ready_in_its_slices(patch: pytest.MonkeyPatch) -> None:  # k#108779
+    def endpoint(view: Any, pod: Any, addresses: Any) -> Any:
+        made = real_endpoint(view, pod, addresses)
+        conditions = made.conditions
+        return replace(made, conditions=replace(conditions, ready=bool(conditions.ready or conditions.serving)))
+
+    patch.setattr(slices, "_endpoint", endpoint)
+
+
+real_endpoint = slices._endpoint
+
+
+@drawn
+def slow_set_controller(random: Random) -> Sequence[Step]:
+    return [StopActor(at=random.uniform(29, 30), seconds=random.uniform(2, 6), part="replicaset-controller")]
+
+
+@mutant("17", scenarios.shrinks_in_a_rollout, "MaxUnavailable", faults=slow_set_controller)
+def what_a_set_said_before_it_shrank_is_believed(patch: pytest.MonkeyPatch) -> None:  # k#22719: observedGeneration is not looked at
+    patch.setattr(rolling, "_available", lambda rs: rs.status.availableReplicas)
+
+
+@drawn
+def set_controller_errors(random: Random) -> Sequence[Step]:
+    return [ApiErrors(at=random.uniform(40, 44.9), seconds=random.uniform(5, 20), part="replicaset-controller")]
+
+
+@mutant("client-go's contract", scenarios.grows, *STABLE, faults=set_controller_errors)
+def a_key_that_failed_three_times_is_given_up(patch: pytest.MonkeyPatch) -> None:
+    def retry(self: WorkQueue[Any], key: Any) -> float:
+        failures, _ = self._back_offs.get(key, (0, 0.0))
+        if failures < 3:
+            return real_retry(self, key)
+        self.forget(key)
+        return 0.0
+
+    patch.setattr(WorkQueue, "retry", retry)
+
+
+real_retry = WorkQueue.retry
+
+
+@mutant("4", scenarios.gives_its_pods_up, "AssertionError")
+def an_owner_that_is_being_deleted_adopts(patch: pytest.MonkeyPatch) -> None:  # neither what is cached nor what there is now is looked at
+    def claim(owner: Any, *more: Any) -> Any:
+        made = real_claim(replace(owner, metadata=replace(owner.metadata, deletionTimestamp=None)), *more)
+        return replace(made, actions=tuple(replace(action, if_alive=None) for action in made.actions))
+
+    patch.setattr(replicaset, "claim", claim)
+
+
+real_claim = replicaset.claim
 
 
 @mutant("9", scenarios.owners, "LiveOwnerNeverCollected")

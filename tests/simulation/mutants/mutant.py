@@ -12,11 +12,14 @@ from kubelet_lite.simulation.failure import Failure
 from kubelet_lite.simulation.invariants import STANDARD
 from kubelet_lite.simulation.simulation import Run, Scenario, Setting, play
 from kubelet_lite.simulation.step import Step
+from tests.simulation.mix import NODES
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 Faults = Callable[[int], Sequence[Step]]
 """seed → steps."""
 SETTING: Final = Setting(nodes=2, settle=True)
+MIXED: Final = Setting(nodes=NODES, settle=True)
+"""What the standard mix is drawn for."""
 
 
 def no_faults(seed: int) -> Sequence[Step]:

@@ -6,21 +6,23 @@ from random import Random
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from kubelet_lite.api.core_v1 import Pod
 from kubelet_lite.api.requests import ListOptions
 from kubelet_lite.controllers import node_lifecycle, taint_eviction
 from kubelet_lite.controllers.base import NOTHING, Plan
-from kubelet_lite.kubelet import restart
+from kubelet_lite.kubelet import restart, status
 from kubelet_lite.kubelet.kubelet import Kubelet
 from kubelet_lite.simulation.faults.actors import CrashActor
 from kubelet_lite.simulation.faults.nodes import NodeDeath
 from kubelet_lite.simulation.faults.watches import StaleCache
 from kubelet_lite.simulation.simulation import Setting
 from kubelet_lite.simulation.step import Step
+from tests.simulation.mix import standard_mix
 from tests.simulation.mutants import scenarios
 from tests.simulation.mutants.faults import drawn
-from tests.simulation.mutants.mutant import mutant
+from tests.simulation.mutants.mutant import MIXED, mutant
 
 
 @drawn
@@ -88,4 +90,31 @@ def a_taint_stays_when_its_reason_is_gone(patch: pytest.MonkeyPatch) -> None:  #
     patch.setattr(node_lifecycle, "_taints", taints)
 
 
+@mutant("Kubernetes' contract", scenarios.rollout, "NoReadyPodOnSilentNode", faults=standard_mix, setting=MIXED)
+def the_pods_of_a_silent_node_stay_ready(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(node_lifecycle, "_pod_not_ready", lambda pod, now: None)
+
+
+@mutant("Kubernetes' contract", scenarios.rollout, "RestartsCounted", faults=standard_mix, setting=MIXED)
+def restarts_are_as_many_as_containers_are_kept(patch: pytest.MonkeyPatch) -> None:
+    def container_status(container: Any, pod: Any, state: Any, *more: Any) -> Any:
+        kept = sum(instance.name == container.name for instance in state.containers)
+        return replace(real_container_status(container, pod, state, *more), restartCount=max(kept - 1, 0))
+
+    patch.setattr(status, "_container_status", container_status)
+
+
+real_container_status = status._container_status
+
+
+@mutant("Kubernetes' contract", scenarios.rollout, "ReadyMeansContainersReady", faults=standard_mix, setting=MIXED)
+def a_pod_stays_ready_whatever_becomes_of_its_containers(patch: pytest.MonkeyPatch) -> None:
+    def ready(pod: Pod, known: Any, containers_ready: Any) -> Any:
+        was = "Ready" in known and known["Ready"].status == "True"
+        return ("True", "", "") if was and pod.metadata.deletionTimestamp is None else real_ready(pod, known, containers_ready)
+
+    patch.setattr(status, "_ready", ready)
+
+
+real_ready = status._ready
 real_taints = node_lifecycle._taints

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from kubelet_lite.api import core_v1
-from kubelet_lite.api.apps_v1 import Deployment, ReplicaSet
+from kubelet_lite.api.apps_v1 import Deployment, DeploymentStrategy, ReplicaSet, RollingUpdateDeployment
 from kubelet_lite.api.core_v1 import ConfigMap, Container, Namespace, Pod, PodSpec, Service, ServicePort, ServiceSpec
 from kubelet_lite.api.discovery_v1 import EndpointSlice
 from kubelet_lite.api.errors import ApiError, NotFound
@@ -15,8 +15,9 @@ from kubelet_lite.api.meta_v1 import LabelSelector, ObjectMeta, OwnerReference
 from kubelet_lite.api.policy_v1 import Eviction, PodDisruptionBudget, PodDisruptionBudgetSpec, PodDisruptionBudgetStatus
 from kubelet_lite.api.requests import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH
 from kubelet_lite.api.scheduling_v1 import PriorityClass
+from kubelet_lite.runtimes.fake import Behaviour
 from kubelet_lite.simulation.simulation import Simulation
-from tests.simulation.rollout import NAMESPACE, change, deployment, image, rollout, service
+from tests.simulation.rollout import NAMESPACE, behaving, careful, change, deployment, image, rollout, service
 
 __all__ = ["rollout"]
 
@@ -300,6 +301,29 @@ async def sick_rollout(simulation: Simulation) -> None:
     healthy = {"spec": {"template": {"metadata": {"annotations": None}}, "strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}}}
     await client.patch(Deployment, "web", healthy, namespace=NAMESPACE, content_type=STRATEGIC_MERGE_PATCH)
     await simulation.sleep(20)
+
+
+async def shrinks_in_a_rollout(simulation: Simulation) -> None:
+    """A Deployment of which no pod may be missing is made smaller in the middle of a rollout, whose pods take their time."""
+    strategy = DeploymentStrategy(type="RollingUpdate", rollingUpdate=RollingUpdateDeployment(maxSurge=2, maxUnavailable=0))
+    await simulation.client.create(careful(behaving(deployment(replicas=8, strategy=strategy), Behaviour(ready_after_seconds=3))))
+    await simulation.sleep(20)
+    await change(simulation, image("nginx:2"))
+    await simulation.sleep(11)
+    await change(simulation, {"replicas": 4})
+    await simulation.sleep(60)
+
+
+async def gives_its_pods_up(simulation: Simulation) -> None:
+    """A ReplicaSet goes, and its pods are to stay."""
+    await simulation.client.create(deployment(replicas=3))
+    await simulation.sleep(20)
+    owner, pods = simulation.snapshot.list(ReplicaSet, NAMESPACE)[0], of(simulation)
+    await simulation.client.delete(Deployment, "web", namespace=NAMESPACE, propagation="Orphan")
+    await simulation.sleep(20)
+    await simulation.client.delete(ReplicaSet, owner.metadata.name, namespace=NAMESPACE, propagation="Orphan")
+    await simulation.sleep(30)
+    assert [pod.metadata.uid for pod in of(simulation)] == [pod.metadata.uid for pod in pods]
 
 
 async def history(simulation: Simulation) -> None:
