@@ -76,7 +76,7 @@ class Cluster:
         proxy_in_child: bool = False, scheduler_config: SchedulerSource | None = None, scheduler_plugins: Sequence[type[SchedulerPlugin]] = (),
         metrics: bool = False,
     ) -> None:
-        _check(nodes, runtime, network, isolation, components, service_cidr)
+        _check(nodes, port, runtime, network, isolation, components, service_cidr)
         self.environment = environment if environment is not None else Environment.real()
         self._nodes = nodes
         self._runtime: RuntimeName = runtime
@@ -314,10 +314,13 @@ class Cluster:
         return ProcessRuntime(environment, folder / "containers", ImageMap(self._images), network)
 
 
-def _check(nodes: int, runtime: str, network: str, isolation: str, components: Sequence[str], service_cidr: str) -> None:
+def _check(nodes: int, port: int, runtime: str, network: str, isolation: str, components: Sequence[str], service_cidr: str) -> None:
     """Raises ValueError for what is not offered."""
-    if nodes < 0:
-        raise ValueError(f"nodes={nodes}: a cluster has no fewer than 0 nodes")
+    for number_name, number in (("nodes", nodes), ("port", port)):
+        if type(number) is not int or number < 0:
+            raise ValueError(f"{number_name}={number!r}: a whole number from 0 on is wanted")
+    if isinstance(components, str):
+        raise ValueError(f"components={components!r}: a list of names is wanted")
     for name, value, offered in (
         ("runtime", runtime, ("fake", "subprocess")), ("network", network, ("auto", "loopback")), ("isolation", isolation, ("auto", "host")),
     ):

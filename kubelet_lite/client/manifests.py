@@ -52,9 +52,11 @@ def _objects(source: Source) -> Iterator[Any]:
                 raise BadRequest(f"{file}: {error.message}") from error
     elif isinstance(source, str):
         yield from _objects(Path(source)) if is_path(source) else _parsed(source)
-    else:
+    elif isinstance(source, Iterable):
         for part in source:
             yield from _objects(part)
+    else:
+        raise BadRequest(f"{source!r} is no manifest: say a path, YAML or JSON text, an object, or several of these")
 
 
 def _parsed(text: str) -> Iterator[Any]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from kubelet_lite.api import timestamps
@@ -17,7 +18,7 @@ from kubelet_lite.api.policy_v1 import Eviction
 from kubelet_lite.api.requests import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Body, RequestContext
 from kubelet_lite.client import manifests
 from kubelet_lite.client.base import Propagation
-from kubelet_lite.simulation.checked import Count, Seconds
+from kubelet_lite.simulation.checked import Count, Name, Seconds, WrongValue, check, shown
 from kubelet_lite.simulation.snapshot import UnknownKind
 from kubelet_lite.simulation.step import Call
 from kubelet_lite.simulation.which import Which
@@ -79,10 +80,22 @@ def found(which: Which, simulation: Simulation) -> tuple[Any, Resource]:
 # ---- objects come
 
 
-class Apply(UserCall, frozen=True, kw_only=True):
-    """Applies a manifest, as `kubectl apply --server-side` does."""
+class ManifestCall(UserCall, frozen=True, kw_only=True):
+    """Brings an object, whose kind and fields are the API's to judge."""
 
     manifest: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        where = f"{type(self).__name__}.manifest"
+        for name in ("apiVersion", "kind"):
+            check(f"{where}[{name!r}]", self.manifest.get(name), Name)
+        check(f"{where}['metadata']", self.manifest.get("metadata"), Mapping[str, Any] | None)
+        _check_plain(where, self.manifest)
+
+
+class Apply(ManifestCall, frozen=True, kw_only=True):
+    """Applies a manifest, as `kubectl apply --server-side` does."""
 
     async def ask(self, simulation: Simulation) -> None:
         await manifests.apply(simulation.client, self.manifest)
@@ -91,10 +104,8 @@ class Apply(UserCall, frozen=True, kw_only=True):
         return f"applies {_named(self.manifest)}"
 
 
-class Create(UserCall, frozen=True, kw_only=True):
+class Create(ManifestCall, frozen=True, kw_only=True):
     """Creates the object of a manifest."""
-
-    manifest: Mapping[str, Any]
 
     async def ask(self, simulation: Simulation) -> None:
         manifest, registry = self.manifest, simulation.cluster.registry
@@ -118,6 +129,10 @@ class Edit(UserCall, frozen=True, kw_only=True):
     which: Which
     change: Mapping[str, Any]
     subresource: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_plain("Edit.change", self.change)
 
     async def ask(self, simulation: Simulation) -> None:
         await _patch(simulation, self.which, self.change, MERGE_PATCH, self.subresource)
@@ -147,7 +162,7 @@ class SetImage(UserCall, frozen=True, kw_only=True):
 
     async def ask(self, simulation: Simulation) -> None:
         obj, _ = found(self.which, simulation)
-        pod = obj.spec if isinstance(obj, Pod) else obj.spec.template.spec
+        pod = obj.spec if isinstance(obj, Pod) else _at(obj, "spec.template.spec", self.which)
         spec = {"containers": [{"name": container.name, "image": self.image} for container in pod.containers]}
         change = {"spec": spec if isinstance(obj, Pod) else {"template": {"spec": spec}}}
         await _patch(simulation, self.which, change, STRATEGIC_MERGE_PATCH)
@@ -179,7 +194,7 @@ class LabelTheft(UserCall, frozen=True, kw_only=True):
         obj, _ = found(self.which, simulation)
         labels: dict[str, str | None] = dict.fromkeys(obj.metadata.labels)
         if self.like is not None:
-            labels.update(_selected(found(self.like, simulation)[0]))
+            labels.update(_selected(found(self.like, simulation)[0], self.like))
         await _patch(simulation, self.which, {"metadata": {"labels": labels}}, MERGE_PATCH)
 
     def __str__(self) -> str:
@@ -356,10 +371,26 @@ def _named(manifest: Mapping[str, Any]) -> str:
     return f"{str(manifest.get('kind', 'an object')).lower()} {metadata.get('name') or metadata.get('generateName', '')}"
 
 
-def _selected(obj: Any) -> Mapping[str, str]:
+def _selected(obj: Any, which: Which) -> Mapping[str, str]:
     """The labels that an object selects by."""
-    selector = obj.spec.selector
-    return selector if isinstance(selector, Mapping) else selector.matchLabels
+    selector = _at(obj, "spec.selector", which)
+    return selector if isinstance(selector, Mapping) else _at(selector, "matchLabels", which)
+
+
+def _at(obj: Any, path: str, which: Which) -> Any:
+    """A field of an object that was found. Raises NothingThere where such objects have none."""
+    try:
+        return attrgetter(path)(obj)
+    except AttributeError:
+        raise NothingThere(f"{which} has no {path}") from None
+
+
+def _check_plain(where: str, value: Mapping[str, Any]) -> None:
+    """Raises WrongValue for what JSON does not hold."""
+    try:
+        encode_value(value)
+    except (TypeError, ValueError) as error:
+        raise WrongValue(f"{where}={shown(value)}: plain JSON values are wanted ({error})") from None
 
 
 def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

@@ -10,8 +10,9 @@ import inspect
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache, lru_cache, wraps
+from itertools import chain, repeat
 from types import NoneType, UnionType
-from typing import Annotated, Any, Final, Literal, NamedTuple, ParamSpec, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, ParamSpec, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -20,6 +21,8 @@ from msgspec.structs import fields, force_setattr
 P = ParamSpec("P")
 T = TypeVar("T")
 
+MOST_NODES: Final = 10_000
+"""Twice as many as Kubernetes is tested with."""
 MOST_SECONDS: Final = 1e9
 """Thirty years: more is a mistake, and neither infinite nor no number at all can be played."""
 
@@ -31,9 +34,13 @@ Shift = Annotated[float, Meta(ge=-MOST_SECONDS, le=MOST_SECONDS)]
 Chance = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Nodes = Annotated[int, Meta(ge=0, le=MOST_NODES)]
 Name = Annotated[str, Meta(min_length=1)]
 """Or a pattern of names: an empty one finds nothing."""
 
+OURS: Final = "kubelet_lite."
+"""Modules whose annotations can be told at run time; those of others may name what only a type checker sees."""
 SHOWN: Final = 120
 """Characters of a wrong value: a manifest or a dump would bury the message."""
 REMEMBERED: Final = 1024
@@ -76,7 +83,11 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
     A Callable has to take as many arguments as its annotation says, and to be async only where that has an Awaitable.
     """
     who = function.__qualname__.removesuffix(".__init__").removesuffix(".__call__")
-    names = tuple(inspect.signature(function).parameters)
+    named: dict[Any, list[str]] = {}
+    for parameter in inspect.signature(function).parameters.values():
+        named.setdefault(parameter.kind, []).append(parameter.name)
+    placed = [name for kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in named.get(kind, ())]
+    (others,), (more,) = (named.get(kind, [""]) for kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD))
 
     @cache
     def wanted() -> Mapping[str, Any]:
@@ -85,33 +96,55 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
     @wraps(function)
     def held(*args: P.args, **kwargs: P.kwargs) -> T:
         annotations = wanted()
-        for name, value in (*zip(names, args, strict=False), *kwargs.items()):
+        for name, value in zip(chain(placed, repeat(others)), args):  # noqa: B905  one of them has no end
             if name in annotations:
                 check(f"{who}: {name}", value, annotations[name])
+        for name, value in kwargs.items():
+            if name in annotations or more in annotations:
+                check(f"{who}: {name}", value, annotations.get(name, annotations.get(more)))
         return function(*args, **kwargs)
 
     return held
+
+
+def check_class(kind: type) -> None:
+    """Holds the attributes of a class to what our own among its bases annotate as ClassVar."""
+    for base in kind.__mro__:
+        for name, wanted in _attributes(base).items() if base.__module__.startswith(OURS) else ():
+            check(f"{kind.__name__}.{name}", getattr(kind, name), wanted)
+
+
+@cache
+def _attributes(kind: type) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = inspect.get_annotations(kind, eval_str=True)
+    return {name: get_args(wanted)[0] for name, wanted in found.items() if get_origin(wanted) == ClassVar}
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Raises WrongValue that names the class and the field. What counts as the same is taken for it: 1 for 1.0, a list for a tuple."""
 
     def __post_init__(self) -> None:
-        for name, wanted in _fields(type(self)):
+        for name in _fields(type(self)):
             value = getattr(self, name)
-            try:
-                converted = msgspec.convert(value, wanted, dec_hook=_itself)
-            except (msgspec.ValidationError, OverflowError) as error:
-                where = f"{type(self).__name__}.{name}"
-                raise WrongValue(str(_misfit(where, value, wanted) or f"{where}={shown(value)}: {error}")) from None
+            converted = self.check_field(name, value)
             if type(converted) is not type(value):
                 force_setattr(self, name, converted)
 
+    @classmethod
+    def check_field(cls, name: str, value: Any) -> Any:
+        """What a field is with this value. Raises WrongValue."""
+        wanted = _fields(cls)[name]
+        try:
+            return msgspec.convert(value, wanted, dec_hook=_itself)
+        except (msgspec.ValidationError, OverflowError) as error:
+            where = f"{cls.__name__}.{name}"
+            raise WrongValue(str(_misfit(where, value, wanted) or f"{where}={shown(value)}: {error}")) from None
+
 
 @cache
-def _fields(kind: type[Checked]) -> tuple[tuple[str, Any], ...]:
-    """Name and type of each."""
-    return tuple((field.name, field.type) for field in fields(kind))
+def _fields(kind: type[Checked]) -> Mapping[str, Any]:
+    """The type of each."""
+    return {field.name: field.type for field in fields(kind)}
 
 
 def _itself(wanted: Any, value: Any) -> Any:
@@ -143,19 +176,25 @@ def _misfit(where: str, value: Any, wanted: Any) -> Misfit | None:
 
 def _is_a(value: Any, kind: Any, inside: Sequence[Any]) -> bool:
     """Of a value as a whole."""
-    if kind in (Any, object) or isinstance(kind, TypeVar):
+    if kind in (Any, object) or isinstance(kind, TypeVar) or getattr(kind, "_is_protocol", False):
         return True
     if kind is Literal:
         return any(value == each and type(value) is type(each) for each in inside)
     if kind is Callable:
         return callable(value) and (not inside or (_takes(value, inside[0]) and (not _is_async(value) or _awaited(inside[1]))))
     if kind is type:
-        return isinstance(value, type) and (not inside or issubclass(value, inside[0]))
+        return isinstance(value, type) and (not inside or issubclass(value, _class(inside[0])))
     if kind in (int, float):
         return isinstance(value, (int, float) if kind is float else int) and not isinstance(value, bool)
     if kind in _LISTS:
         return isinstance(value, _LISTS[kind]) and not isinstance(value, str | bytes | Mapping)
     return isinstance(value, NoneType if kind is None else kind)
+
+
+def _class(wanted: Any) -> type:
+    """What a type[…] is of."""
+    found: type = wanted.__bound__ or object if isinstance(wanted, TypeVar) else wanted
+    return found
 
 
 def _parts(where: str, value: Any, kind: Any, inside: Sequence[Any]) -> Iterator[tuple[str, Any, Any]]:
@@ -232,7 +271,7 @@ def _words(wanted: Any) -> str:
         said = "a function" if count < 0 else f"a function of {count} argument{'s' * (count != 1)}"
         return said if not inside or _awaited(inside[1]) else f"{said}, not async,"
     if kind is type:
-        return f"a class of {inside[0].__name__}" if inside else "a class"
+        return f"a class of {_class(inside[0]).__name__}" if inside else "a class"
     if kind in _WORDS:
         return _WORDS[kind]
     name = getattr(kind, "__name__", repr(kind))

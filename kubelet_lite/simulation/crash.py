@@ -13,6 +13,7 @@ from typing import Any, Final
 import anyio
 
 from kubelet_lite.actors.actor import current_incarnation
+from kubelet_lite.simulation.checked import Name, Positive, checked
 from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
 from kubelet_lite.simulation.virtual.loop import callback_owner
 from kubelet_lite.simulation.virtual.run import simulate
@@ -50,8 +51,9 @@ class Crash:
             self.done.set()
 
 
+@checked
 @contextmanager
-def crash_actor(environment: SimulatedEnvironment, actor: str, *, at_step: int) -> Iterator[Crash]:
+def crash_actor(environment: SimulatedEnvironment, actor: Name, *, at_step: Positive) -> Iterator[Crash]:
     """Kills the named actor once, before the `at_step`-th step that its tasks take within the block."""
     disturbing = environment.loop.before_step
     crash = Crash(actor, at_step)

@@ -8,8 +8,6 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import msgspec
-
 from kubelet_lite.simulation.calls import (
     Cordon,
     Delete,
@@ -21,6 +19,7 @@ from kubelet_lite.simulation.calls import (
     Scale,
     SetImage,
 )
+from kubelet_lite.simulation.checked import Checked, Count, Name, Nodes, Positive, Seconds, WrongValue, checked
 from kubelet_lite.simulation.faults import (
     ApiErrors,
     ClockJump,
@@ -58,33 +57,43 @@ AFTERMATH: Final = ("after_seconds", "delay_seconds")
 """Fields by whose time a fault may outlast its `seconds`."""
 
 
-class Drawn(msgspec.Struct, frozen=True):
+class Drawn(Checked, frozen=True, kw_only=False):
     """One kind of steps: its weight among all, and the values that are drawn for fields of it, the plainest first."""
 
     kind: type[Step]
-    weight: int
-    values: Mapping[str, Sequence[Any]] = {}
+    weight: Positive
+    values: Mapping[str, tuple[Any, ...]] = {}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, values in self.values.items():
+            where = f"Drawn.values: {self.kind.__name__}.{name}"
+            if name not in self.kind.__struct_fields__:
+                raise WrongValue(f"{where}: there is no such field: {', '.join(self.kind.__struct_fields__)} are there")
+            if not values:
+                raise WrongValue(f"{where}: there is nothing to choose from")
+            for value in values:
+                self.kind.check_field(name, value)
 
 
-class Mix(msgspec.Struct, frozen=True, kw_only=True):
+class Mix(Checked, frozen=True, kw_only=True):
     """What a schedule is drawn from."""
 
     faults: tuple[Drawn, ...] = ()
-    most_faults: int = 5
+    most_faults: Count = 5
     calls: tuple[Drawn, ...] = ()
-    most_calls: int = 5
+    most_calls: Count = 5
 
 
+@checked
 def draw_steps(
-    tape: Tape, mix: Mix | None = None, *, seconds: float = 300.0, nodes: int = 3, parts: Sequence[str] = (),
+    tape: Tape, mix: Mix | None = None, *, seconds: Seconds = 300.0, nodes: Nodes = 3, parts: Sequence[Name] = (),
 ) -> tuple[Step, ...]:
     """A schedule whose steps begin, and whose faults are over, within so many seconds; nodes that were cordoned take pods again. None: the
     standard mix.
 
     `parts`: those of the user's own code, by name (`Program("operator", …)`, a user agent, a user), which faults are to strike as well.
     """
-    if isinstance(parts, str):
-        raise TypeError(f"draw_steps: parts is a sequence of names, not {parts!r}")
     mix = STANDARD_MIX if mix is None else mix
     steps: list[Step] = []
     for what, kinds, most in (("fault", mix.faults, mix.most_faults), ("call", mix.calls, mix.most_calls)):
@@ -107,7 +116,7 @@ def _draw(tape: Tape, drawn: Drawn, seconds: float, nodes: int, parts: Sequence[
     for name, values in drawn.values.items():
         offered = _offered(values, nodes, parts)
         if not offered:
-            raise ValueError(f"draw_steps: {drawn.kind.__name__}.{name} is {YOURS!r} alone, and parts names none")
+            raise WrongValue(f"draw_steps: {drawn.kind.__name__}.{name}: with nodes={nodes}, parts={parts!r} there is none of {', '.join(map(repr, values))}")
         fields[name] = offered[tape.decide(f"draw {drawn.kind.__name__}.{name}", len(offered))]
     lasts = sum(fields.get(name, 0.0) for name in AFTERMATH)
     if issubclass(drawn.kind, Fault):

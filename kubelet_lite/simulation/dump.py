@@ -48,11 +48,16 @@ class DumpError(ValueError):
 def load(*sources: str | Path) -> tuple[dict[str, Any], ...]:
     """The objects of files and folders, or of JSON or YAML texts, for `Setting.objects`. Raises DumpError, OSError."""
     found: list[dict[str, Any]] = []
+    if not sources:
+        raise DumpError("load: sources: say at least one file, folder, or text")
     for source in sources:
         try:
-            found += manifests.read(source)
+            objects = manifests.read(source)
         except BadRequest as error:
             raise DumpError(f"{str(source)[:80]}: {error.message}") from error
+        if not objects:
+            raise DumpError(f"{str(source)[:80]}: there is no object in it")
+        found += objects
     Dump(found).check()
     return tuple(found)
 

@@ -9,27 +9,27 @@ What it was told to do is kept with its times, so that a failure can be played a
 from __future__ import annotations
 
 import asyncio
+import inspect
 import warnings
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 
+from kubelet_lite.runtimes.fake import BehaviourOf
 from kubelet_lite.simulation.archive import Archive
+from kubelet_lite.simulation.checked import Seconds, WrongValue, checked, shown
 from kubelet_lite.simulation.failure import Failure, lone
-from kubelet_lite.simulation.invariant import InvariantMaker, made
-from kubelet_lite.simulation.simulation import Run, Setting, Simulation, opened, play
+from kubelet_lite.simulation.invariant import InvariantList, made
+from kubelet_lite.simulation.simulation import AStep, Run, Setting, Simulation, check_in_time, opened, play
 from kubelet_lite.simulation.step import Call, Step
 from kubelet_lite.simulation.trace import log_records_to
 from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
 from kubelet_lite.simulation.virtual.run import check_nothing_is_left, simulated_environment
 from kubelet_lite.simulation.virtual.tape import Tape
-
-if TYPE_CHECKING:
-    from kubelet_lite.runtimes.fake import BehaviourOf
 
 T = TypeVar("T")
 
@@ -59,8 +59,9 @@ async def lasts(simulation: Simulation, seconds: float = 0.0) -> None:
 class LiveSimulation:
     """Entering makes the cluster ready. Leaving waits for the steps that were started, and raises what a run raises at its end."""
 
+    @checked
     def __init__(
-        self, setting: Setting = Setting(), *, seed: int = 0, invariants: Sequence[InvariantMaker] = (), behaviour: BehaviourOf | None = None,
+        self, setting: Setting = Setting(), *, seed: int = 0, invariants: InvariantList = (), behaviour: BehaviourOf | None = None,
     ) -> None:
         self._setting = setting
         self._invariants = tuple(invariants)
@@ -90,6 +91,11 @@ class LiveSimulation:
             raise
         return self
 
+    def __getattr__(self, name: str) -> Any:
+        if name in ("_environment", "_leave", "_main", "simulation"):
+            raise RuntimeError("LiveSimulation: its cluster is there within `with LiveSimulation(…) as live:`")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         if error is not None:
             self._give_up(error)
@@ -110,6 +116,7 @@ class LiveSimulation:
             warnings.simplefilter("ignore", RuntimeWarning)  # of coroutines whose tasks are cancelled before their first step
             self._stack.__exit__(type(error), error, error.__traceback__)
 
+    @checked
     def call(self, function: Callable[[Simulation], Awaitable[T]], *, answers: tuple[type[Exception], ...] = ()) -> T:
         """What it returns or raises. Raises also how the run fails meanwhile: an InvariantViolated, an error that ended the cluster.
 
@@ -118,24 +125,30 @@ class LiveSimulation:
         at = self.seconds
         error: Exception | None = None
         try:
-            return self._drive(function(self.simulation))
+            waited_for = function(self.simulation)
+            if not inspect.isawaitable(waited_for):
+                raise WrongValue(f"LiveSimulation.call: function={shown(function)} answered with {shown(waited_for)}: an async function is wanted")
+            return self._drive(waited_for)
         except Exception as raised:
             error = raised
             raise
         finally:
             self._done.append((Code(at=at, what=_name(function), function=function, answers=answers), error))
 
-    def sleep(self, seconds: float) -> None:
+    @checked
+    def sleep(self, seconds: Seconds) -> None:
         """Lets time pass. Raises what `call` does."""
         self._drive(self.simulation.sleep(seconds))
 
-    def start(self, step: Step) -> Step:
+    @checked
+    def start(self, step: AStep) -> Step:
         """Lets a step begin, `at` seconds from now; the step as a run has it, whose times count from its beginning."""
         step = self._noted(step)
         self._drive(_now(self.simulation.start, step))
         return step
 
-    def do(self, step: Step) -> Step:
+    @checked
+    def do(self, step: AStep) -> Step:
         """As `start`, and waits until it is over. Raises what `call` does."""
         step = self._noted(step)
         self._drive(self.simulation.do(step))
@@ -143,6 +156,7 @@ class LiveSimulation:
 
     def _noted(self, step: Step) -> Step:
         step = msgspec.structs.replace(step, at=self.seconds + step.at)
+        check_in_time("LiveSimulation: step", step, self._setting)
         self._done.append((step, None))
         return step
 

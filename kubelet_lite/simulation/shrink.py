@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec.structs import fields, replace
 
+from kubelet_lite.simulation.checked import Count, checked
 from kubelet_lite.simulation.errors import FaultNotFired
 from kubelet_lite.simulation.failure import Failure, lone
 from kubelet_lite.simulation.simulation import Met, Run, play
@@ -72,10 +73,12 @@ def shrink(
     return Shrunk(trial.best, budget - trial.left, finished)
 
 
-def shrink_run(run: Run, *, budget: int = BUDGET) -> tuple[Run, Shrunk]:
+@checked
+def shrink_run(run: Run, *, budget: Count = BUDGET) -> tuple[Run, Shrunk]:
     """A failed run made smaller, played once more; it fails in the same way. One whose scenario is not known comes back as it is,
     and so does one that failed since a fault struck nothing."""
-    assert run.error is not None, "a run that did not fail has nothing to shrink to"
+    if run.error is None:
+        raise ValueError("shrink_run: run has not failed: there is nothing to make smaller")
     case = Case(run.steps, run.decisions, run.plain)
     scenario, failure = run.scenario, Failure.of(run.error)
     if scenario is None or isinstance(lone(run.error), FaultNotFired):  # with less in it, a run shows even less

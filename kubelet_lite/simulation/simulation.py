@@ -21,14 +21,15 @@ import msgspec
 from anyio.abc import TaskGroup
 from msgspec import Meta
 
+from kubelet_lite.actors.actor import Actor
 from kubelet_lite.client.base import Client
-from kubelet_lite.cluster import COMPONENTS, Cluster
+from kubelet_lite.cluster import COMPONENTS, Cluster, Component
 from kubelet_lite.registry.registry import Registry
 from kubelet_lite.runtimes.fake import BehaviourOf
 from kubelet_lite.simulation import settling
 from kubelet_lite.simulation.answers import NotingRegistry, NotingStore, Unheard
 from kubelet_lite.simulation.archive import Archive
-from kubelet_lite.simulation.checked import Chance, Checked, Count, Period, Seconds, WrongValue, checked
+from kubelet_lite.simulation.checked import Chance, Checked, Name, Nodes, Period, Seconds, WrongValue, checked
 from kubelet_lite.simulation.dump import Dump
 from kubelet_lite.simulation.errors import FaultNotFired
 from kubelet_lite.simulation.failure import lone
@@ -45,7 +46,6 @@ from kubelet_lite.simulation.virtual.tape import Decisions, Tape
 from kubelet_lite.simulation.watcher import Watcher
 
 if TYPE_CHECKING:
-    from kubelet_lite.actors.actor import Actor
     from kubelet_lite.actors.environment import Environment
     from kubelet_lite.api.requests import RequestContext
     from kubelet_lite.api.resources import Resource
@@ -72,14 +72,14 @@ ORDER_CHANCE: Final = 0.05
 class Setting(Checked, frozen=True, kw_only=True, omit_defaults=True):
     """The cluster of a run."""
 
-    nodes: Count = 3
-    components: tuple[str, ...] = COMPONENTS
+    nodes: Nodes = 3
+    components: tuple[Component, ...] = COMPONENTS
     serve: bool = False
     """Whether the API is offered over HTTP on the simulated network."""
     metrics: bool = False
     """Whether metrics.k8s.io is served."""
     order_chance: Chance = ORDER_CHANCE
-    limit_seconds: Seconds = LIMIT_SECONDS
+    limit_seconds: Period = LIMIT_SECONDS
     """Of virtual time: a run that takes longer fails."""
     settle: bool = False
     """Whether a run ends only when its cluster, left alone after the scenario and all steps, has settled."""
@@ -87,6 +87,11 @@ class Setting(Checked, frozen=True, kw_only=True, omit_defaults=True):
     """For how long nothing but routine may be written then."""
     objects: tuple[Mapping[str, Any], ...] = ()
     """What the cluster begins with (dump.py): plain JSON values, with UIDs and statuses. With nodes among them `nodes` does not count."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if "apiserver" not in self.components:
+            raise WrongValue(f"Setting.components={self.components!r}: without 'apiserver' there is no cluster")
 
 
 class SimulatedRegistry(GatedRegistry, NotingRegistry):
@@ -196,7 +201,8 @@ class Simulation:
         self._watcher.catch_up()
         return self._watcher.snapshot
 
-    def actors(self, pattern: str) -> list[Actor]:
+    @checked
+    def actors(self, pattern: Name) -> list[Actor]:
         """Those that are there now."""
         return [actor for actor in self.cluster.supervisor.running() if fnmatchcase(actor.name, pattern)]
 

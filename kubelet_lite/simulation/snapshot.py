@@ -106,7 +106,10 @@ class Snapshot:
     def all(self, kind: Resource | str) -> Mapping[Place, Any]: ...
     def all(self, kind: Any) -> Mapping[Place, Any]:
         """By namespace and name. Not to be changed."""
-        name = kind if isinstance(kind, str) else resource_of(kind).qualified
+        try:
+            name = kind if isinstance(kind, str) else resource_of(kind).qualified
+        except (AttributeError, KeyError):
+            raise UnknownKind(getattr(kind, "__name__", repr(kind)), {**BUILT_IN, **self._objects}) from None
         found = self._objects.get(name)
         if found is not None:
             return found

@@ -60,6 +60,7 @@ from kubelet_lite.api.meta_v1 import LabelSelector, ObjectMeta
 from kubelet_lite.api.policy_v1 import PodDisruptionBudget, PodDisruptionBudgetSpec
 from kubelet_lite.api.scheduling_v1 import PriorityClass
 from kubelet_lite.runtimes.fake import ANNOTATION, Behaviour
+from kubelet_lite.simulation.checked import checked
 
 IMAGE: Final = "app:1"
 PORT: Final = 8080
@@ -67,6 +68,7 @@ Behaves = Behaviour | Mapping[str, Behaviour]
 """One for each container, or by container name."""
 
 
+@checked
 def container(
     name: str = "app", image: str = IMAGE, *, requests: Mapping[str, str] | None = None, limits: Mapping[str, str] | None = None,
     port: int | None = None, readiness: Probe | None = None, liveness: Probe | None = None, command: Sequence[str] = (),
@@ -77,6 +79,7 @@ def container(
     )
 
 
+@checked
 def probe(*, period_seconds: int = 10, failure_threshold: int = 3, initial_delay_seconds: int = 0, path: str = "/", port: int = PORT) -> Probe:
     """Asks over HTTP."""
     return Probe(
@@ -85,6 +88,7 @@ def probe(*, period_seconds: int = 10, failure_threshold: int = 3, initial_delay
     )
 
 
+@checked
 def pod(
     name: str = "", *, namespace: str = "default", labels: Mapping[str, str] | None = None, image: str = IMAGE,
     containers: Sequence[Container] = (), behaviour: Behaves | None = None, restart_policy: str = "", node: str = "",
@@ -105,6 +109,7 @@ def pod(
     )
 
 
+@checked
 def deployment(
     name: str, replicas: int = 1, *, namespace: str = "default", labels: Mapping[str, str] | None = None, template: Pod | None = None,
     max_surge: int | str | None = None, max_unavailable: int | str | None = None, recreate: bool = False, paused: bool = False,
@@ -126,6 +131,7 @@ def deployment(
     )
 
 
+@checked
 def replicaset(
     name: str, replicas: int = 1, *, namespace: str = "default", labels: Mapping[str, str] | None = None, template: Pod | None = None,
 ) -> ReplicaSet:
@@ -134,6 +140,7 @@ def replicaset(
     return ReplicaSet(metadata=_named(name, namespace, selected), spec=spec)
 
 
+@checked
 def replicationcontroller(
     name: str, replicas: int = 1, *, namespace: str = "default", labels: Mapping[str, str] | None = None, template: Pod | None = None,
 ) -> ReplicationController:
@@ -142,6 +149,7 @@ def replicationcontroller(
     return ReplicationController(metadata=_named(name, namespace, selected), spec=spec)
 
 
+@checked
 def statefulset(
     name: str, replicas: int = 1, *, namespace: str = "default", labels: Mapping[str, str] | None = None, template: Pod | None = None,
     service: str = "", parallel: bool = False,
@@ -154,12 +162,14 @@ def statefulset(
     return StatefulSet(metadata=_named(name, namespace, selected), spec=spec)
 
 
+@checked
 def daemonset(name: str, *, namespace: str = "default", labels: Mapping[str, str] | None = None, template: Pod | None = None) -> DaemonSet:
     selected = _labels(name, labels)
     spec = DaemonSetSpec(selector=LabelSelector(matchLabels=selected), template=_template(template, selected))
     return DaemonSet(metadata=_named(name, namespace, selected), spec=spec)
 
 
+@checked
 def job(
     name: str, *, namespace: str = "default", completions: int | None = None, parallelism: int | None = None, backoff_limit: int | None = None,
     indexed: bool = False, template: Pod | None = None,
@@ -167,6 +177,7 @@ def job(
     return Job(metadata=_named(name, namespace, {}), spec=_job_spec(template, completions, parallelism, backoff_limit, indexed))
 
 
+@checked
 def cronjob(
     name: str, schedule: str = "*/5 * * * *", *, namespace: str = "default", concurrency: str = "", template: Pod | None = None,
 ) -> CronJob:
@@ -174,6 +185,7 @@ def cronjob(
     return CronJob(metadata=_named(name, namespace, {}), spec=spec)
 
 
+@checked
 def service(
     name: str, port: int = 80, *, namespace: str = "default", selector: Mapping[str, str] | None = None, target_port: int | str = PORT,
     type: str = "", headless: bool = False,
@@ -185,19 +197,23 @@ def service(
     return Service(metadata=_named(name, namespace, {}), spec=spec)
 
 
+@checked
 def configmap(name: str, data: Mapping[str, str] | None = None, *, namespace: str = "default") -> ConfigMap:
     return ConfigMap(metadata=_named(name, namespace, {}), data=data or {})
 
 
+@checked
 def secret(name: str, data: Mapping[str, str] | None = None, *, namespace: str = "default") -> Secret:
     """`data`: plain text."""
     return Secret(metadata=_named(name, namespace, {}), stringData=data or {})
 
 
+@checked
 def namespace(name: str, *, labels: Mapping[str, str] | None = None) -> Namespace:
     return Namespace(metadata=_named(name, "", labels or {}))
 
 
+@checked
 def node(
     name: str, *, labels: Mapping[str, str] | None = None, cpu: str = "4", memory: str = "8Gi", pods: int = 110, taints: Sequence[Taint] = (),
 ) -> Node:
@@ -209,6 +225,7 @@ def node(
     )
 
 
+@checked
 def poddisruptionbudget(
     name: str, *, namespace: str = "default", selector: Mapping[str, str] | None = None, min_available: int | str | None = None,
     max_unavailable: int | str | None = None,
@@ -222,6 +239,7 @@ def poddisruptionbudget(
     return PodDisruptionBudget(metadata=_named(name, namespace, {}), spec=spec)
 
 
+@checked
 def horizontalpodautoscaler(
     name: str, max_replicas: int, *, namespace: str = "default", min_replicas: int | None = None, target: str = "",
 ) -> HorizontalPodAutoscaler:
@@ -231,11 +249,13 @@ def horizontalpodautoscaler(
     return HorizontalPodAutoscaler(metadata=_named(name, namespace, {}), spec=spec)
 
 
+@checked
 def resourcequota(name: str, hard: Mapping[str, str], *, namespace: str = "default") -> ResourceQuota:
     """`hard`: as in `{"pods": "10", "requests.cpu": "2"}`."""
     return ResourceQuota(metadata=_named(name, namespace, {}), spec=ResourceQuotaSpec(hard=hard))
 
 
+@checked
 def limitrange(
     name: str, *, namespace: str = "default", default: Mapping[str, str] | None = None, default_request: Mapping[str, str] | None = None,
     max: Mapping[str, str] | None = None, min: Mapping[str, str] | None = None,
@@ -245,6 +265,7 @@ def limitrange(
     return LimitRange(metadata=_named(name, namespace, {}), spec=LimitRangeSpec(limits=(item,)))
 
 
+@checked
 def priorityclass(name: str, value: int) -> PriorityClass:
     return PriorityClass(metadata=_named(name, "", {}), value=value)
 

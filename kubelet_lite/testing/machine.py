@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 
 import msgspec
 from hypothesis import Phase, reject, settings
@@ -36,6 +36,8 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from hypothesis.strategies import SearchStrategy
+from msgspec import Meta
 
 from kubelet_lite.api.apps_v1 import Deployment, ReplicaSet, StatefulSet
 from kubelet_lite.api.core_v1 import ReplicationController
@@ -45,7 +47,8 @@ from kubelet_lite.api.resources import resource_of
 from kubelet_lite.client.base import Client
 from kubelet_lite.runtimes.fake import BehaviourOf
 from kubelet_lite.simulation.calls import Create, Delete, Scale, SetImage
-from kubelet_lite.simulation.invariant import InvariantMaker
+from kubelet_lite.simulation.checked import Count, check_class
+from kubelet_lite.simulation.invariant import InvariantList
 from kubelet_lite.simulation.invariants import STANDARD
 from kubelet_lite.simulation.live import LiveSimulation
 from kubelet_lite.simulation.shrink import BUDGET, shrink_run
@@ -58,6 +61,8 @@ from kubelet_lite.testing.running import FOLDER, keep, told
 
 T = TypeVar("T")
 
+WorkloadKind = Literal["deployment", "replicaset", "replicationcontroller", "statefulset"]
+AStrategy = Annotated[SearchStrategy[Any], Meta(description="a strategy, as strategies.faults(CrashActor) is one,")]
 Workload = tuple[str, str]
 """Kind and name: `("deployment", "a")`."""
 _KINDS: dict[str, Any] = {
@@ -87,14 +92,18 @@ class ClusterMachine(RuleBasedStateMachine):
     cluster has to settle. A failure is made smaller, carries the story of its run, and is kept to be replayed."""
 
     setting: ClassVar[Setting] = Setting(settle=True, quiet_seconds=60)
-    watched: ClassVar[Sequence[InvariantMaker]] = STANDARD
+    watched: ClassVar[InvariantList] = STANDARD
     """Invariants that hold all the time."""
     behaviour: ClassVar[BehaviourOf | None] = None
-    shrink_budget: ClassVar[int] = BUDGET
+    shrink_budget: ClassVar[Count] = BUDGET
     """How often a failure may be played again to make it smaller."""
     folder: ClassVar[Path] = FOLDER
     _found: ClassVar[_Found | None] = None
     """None where nobody wants to know, as Hypothesis was asked to run it."""
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        check_class(cls)
 
     @initialize(seed=st.integers(0, 2**16))
     def begins(self, seed: int) -> None:
@@ -227,7 +236,7 @@ def _run(machine: type[ClusterMachine], given: settings) -> None:
 class Workloads(ClusterMachine):
     """Creates, scales, rolls and deletes workloads."""
 
-    kinds: ClassVar[Sequence[str]] = ("deployment", "replicaset")
+    kinds: ClassVar[Sequence[WorkloadKind]] = ("deployment", "replicaset")
     """Of deployment, replicaset, replicationcontroller, statefulset."""
     workloads: Bundle[Workload] = Bundle("workloads")
 
@@ -265,7 +274,7 @@ def _which(workload: Workload) -> Which:
 class UserActions(ClusterMachine):
     """Users scale, roll, restart, delete, evict, relabel and cordon what is there. `calls` is a strategy, which a subclass may narrow."""
 
-    calls: ClassVar[Any] = strategies.calls(at=st.just(0.0))
+    calls: ClassVar[AStrategy] = strategies.calls(at=st.just(0.0))
 
     @rule(call=st.runner().flatmap(lambda machine: machine.calls))
     def somebody(self, call: Call) -> None:
@@ -275,7 +284,7 @@ class UserActions(ClusterMachine):
 class Faults(ClusterMachine):
     """Lets things go wrong, several at a time. `faults` is a strategy, which a subclass may narrow: `faults(CrashActor, Partition)`."""
 
-    faults: ClassVar[Any] = strategies.faults(at=st.just(0.0))
+    faults: ClassVar[AStrategy] = strategies.faults(at=st.just(0.0))
 
     @rule(fault=st.runner().flatmap(lambda machine: machine.faults))
     def goes_wrong(self, fault: Fault) -> None:

@@ -4,6 +4,7 @@ pytest loads this file at its start wherever kubelet-lite is installed: what cos
 """
 from __future__ import annotations
 
+import argparse
 import inspect
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
@@ -39,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="seeds for every test that uses `simulation`, whatever its marker says: a number of them (1000), or from one up to another (1000:2000)",
     )
     group.addoption(
-        "--simulation-replay", metavar="FILE", type=Path, default=None, help="has tests that use `simulation` play what this file of a failure says",
+        "--simulation-replay", metavar="FILE", type=_file, default=None, help="has tests that use `simulation` play what this file of a failure says",
     )
 
 
@@ -180,7 +181,7 @@ def _seeds_of(metafunc: pytest.Metafunc) -> Sequence[int]:
     if marker is None:
         return (0,)
     match () if marker.kwargs else marker.args:
-        case [int(count)] if count > 0:
+        case [int(count)] if count > 0 and count is not True:
             return range(count)
         case [range() as seeds] if seeds:
             return seeds
@@ -234,9 +235,20 @@ def _steps(trace: TracebackType | None) -> Iterator[TracebackType]:
 
 
 def _seeds(text: str) -> range:
-    """For --simulation-seeds. Raises ValueError, which the parser of arguments turns into its own error."""
+    """For --simulation-seeds."""
     first, colon, end = text.rpartition(":")
-    seeds = range(int(first) if colon else 0, int(end))
+    try:
+        seeds = range(int(first) if colon else 0, int(end))
+    except ValueError:
+        seeds = range(0)
     if not seeds:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"{text!r}: a number of seeds (1000), or from one up to another (1000:2000), and at least one")
     return seeds
+
+
+def _file(text: str) -> Path:
+    """For --simulation-replay."""
+    path = Path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"{text!r}: there is no such file")
+    return path

@@ -4,9 +4,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Annotated, Final
 
-from kubelet_lite.simulation.invariant import InvariantMaker
+from msgspec import Meta
+
+from kubelet_lite.runtimes.fake import BehaviourOf
+from kubelet_lite.simulation.checked import Count, check, checked, shown
+from kubelet_lite.simulation.invariant import InvariantList
 from kubelet_lite.simulation.invariants import STANDARD
 from kubelet_lite.simulation.live import Code
 from kubelet_lite.simulation.records import recording, replay
@@ -14,26 +18,25 @@ from kubelet_lite.simulation.records.recording import Recording
 from kubelet_lite.simulation.records.reference import refer
 from kubelet_lite.simulation.records.story import tell
 from kubelet_lite.simulation.shrink import BUDGET, shrink_run
-from kubelet_lite.simulation.simulation import Run, Scenario, Setting, play
+from kubelet_lite.simulation.simulation import Run, Scenario, Setting, StepList, play
 from kubelet_lite.simulation.step import Step
 from kubelet_lite.simulation.virtual.run import check_no_loop_runs
 from kubelet_lite.simulation.virtual.tape import Tape
-
-if TYPE_CHECKING:
-    from kubelet_lite.runtimes.fake import BehaviourOf
 
 FOLDER: Final = Path(".simulations")
 """Where failures are kept, in the working directory."""
 SETTLING: Final = Setting(settle=True)
 _NO_FILE_NAME: Final = re.compile(r"[^\w]+")
 """As in `<lambda>`, which no shell would take either."""
-Steps = Sequence[Step] | Callable[[Tape], Sequence[Step]]
+Steps = Annotated[StepList | Callable[[Tape], StepList], Meta(description="a list of faults and calls, or a function of a Tape that draws one,")]
 """Given, or drawn from the tape of the seed."""
+Seeds = Annotated[Iterable[int], Meta(description="a list of whole numbers, or a range,")]
 
 
+@checked
 def run_simulation(
-    scenario: Scenario, *, seed: int | None = None, seeds: Iterable[int] | None = None, setting: Setting = SETTLING, steps: Steps = (),
-    invariants: Sequence[InvariantMaker] = STANDARD, behaviour: BehaviourOf | None = None, shrink_budget: int = BUDGET, folder: Path = FOLDER,
+    scenario: Scenario, *, seed: int | None = None, seeds: Seeds | None = None, setting: Setting = SETTLING, steps: Steps = (),
+    invariants: InvariantList = STANDARD, behaviour: BehaviourOf | None = None, shrink_budget: Count = BUDGET, folder: Path | str = FOLDER,
 ) -> Run:
     """Runs a scenario under a seed (0 unless told) or each of some, until one fails; returns the last run.
 
@@ -44,15 +47,17 @@ def run_simulation(
     check_no_loop_runs("run_simulation")
     if seed is not None and seeds is not None:
         raise ValueError("run_simulation: say seed or seeds, not both")
-    chosen = list(seeds) if seeds is not None else [seed or 0]
-    if not chosen:
-        raise ValueError("run_simulation: seeds is empty")
-    for number in chosen:
+    run = None
+    for number in seeds if seeds is not None else [seed or 0]:
         run = play(
             scenario, seed=number, setting=setting, steps=_drawn(steps, Tape(number)), invariants=invariants, behaviour=behaviour,
         )
+        if run.error is not None and not run.archive.began:  # no cluster starts with that setting
+            raise run.error
         if run.error is not None:
-            raise failure_of(run, shrink_budget=shrink_budget, folder=folder)
+            raise failure_of(run, shrink_budget=shrink_budget, folder=Path(folder))
+    if run is None:
+        raise ValueError("run_simulation: seeds is empty")
     return run
 
 
@@ -65,9 +70,10 @@ class SimulationRunner:
         """The steps that the test is marked with."""
         self._replayed = replayed
 
+    @checked
     def __call__(
-        self, scenario: Scenario, *, setting: Setting = SETTLING, steps: Steps = (), invariants: Sequence[InvariantMaker] = STANDARD,
-        behaviour: BehaviourOf | None = None, shrink_budget: int = BUDGET, folder: Path = FOLDER,
+        self, scenario: Scenario, *, setting: Setting = SETTLING, steps: Steps = (), invariants: InvariantList = STANDARD,
+        behaviour: BehaviourOf | None = None, shrink_budget: Count = BUDGET, folder: Path | str = FOLDER,
     ) -> Run:
         """As `run_simulation`; `steps` come beside those of the schedule."""
         if self._replayed is not None:
@@ -97,7 +103,11 @@ def told(run: Run, *how: str) -> BaseException:
 
 
 def _drawn(steps: Steps, tape: Tape) -> Sequence[Step]:
-    return steps(tape) if callable(steps) else steps
+    if not callable(steps):
+        return steps
+    drawn = steps(tape)
+    check(f"run_simulation: {shown(steps)}(tape)", drawn, StepList)
+    return drawn
 
 
 def keep(run: Run, folder: Path, name: str = "") -> Iterable[str]:

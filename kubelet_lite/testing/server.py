@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal  # noqa: TID251  a test that blocks must not hold its server
 
-if TYPE_CHECKING:
-    from kubelet_lite.client.manifests import Source
-    from kubelet_lite.cluster import Cluster
+from kubelet_lite.client.manifests import Source
+from kubelet_lite.cluster import Cluster
+from kubelet_lite.simulation.checked import Seconds, checked
 
 T = TypeVar("T")
 
@@ -33,14 +33,17 @@ class KubeServer:
         self.kubeconfig = kubeconfig
         """A file; it has the certificate and the admin's token in it."""
 
+    @checked
     def apply(self, source: Source, *, namespace: str = "default") -> tuple[Any, ...]:
         """As Cluster.apply."""
         return self.call(lambda cluster: cluster.apply(source, namespace=namespace))
 
-    def wait(self, what: str, condition: str, *, namespace: str = "default", timeout_seconds: float = 60.0) -> Any:
+    @checked
+    def wait(self, what: str, condition: str, *, namespace: str = "default", timeout_seconds: Seconds = 60.0) -> Any:
         """As Cluster.wait."""
         return self.call(lambda cluster: cluster.wait(what, condition, namespace=namespace, timeout_seconds=timeout_seconds))
 
+    @checked
     def call(self, function: Callable[[Cluster], Awaitable[T]]) -> T:
         """What an async function of the cluster returns or raises; it runs where the cluster does."""
         return self._portal.call(function, self._cluster)
@@ -63,8 +66,6 @@ class ServerThread:
     @contextmanager
     def serve(self, folder: Path, **options: Any) -> Iterator[KubeServer]:
         """A fresh cluster for the block, its kubeconfig in `folder`. `options`: those of Cluster."""
-        from kubelet_lite.cluster import Cluster
-
         with self._portal.wrap_async_context_manager(Cluster(**{**options, "serve": True})) as cluster:
             path = folder / "kubeconfig"
             path.touch(mode=KUBECONFIG_MODE)

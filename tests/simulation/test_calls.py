@@ -67,10 +67,10 @@ def alive(snapshot, **labels):
 
 
 def test_objects_come_by_apply_and_create_and_what_is_wrong_with_them_is_an_answer():
-    done, snapshot = run(Create(at=1, manifest=config("made", a="b")), Create(at=2, manifest=config("made")), Create(at=3, manifest={"kind": "Nothing"}))
+    done, snapshot = run(Create(at=1, manifest=config("made", a="b")), Create(at=2, manifest=config("made")), Create(at=3, manifest={"apiVersion": "v1", "kind": "Nothing"}))
     assert snapshot.get(ConfigMap, "made", "default").data == {"a": "b"}
     assert len(alive(snapshot, app="web")) == 3
-    assert answers(done) == ['configmaps "made" already exists', 'no matches for kind "Nothing" in version "None"']
+    assert answers(done) == ['configmaps "made" already exists', 'no matches for kind "Nothing" in version "v1"']
     assert done.fired == (1, 1, 1, 1)
 
 
@@ -188,3 +188,12 @@ def test_every_call_says_what_it_does():
         "deletes one of pods default/* by force", "evicts one of pods default/*", "cordons one of nodes *", "drains one of nodes *",
         "spec.replicas of deployments.apps default/web is corrupted (flip)",
     ]
+
+
+@pytest.mark.parametrize(("call", "answer"), [
+    (SetImage(at=10, which=Which(kind="namespaces", namespace="", name="default"), image="two"), "namespaces default has no spec.template.spec"),
+    (LabelTheft(at=10, which=WEB, like=Which(kind="configmaps", name="kube-root-ca.crt")), "configmaps default/kube-root-ca.crt has no spec.selector"),
+])
+def test_a_call_about_what_has_no_such_field_is_an_answer(call, answer):
+    done, _ = run(call)
+    assert answers(done) == [answer]

@@ -1,8 +1,11 @@
 """Values of steps and settings are checked when they are made: the error names the class and the field."""
 from __future__ import annotations
 
+import importlib
+import inspect
 import itertools
 import math
+import pkgutil
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -10,8 +13,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubelet_lite.simulation.calls import Apply, Corrupt, Delete, Edit, Scale
-from kubelet_lite.simulation.checked import WrongValue, check
+from kubelet_lite import simulation, testing
+from kubelet_lite.simulation.calls import Apply, Corrupt, Create, Delete, Edit, Scale
+from kubelet_lite.simulation.checked import Count, WrongValue, check, checked
 from kubelet_lite.simulation.faults import (
     ApiErrors,
     ClockJump,
@@ -62,6 +66,13 @@ WEB = Which(kind="deployments.apps", name="web")
     (lambda: Corrupt(which=WEB, nth=-1), r"Corrupt\.nth=-1: "),
     (lambda: Which(kind="pods", nth=-1), r"Which\.nth=-1: "),
     (lambda: Setting(nodes=-1), r"Setting\.nodes=-1: "),
+    (lambda: Setting(nodes=10**9), r"Setting\.nodes=1000000000: a whole number from 0 to 10000"),
+    (lambda: Setting(components=("apiserver", "schedular")), r"components\[1\]='schedular': one of .* \(did you mean 'scheduler'\?\)"),
+    (lambda: Setting(components=["kubelet"]), r"Setting\.components=\('kubelet',\): without 'apiserver'"),
+    (lambda: Setting(limit_seconds=0), r"Setting\.limit_seconds=0: a number above 0"),
+    (lambda: Apply(manifest={}), r"Apply\.manifest\['apiVersion'\]=None: a text"),
+    (lambda: Create(manifest={"apiVersion": "v1", "kind": "Pod", "metadata": 5}), r"Create\.manifest\['metadata'\]=5: a mapping or None"),
+    (lambda: Edit(which=WEB, change={"a": object()}), r"Edit\.change=.*: plain JSON values are wanted"),
     (lambda: Setting(order_chance=2), r"Setting\.order_chance=2: "),
     (lambda: Setting(components="apiserver"), r"Setting\.components='apiserver': "),
     (lambda: Setting(objects=[1]), r"Setting\.objects\[0\]=1: a mapping is wanted"),
@@ -81,7 +92,7 @@ def test_what_counts_as_the_same_is_taken_for_it():
     assert Partition(at=1, verbs=["watch"]) == Partition(at=1.0, verbs=("watch",))
     assert isinstance(Partition(at=1).at, float)
     assert hash(Partition(verbs=["watch"])) == hash(Partition(verbs=("watch",)))
-    assert Apply(manifest=MappingProxyType({"kind": "Pod"})).manifest == {"kind": "Pod"}
+    assert Apply(manifest=MappingProxyType({"apiVersion": "v1", "kind": "Pod"})).manifest == {"apiVersion": "v1", "kind": "Pod"}
 
 
 class Own(Call, frozen=True, kw_only=True):
@@ -170,3 +181,35 @@ def test_an_annotation_says_what_is_wanted(value, wanted, words):
 ])
 def test_what_fits_is_taken_as_it_is(value, wanted):
     check("x", value, wanted)
+
+
+@checked
+def several(first: int, *others: type[Step], last: str = "", **more: Count) -> None:
+    """Takes what a function may take."""
+
+
+@pytest.mark.parametrize(("call", "words"), [
+    (lambda: several("a"), "several: first='a'"), (lambda: several(1, Hang, str), "several: others=<class 'str'>: a class of Step is wanted"),
+    (lambda: several(1, last=2), "several: last=2: a text"), (lambda: several(1, there=-1), "several: there=-1: a whole number from 0 on"),
+])
+def test_every_argument_is_checked_however_it_is_given(call, words):
+    with pytest.raises(WrongValue, match=words):
+        call()
+
+
+def test_the_annotations_of_all_that_is_checked_can_be_told():
+    found = set()
+    for package in (simulation, testing):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            members = vars(importlib.import_module(module.name)).values()
+            for function in (*members, *(part for kind in members if isinstance(kind, type) for part in vars(kind).values())):
+                if getattr(function, "__code__", None) is several.__code__:
+                    inspect.get_annotations(function, eval_str=True)
+                    found.add(function.__qualname__)
+    assert {"play", "run_simulation", "LiveSimulation.start", "Simulation.until", "deployment", "replay", "KubeServer.wait"} <= found
+
+
+def test_a_value_is_shown_at_no_great_length():
+    with pytest.raises(WrongValue) as raised:
+        Setting(objects="x" * 10_000)
+    assert len(str(raised.value)) < 200

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kubelet_lite.simulation.calls import CALLS, Apply, Cordon, Corrupt, Create, Drain, Edit
-from kubelet_lite.simulation.checked import Chance, Count, Name, Period, Positive, Seconds, Shift
+from kubelet_lite.simulation.checked import Chance, Count, Name, Period, Positive, Seconds, Shift, WrongValue
 from kubelet_lite.simulation.draw import (
     AFTERMATH,
     STANDARD_CALLS,
@@ -31,6 +32,9 @@ PLAIN |= {Seconds: st.floats(0, 1e9), Period: st.floats(0.01, 1e9), Shift: st.fl
 PLAIN |= {Count: st.integers(0, 2**63 - 1), Positive: st.integers(1, 2**63 - 1), Name: st.text(min_size=1)}
 PLAIN[Which] = st.builds(Which, kind=st.text().map("{}.example.com".format), name=PLAIN[Name], namespace=st.text(), nth=st.integers(0, 100))
 PLAIN[Mapping[str, Any]] = st.dictionaries(st.text(), st.recursive(st.none() | st.booleans() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+
+
+MANIFESTS = st.builds(lambda value, **named: {**value, **named}, PLAIN[Mapping[str, Any]], apiVersion=PLAIN[Name], kind=PLAIN[Name], metadata=st.none())
 
 
 def schedules(count, **more):
@@ -90,6 +94,24 @@ def test_drawn_steps_are_the_same_as_json(seed, nodes, seconds):
 
 @given(data=st.data(), kind=st.sampled_from([*FAULTS, *CALLS]))
 def test_any_step_is_the_same_as_json(data, kind):
-    fields = {field.name: PLAIN[field.type] for field in msgspec.structs.fields(kind) if field.type in PLAIN}
+    fields = {field.name: MANIFESTS if field.name == "manifest" else PLAIN[field.type] for field in msgspec.structs.fields(kind) if field.type in PLAIN}
     step = data.draw(st.builds(kind, **fields))
     assert steps_of(msgspec.json.decode(msgspec.json.encode([step]))) == (step,)
+
+
+@pytest.mark.parametrize(("make", "words"), [
+    (lambda: Drawn(CrashActor, 0), r"Drawn\.weight=0: a whole number from 1 on"), (lambda: Drawn(CrashActor(), 1), r"Drawn\.kind=CrashActor\(.*: a class of Step"),
+    (lambda: Drawn(CrashActor, 1, {"prt": ("x",)}), r"Drawn\.values: CrashActor\.prt: there is no such field: at, part"),
+    (lambda: Drawn(CrashActor, 1, {"part": ()}), r"CrashActor\.part: there is nothing to choose from"),
+    (lambda: Drawn(CrashActor, 1, {"part": "store"}), r"Drawn\.values\['part'\]='store': a list"),
+    (lambda: Drawn(CrashActor, 1, {"seconds": (5, -1)}), r"CrashActor\.seconds=-1: a number from 0"),
+    (lambda: Mix(faults=(CrashActor,)), r"Mix\.faults\[0\]=.*: a Drawn is wanted"), (lambda: Mix(most_calls=-1), r"Mix\.most_calls=-1: "),
+    (lambda: draw_steps(7), "draw_steps: tape=7: a Tape is wanted"), (lambda: draw_steps(Tape(1), {}), "mix={}: a Mix or None"),
+    (lambda: draw_steps(Tape(1), seconds=-5), "seconds=-5: a number from 0"), (lambda: draw_steps(Tape(1), nodes=-1), "nodes=-1: "),
+    (lambda: draw_steps(Tape(1), parts="operator"), "parts='operator': a list"), (lambda: draw_steps(Tape(1), parts=[""]), r"parts\[0\]='': "),
+    (lambda: schedules(50, nodes=0), r"draw_steps: \w+\.part: with nodes=0, parts=\(\) there is none of 'a kubelet'"),
+    (lambda: Tape("x"), "Tape: seed='x': a whole number"),
+])
+def test_what_nothing_can_be_drawn_from_is_refused(make, words):
+    with pytest.raises(WrongValue, match=words):
+        make()

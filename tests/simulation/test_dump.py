@@ -200,6 +200,12 @@ def test_an_object_of_a_setting_that_is_none_is_named_by_its_place(values: list[
         play(wait, setting=Setting(objects=(values[0], value))).raise_error()
 
 
+def test_what_has_no_object_in_it_is_no_dump(tmp_path: Path) -> None:
+    for sources, message in (((), "load: sources: say at least one"), ((tmp_path,), "there is no object in it"), ((5,), "5 is no manifest")):
+        with pytest.raises(DumpError, match=message):
+            load(*sources)
+
+
 def test_a_definition_that_defines_nothing_is_refused() -> None:
     definition = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "things.x.io", "uid": "u"}}
     for spec in ({}, {"spec": {"group": "x.io"}}, {"spec": []}):

@@ -5,6 +5,7 @@ import pytest
 from kubelet_lite.api.core_v1 import ConfigMap, Node
 from kubelet_lite.api.errors import NotFound
 from kubelet_lite.api.meta_v1 import ObjectMeta
+from kubelet_lite.simulation.checked import WrongValue
 from kubelet_lite.simulation.errors import LeftBehind
 from kubelet_lite.simulation.invariant import InvariantViolated, never
 from kubelet_lite.simulation.live import LiveSimulation
@@ -122,3 +123,21 @@ def test_what_a_call_leaves_behind_fails_the_end():
 
     with pytest.raises(LeftBehind, match="left: waits in"), LiveSimulation(Setting(nodes=1)) as live:
         live.call(leave_a_task)
+
+
+@pytest.mark.parametrize(("do", "words"), [
+    (lambda live: live.start("x"), "LiveSimulation.start: step='x': a Fault or a Call"), (lambda live: live.sleep(-1), "LiveSimulation.sleep: seconds=-1: "),
+    (lambda live: live.call(5), "LiveSimulation.call: function=5: a function of 1 argument"),
+    (lambda live: live.call(lambda simulation: 5), "LiveSimulation.call: function=.*<lambda> answered with 5: an async function is wanted"),
+    (lambda live: live.start(Write(name="late", at=90_000)), r"LiveSimulation: step\.at=90000: .*limit_seconds=86400"),
+])
+def test_what_it_is_told_is_checked(do, words):
+    with LiveSimulation(Setting(nodes=0)) as live, pytest.raises(WrongValue, match=words):
+        do(live)
+
+
+def test_before_it_is_entered_it_says_so():
+    for ask in (lambda live: live.seconds, lambda live: live.call(get("a")), lambda live: live.simulation):
+        with pytest.raises(RuntimeError, match="its cluster is there within"):
+            ask(LiveSimulation())
+    assert not hasattr(LiveSimulation(), "nothing")

@@ -247,9 +247,9 @@ def test_without_parts_all_is_as_before() -> None:
 def test_a_mix_of_faults_against_nobody_is_an_error_that_says_so() -> None:
     mix = Mix(faults=(Drawn(LostAnswers, 1, {"part": (YOURS,), "seconds": (5.0,)}),), most_faults=1)
     assert {step.part for step in drawn(20, mix=mix, parts=(NAME,)) if isinstance(step, Fault)} == {NAME}
-    with pytest.raises(ValueError, match=r"draw_steps: LostAnswers\.part is 'a part of yours' alone, and parts names none"):
+    with pytest.raises(ValueError, match=r"draw_steps: LostAnswers\.part: with nodes=3, parts=\(\) there is none of 'a part of yours'"):
         drawn(20, mix=mix)
-    with pytest.raises(TypeError, match="parts is a sequence of names, not 'ctl'"):
+    with pytest.raises(TypeError, match="parts='ctl': a list is wanted"):
         drawn(1, parts=NAME)
 
 

@@ -132,14 +132,17 @@ def test_members_of_members_become_simpler_too() -> None:
     assert shrink(Case(made), lambda case: len(case.steps) == 1).case.steps == (Delete(which=Which(kind="pods", name="web-*")),)
 
 
+WEB = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}}
+
+
 def test_counts_go_down_one_by_one_in_manifests_too() -> None:
-    made = (Create(manifest={"kind": "Deployment", "metadata": {"name": "web"}, "spec": {"replicas": 7, "paused": False}}),)
+    made = (Create(manifest={**WEB, "spec": {"replicas": 7, "paused": False}}),)
 
     def fails(case: Case) -> bool:
         return any(isinstance(step, Create) and step.manifest["spec"]["replicas"] >= 3 for step in case.steps)
 
     assert shrink(Case(made), fails).case.steps == (
-        Create(manifest={"kind": "Deployment", "metadata": {"name": "web"}, "spec": {"replicas": 3, "paused": False}}),
+        Create(manifest={**WEB, "spec": {"replicas": 3, "paused": False}}),
     )
 
 

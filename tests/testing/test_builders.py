@@ -9,6 +9,7 @@ from kubelet_lite.api.apps_v1 import Deployment
 from kubelet_lite.api.core_v1 import Pod, ServiceAccount
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.cluster import Cluster
+from kubelet_lite.simulation.checked import WrongValue
 from kubelet_lite.testing import builders
 
 MADE = [
@@ -87,3 +88,14 @@ def test_a_behaviour_by_container_is_the_runtimes_annotation():
 def test_a_budget_has_one_bound():
     with pytest.raises(ValueError, match="one of them"):
         builders.poddisruptionbudget("b")
+
+
+@pytest.mark.parametrize(("make", "words"), [
+    (lambda: builders.deployment("web", "3"), "deployment: replicas='3': a whole number"), (lambda: builders.pod(5), "pod: name=5: a text"),
+    (lambda: builders.deployment("web", template={}), "deployment: template={}: a Pod or None"), (lambda: builders.pod(labels={"a": 1}), r"pod: labels\['a'\]=1: a text"),
+    (lambda: builders.pod(containers=builders.container()), "pod: containers=.*: a list"), (lambda: builders.container(command="sleep 1"), "command='sleep 1': a list"),
+    (lambda: builders.pod(behaviour={"run_seconds": 1}), r"pod: behaviour\['run_seconds'\]=1: a Behaviour"),
+])
+def test_arguments_of_another_type_are_refused(make, words):
+    with pytest.raises(WrongValue, match=words):
+        make()

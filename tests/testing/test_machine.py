@@ -13,6 +13,7 @@ from kubelet_lite.api.errors import ApiError
 from kubelet_lite.api.identity import Identity
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.requests import ListOptions
+from kubelet_lite.simulation.checked import WrongValue
 from kubelet_lite.simulation.faults import ApiErrors, LostAnswers, LostRequests
 from kubelet_lite.simulation.invariant import InvariantViolated, never
 from kubelet_lite.simulation.records import recording, replay
@@ -201,3 +202,14 @@ def test_a_planted_bug_is_found_in_few_steps(monkeypatch, tmp_path):
 @pytest.mark.slow
 def test_our_own_controllers_survive_everything():
     run(Everything, max_examples=20)
+
+
+@pytest.mark.parametrize(("attributes", "words"), [
+    ({"setting": {}}, r"M\.setting={}: a Setting is wanted"), ({"watched": never(full)}, r"M\.watched=.*: a list of invariants"),
+    ({"kinds": ("deploymnt",)}, r"M\.kinds\[0\]='deploymnt': one of .* \(did you mean 'deployment'\?\)"), ({"kinds": "deployment"}, r"M\.kinds='deployment': a list"),
+    ({"faults": ApiErrors()}, r"M\.faults=ApiErrors\(.*: a strategy, as"), ({"calls": [1]}, r"M\.calls=\[1\]: a strategy"),
+    ({"shrink_budget": -1}, r"M\.shrink_budget=-1: "), ({"folder": 5}, r"M\.folder=5: a Path"), ({"behaviour": 5}, r"M\.behaviour=5: a function of 3 arguments"),
+])
+def test_what_a_subclass_says_is_checked_when_it_is_made(attributes, words):
+    with pytest.raises(WrongValue, match=words):
+        type("M", (Everything,), attributes)

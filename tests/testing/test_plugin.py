@@ -9,6 +9,7 @@ import pytest
 from kubelet_lite.api.core_v1 import ConfigMap, Node, Pod
 from kubelet_lite.client.http import HttpClient
 from kubelet_lite.client.kubeconfig import load
+from kubelet_lite.simulation.checked import WrongValue
 from kubelet_lite.simulation.faults import CrashActor
 from kubelet_lite.simulation.simulation import Setting
 from kubelet_lite.testing import builders
@@ -172,6 +173,7 @@ def test_a_failure_shows_the_test_the_scenario_and_the_story_and_nothing_of_ours
 
 @pytest.mark.parametrize(("marker", "message"), [
     ("simulation_seeds(0)", "simulation_seeds(0): a number of seeds, or a range, or several seeds, and nothing else"),
+    ("simulation_seeds(True)", "simulation_seeds(True): a number of seeds, *"),
     ("simulation_seeds('many')", "simulation_seeds('many'): a number of seeds, *"),
     ("simulation_seeds(3, first=1)", "simulation_seeds(3, first=1): a number of seeds, *"),
     ("simulation_schedule('crash')", "simulation_schedule('crash'): 'crash' is no fault and no call, *"),
@@ -194,3 +196,29 @@ def test_a_bad_marker_fails_its_test_alone(pytester, marker, message):
     ran.assert_outcomes(passed=2, errors=1)
     ran.stdout.fnmatch_lines([f"{message}"])
     assert "it runs" not in ran.stdout.str()
+
+
+@pytest.mark.parametrize(("option", "message"), [
+    ("--simulation-seeds=many", "*--simulation-seeds: 'many': a number of seeds (1000), or from one up to another (1000:2000), and at least one"),
+    ("--simulation-seeds=5:2", "*--simulation-seeds: '5:2': a number of seeds*"), ("--simulation-seeds=0", "*--simulation-seeds: '0': a number of seeds*"),
+    ("--simulation-replay=nosuch.json", "*--simulation-replay: 'nosuch.json': there is no such file"), ("--simulation-replay=.", "*: '.': there is no such file"),
+])
+def test_a_bad_option_is_said(pytester, option, message):
+    pytester.runpytest_subprocess(option).stderr.fnmatch_lines([message])
+
+
+@pytest.mark.parametrize(("ask", "words"), [
+    (lambda server: server.call(5), "KubeServer.call: function=5: a function of 1 argument"), (lambda server: server.apply(5), "KubeServer.apply: source=5: "),
+    (lambda server: server.wait("pod/a", "create", timeout_seconds="long"), "KubeServer.wait: timeout_seconds='long': a number from 0"),
+])
+def test_what_a_server_is_told_is_checked(kube_server, ask, words):
+    with pytest.raises(WrongValue, match=words):
+        ask(kube_server)
+
+
+@pytest.mark.parametrize(("marker", "message"), [
+    ("nodes='x'", "nodes='x': a whole number from 0 on is wanted"), ("port=-1", "port=-1: a whole number"), ("components='apiserver'", "components='apiserver': a list"),
+])
+def test_a_cluster_with_a_bad_argument_says_so(pytester, marker, message):
+    pytester.makepyfile(f"import pytest\n@pytest.mark.cluster({marker})\ndef test_it(kube_server): ...")
+    pytester.runpytest().stdout.fnmatch_lines([f"*ValueError: {message}*"])

@@ -1,13 +1,17 @@
 """run_simulation: what it raises, and how that is repeated."""
+import itertools
+
 import pytest
 
 from kubelet_lite.api.apps_v1 import Deployment
+from kubelet_lite.simulation.checked import WrongValue
+from kubelet_lite.simulation.dump import DumpError
 from kubelet_lite.simulation.faults import CrashActor, Latency
 from kubelet_lite.simulation.invariant import InvariantViolated, never
 from kubelet_lite.simulation.records import replay
 from kubelet_lite.simulation.simulation import Setting
 from kubelet_lite.testing.builders import deployment
-from kubelet_lite.testing.running import run_simulation
+from kubelet_lite.testing.running import SimulationRunner, run_simulation
 
 
 async def a_deployment(simulation):
@@ -99,3 +103,34 @@ def test_seeds_are_one_or_some():
         run_simulation(a_deployment, seed=1, seeds=[1])
     with pytest.raises(ValueError, match="empty"):
         run_simulation(a_deployment, seeds=[])
+
+
+def without_a_tape():
+    return []
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    ({"seeds": 5}, "seeds=5: a list of whole numbers, or a range"), ({"seeds": "12"}, "seeds='12': "), ({"seeds": ["x"]}, r"seeds\[0\]='x': a whole number"),
+    ({"seed": 1.5}, "seed=1.5: "), ({"setting": {}}, "setting={}: a Setting"), ({"steps": None}, "steps=None: a list of faults and calls, or a function of a Tape"),
+    ({"steps": CrashActor()}, r"steps=CrashActor\(.*: a list"), ({"steps": without_a_tape}, "steps=without_a_tape: .*function of a Tape"),
+    ({"steps": lambda tape: None}, r"<lambda>\(tape\)=None: a list of faults and calls"), ({"steps": lambda tape: ["x"]}, r"<lambda>\(tape\)\[0\]='x': a Fault"),
+    ({"invariants": never(two_available)}, "invariants=.*: a list of invariants"), ({"shrink_budget": -1}, "shrink_budget=-1: a whole number from 0"),
+    ({"folder": 5}, "folder=5: a Path or a text"), ({"behaviour": "x"}, "behaviour='x': a function of 3 arguments"),
+])
+def test_arguments_are_checked_before_anything_runs(arguments, words):
+    for run in (run_simulation, SimulationRunner(0, (), None)):
+        if not {"seed", "seeds"} & set(arguments) or run is run_simulation:
+            with pytest.raises(WrongValue, match=words):
+                run(a_deployment, **arguments)
+
+
+def test_seeds_need_not_end(tmp_path):
+    with pytest.raises(TimeoutError):
+        run_simulation(slow, seeds=itertools.count(), setting=Setting(nodes=2), steps=crashes, shrink_budget=0, folder=str(tmp_path))
+
+
+def test_a_setting_with_which_no_cluster_starts_is_no_failure_to_be_told(tmp_path):
+    with pytest.raises(DumpError) as raised:
+        run_simulation(a_deployment, setting=Setting(objects=({"kind": "Pod"},)), folder=tmp_path)
+    assert not [note for note in raised.value.__notes__ if "replay" in note]
+    assert not list(tmp_path.iterdir())

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
+from kubelet_lite.simulation.checked import WrongValue
 from kubelet_lite.simulation.faults import FAULTS, CrashActor
 from kubelet_lite.simulation.records.replay import steps_of as read_again
 from kubelet_lite.simulation.simulation import play
@@ -49,3 +50,15 @@ def test_a_field_of_an_unknown_kind_asks_for_a_strategy():
     with pytest.raises(TypeError, match=r"Odd\.shape"):
         strategies.steps_of(Odd)
     assert find(strategies.steps_of(Odd, shape=st.just(1j)), bool).shape == 1j
+
+
+@pytest.mark.parametrize(("make", "words"), [
+    (lambda: strategies.faults(CrashActor()), r"faults: kinds=CrashActor\(.*: a class of Fault"), (lambda: strategies.faults(CALLS[0]), "faults: kinds=.*: a class of Fault"),
+    (lambda: strategies.faults(prt=st.just("store")), "CrashActor has no field prt: at, part"), (lambda: strategies.faults(at=1), "faults: at=1: a SearchStrategy"),
+    (lambda: strategies.calls(CrashActor), "calls: kinds=.*: a class of Call"), (lambda: strategies.steps_of(5), "steps_of: kind=5: a class of Step"),
+    (lambda: strategies.schedules(CrashActor), "schedules: steps=.*: a SearchStrategy"), (lambda: strategies.settings(0), "settings: max_nodes=0: a whole number from 1"),
+    (lambda: find(strategies.deployments(replicas=3), bool), "deployments: replicas=3: a SearchStrategy"),
+])
+def test_arguments_of_strategies_are_checked(make, words):
+    with pytest.raises(WrongValue, match=words):
+        make()

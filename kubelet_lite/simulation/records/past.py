@@ -21,6 +21,7 @@ from kubelet_lite.api.requests import ListOptions, ListResult, RequestContext
 from kubelet_lite.api.resources import Resource
 from kubelet_lite.cluster import Cluster
 from kubelet_lite.registry.registry import Registry
+from kubelet_lite.simulation.checked import Port, checked
 from kubelet_lite.simulation.records.recording import Recording
 from kubelet_lite.store.head import FIRST_REVISION
 from kubelet_lite.store.keys import Key
@@ -32,7 +33,8 @@ REVIEW_GROUPS: Final = ("authorization.k8s.io", "authentication.k8s.io")
 class Past(Cluster):
     """The API server alone. It stands behind the last revision at first."""
 
-    def __init__(self, recording: Recording, *, serve: bool = False, port: int = 0) -> None:
+    @checked
+    def __init__(self, recording: Recording, *, serve: bool = False, port: Port = 0) -> None:
         self._clock = _Clock()
         super().__init__(nodes=0, components=("apiserver",), serve=serve, port=port, environment=self._clock)
         self._revisions = recording.archive.revisions
@@ -56,6 +58,7 @@ class Past(Cluster):
         """How many revisions there are."""
         return len(self._revisions)
 
+    @checked
     def go(self, position: int) -> None:
         """Stands behind so many revisions."""
         if not 0 <= position <= self.length:

@@ -12,6 +12,7 @@ import msgspec
 
 from kubelet_lite.api import encoding
 from kubelet_lite.simulation.archive import Archive, LogRecord, Revision
+from kubelet_lite.simulation.checked import checked
 from kubelet_lite.simulation.failure import Failure
 from kubelet_lite.simulation.simulation import Run
 from kubelet_lite.simulation.stored_types import stored_type
@@ -32,6 +33,7 @@ class Recording(msgspec.Struct, kw_only=True):
     failure: Failure | None = None
 
     @classmethod
+    @checked
     def of(cls, run: Run) -> Recording:
         return cls(archive=run.archive, seed=run.seed, failure=Failure.of(run.error) if run.error is not None else None)
 
@@ -73,6 +75,7 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fields: Mapping[str, Any] = {}
 
 
+@checked
 def write(recording: Recording, path: str | Path) -> Path:
     """Raises OSError."""
     path = Path(path)
@@ -105,6 +108,7 @@ def lines(recording: Recording) -> Iterator[bytes]:
         record = next(records, None)
 
 
+@checked
 def read(path: str | Path) -> Recording:
     """Raises RecordingError, OSError."""
     archive = Archive()

@@ -92,10 +92,10 @@ def rooted(reference: Reference, folder: Path) -> Reference:
 def parse(text: str) -> Reference:
     """`package.module:name`, or `folder/file.py:name`. Raises NotFoundAgain."""
     where, colon, name = text.rpartition(":")
-    if not colon or not where or not name:
-        raise NotFoundAgain(f"{text!r}: say MODULE:NAME or FILE.py:NAME")
-    if where.endswith(".py"):
+    if colon and name and where.endswith(".py"):
         return Reference(name=f"{Path(where).stem}:{name}", file=where, about=text)
+    if not colon or not name or not all(part.isidentifier() for part in where.split(".")):
+        raise NotFoundAgain(f"{text!r}: say MODULE:NAME or FILE.py:NAME")
     return Reference(name=text, about=text)
 
 

@@ -8,20 +8,19 @@ import importlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
 
+from kubelet_lite.runtimes.fake import BehaviourOf
+from kubelet_lite.simulation.checked import checked
 from kubelet_lite.simulation.failure import Failure
-from kubelet_lite.simulation.invariant import InvariantMaker
+from kubelet_lite.simulation.invariant import InvariantList, InvariantMaker
 from kubelet_lite.simulation.live import Code
 from kubelet_lite.simulation.records.reference import NotFoundAgain, Reference, refer, resolve, rooted
 from kubelet_lite.simulation.simulation import Run, Scenario, Setting, play
 from kubelet_lite.simulation.step import Step
-
-if TYPE_CHECKING:
-    from kubelet_lite.runtimes.fake import BehaviourOf
 
 FORMAT: Final = "kubelet-lite replay"
 VERSION: Final = 1
@@ -67,6 +66,7 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
         return self.failure is None if own is None else own.is_same(self.failure)
 
 
+@checked
 def save(run: Run, path: str | Path) -> Path:
     """Writes a run down. Raises ReplayError for one that was driven from outside, or has code among its steps, OSError."""
     if run.scenario is None:
@@ -86,6 +86,7 @@ def save(run: Run, path: str | Path) -> Path:
     return path
 
 
+@checked
 def load(path: str | Path) -> ReplayFile:
     """Raises ReplayError, OSError."""
     try:
@@ -99,8 +100,9 @@ def load(path: str | Path) -> ReplayFile:
         raise ReplayError(f"{path}: {_damage(error)}") from error
 
 
+@checked
 def replay(
-    file: ReplayFile | str | Path, *, scenario: Scenario | None = None, invariants: Sequence[InvariantMaker] | None = None,
+    file: ReplayFile | str | Path, *, scenario: Scenario | None = None, invariants: InvariantList | None = None,
     behaviour: BehaviourOf | None = None,
 ) -> Replayed:
     """Plays it again. What is given stands in place of what the file names. Raises ReplayError where something is not to be found."""

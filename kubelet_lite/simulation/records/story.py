@@ -16,6 +16,7 @@ import msgspec
 from kubelet_lite.simulation import errors
 from kubelet_lite.simulation.archive import LogRecord, Revision
 from kubelet_lite.simulation.calls import CALL_ANSWERED
+from kubelet_lite.simulation.checked import Positive, checked
 from kubelet_lite.simulation.records.difference import ABSENT, Change, differences, plain, shown, significant
 from kubelet_lite.simulation.records.recording import Recording
 from kubelet_lite.simulation.records.relevance import NAMED, NEARBY, RELATED, Relevance
@@ -110,7 +111,8 @@ _TIED: Final = "\N{NO-BREAK SPACE}"
 _STYLES: Final = {"write": "", "call": "bold cyan", "fault": "bold magenta", "log": "yellow"}
 
 
-def tell(run: Run | Recording, *, lines: int = LINES) -> Story:
+@checked
+def tell(run: Run | Recording, *, lines: Positive = LINES) -> Story:
     """The newest lines of what matters: every step first of all, then what the failure names, then what is near to that."""
     recording = run if isinstance(run, Recording) else Recording.of(run)
     archive, failure = recording.archive, recording.failure

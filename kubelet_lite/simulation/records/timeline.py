@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from kubelet_lite.simulation.archive import Revision
+from kubelet_lite.simulation.checked import checked
 from kubelet_lite.simulation.records.difference import ABSENT, plain
 from kubelet_lite.simulation.records.recording import Recording
 from kubelet_lite.simulation.records.relevance import Relevance
@@ -26,6 +27,7 @@ NOISE: Final = 4
 _MARK: Final = "/*DATA*/null"
 
 
+@checked
 def write(run: Run | Recording, path: str | Path) -> Path:
     """Raises OSError."""
     path = Path(path)
@@ -34,6 +36,7 @@ def write(run: Run | Recording, path: str | Path) -> Path:
     return path
 
 
+@checked
 def html(run: Run | Recording) -> str:
     """The page."""
     recording = run if isinstance(run, Recording) else Recording.of(run)

@@ -18,6 +18,7 @@ from typing import Final
 import anyio
 
 from kubelet_lite.actors.actor import Actor, current_incarnation
+from kubelet_lite.simulation.checked import Name, checked
 from kubelet_lite.simulation.virtual.libraries import forget_clients
 from kubelet_lite.simulation.virtual.loop import YOUNG, SimulatedLoop, SimulatedTask
 from kubelet_lite.simulation.virtual.process import ProgramDied, ProgramProcess, current_process
@@ -31,7 +32,8 @@ CANCEL_TURNS: Final = 50 * TURNS_TO_END
 class Program(Actor):
     """`main` runs until it returns, raises (a crash), ends its process (a crash, unless it exits with 0), or is killed."""
 
-    def __init__(self, name: str, main: Callable[[], Awaitable[object]]) -> None:
+    @checked
+    def __init__(self, name: Name, main: Callable[[], Awaitable[object]]) -> None:
         super().__init__(name)
         self._main = main
 

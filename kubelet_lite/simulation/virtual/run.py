@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
 
+from kubelet_lite.simulation.checked import Chance, Positive, Seconds, checked
 from kubelet_lite.simulation.errors import LeftBehind, SimulationFailed, UnhandledErrors
 from kubelet_lite.simulation.virtual.environment import SimulatedEnvironment
 from kubelet_lite.simulation.virtual.loop import SPIN_LIMIT, YOUNG, SimulatedLoop, describe_task
@@ -32,9 +33,10 @@ CANCEL_ROUNDS: Final = 10
 _runs: Final = itertools.count(1)
 
 
+@checked
 def simulate(
-    seed: int | Tape, main: Callable[[SimulatedEnvironment], Coroutine[Any, Any, T]], *, limit_seconds: float = LIMIT_SECONDS,
-    spin_limit: int = SPIN_LIMIT, order_chance: float = 0.0,
+    seed: int | Tape, main: Callable[[SimulatedEnvironment], Coroutine[Any, Any, T]], *, limit_seconds: Seconds = LIMIT_SECONDS,
+    spin_limit: Positive = SPIN_LIMIT, order_chance: Chance = 0.0,
 ) -> T:
     """What `main` returns or raises. A SimulationFailed when it hangs, spins, or leaves tasks, connections or unhandled errors behind.
 

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from random import Random
 from typing import Final
 
+from kubelet_lite.simulation.checked import checked
+
 NEVER_PLAIN: Final = ("environment", "user ", "secrets ", "decisions ")
 """How the names of streams begin of which more than waits is drawn: names of objects, which would be the same again and again."""
 Decisions = Mapping[str, Mapping[int, int]]
@@ -21,6 +23,7 @@ Decisions = Mapping[str, Mapping[int, int]]
 class Tape:
     """`given`: decisions to be repeated; with them nothing else is decided. `plain`: names of streams whose every fraction is 0."""
 
+    @checked
     def __init__(self, seed: int, given: Decisions | None = None, *, plain: frozenset[str] = frozenset()) -> None:
         self.seed = seed
         self.plain: Final = plain

@@ -51,6 +51,7 @@ from kubelet_lite.api.meta_v1 import LabelSelector
 from kubelet_lite.api.policy_v1 import PodDisruptionBudget
 from kubelet_lite.api.scheduling_v1 import PriorityClass
 from kubelet_lite.runtimes.fake import Behaviour
+from kubelet_lite.simulation.checked import checked
 from kubelet_lite.testing import builders
 
 T = TypeVar("T")
@@ -97,6 +98,7 @@ def behaviours() -> SearchStrategy[Behaviour]:
 
 
 @st.composite
+@checked
 def containers(draw: st.DrawFn, name: str = "app") -> Container:
     least = draw(st.none() | st.tuples(st.integers(0, len(CPUS) - 1), st.integers(0, len(MEMORIES) - 1)))
     requests: dict[str, str] = {}
@@ -130,6 +132,7 @@ def taints() -> SearchStrategy[Taint]:
 
 
 @st.composite
+@checked
 def pods(
     draw: st.DrawFn, name: SearchStrategy[str] = names(), *, namespace: str = "default",
     restart_policies: SearchStrategy[str] = st.sampled_from(("", "OnFailure", "Never")),
@@ -177,6 +180,7 @@ def plain_templates() -> SearchStrategy[Pod]:
 
 
 @st.composite
+@checked
 def deployments(
     draw: st.DrawFn, name: SearchStrategy[str] = names(), *, namespace: str = "default", replicas: SearchStrategy[int] = replicas(),
     template: SearchStrategy[Pod] = templates(),
@@ -194,6 +198,7 @@ def deployments(
 
 
 @st.composite
+@checked
 def replicasets(
     draw: st.DrawFn, name: SearchStrategy[str] = names(), *, namespace: str = "default", replicas: SearchStrategy[int] = replicas(),
     template: SearchStrategy[Pod] = templates(),
@@ -203,6 +208,7 @@ def replicasets(
 
 
 @st.composite
+@checked
 def replicationcontrollers(
     draw: st.DrawFn, name: SearchStrategy[str] = names(), *, namespace: str = "default", replicas: SearchStrategy[int] = replicas(),
     template: SearchStrategy[Pod] = templates(),
@@ -212,6 +218,7 @@ def replicationcontrollers(
 
 
 @st.composite
+@checked
 def statefulsets(
     draw: st.DrawFn, name: SearchStrategy[str] = names(), *, namespace: str = "default", replicas: SearchStrategy[int] = replicas(),
     template: SearchStrategy[Pod] = templates(),
@@ -225,6 +232,7 @@ def statefulsets(
 
 
 @st.composite
+@checked
 def daemonsets(
     draw: st.DrawFn, name: SearchStrategy[str] = names(), *, namespace: str = "default", template: SearchStrategy[Pod] = templates(),
 ) -> DaemonSet:
@@ -239,6 +247,7 @@ def daemonsets(
 
 
 @st.composite
+@checked
 def jobs(
     draw: st.DrawFn, name: SearchStrategy[str] = names(), *, namespace: str = "default", template: SearchStrategy[Pod] | None = None,
 ) -> Job:
@@ -256,6 +265,7 @@ def jobs(
 
 
 @st.composite
+@checked
 def cronjobs(
     draw: st.DrawFn, name: SearchStrategy[str] = names(), *, namespace: str = "default", template: SearchStrategy[Pod] | None = None,
 ) -> CronJob:
@@ -271,6 +281,7 @@ def cronjobs(
 
 
 @st.composite
+@checked
 def services(draw: st.DrawFn, name: SearchStrategy[str] = names(), *, namespace: str = "default") -> Service:
     """Of the pods of a workload of the same name."""
     kind = draw(st.sampled_from(("", "headless", "NodePort", "LoadBalancer")))
@@ -282,18 +293,22 @@ def services(draw: st.DrawFn, name: SearchStrategy[str] = names(), *, namespace:
     )
 
 
+@checked
 def configmaps(name: SearchStrategy[str] = names(), *, namespace: str = "default") -> SearchStrategy[ConfigMap]:
     return st.builds(builders.configmap, name, _data(), namespace=st.just(namespace))
 
 
+@checked
 def secrets(name: SearchStrategy[str] = names(), *, namespace: str = "default") -> SearchStrategy[Secret]:
     return st.builds(builders.secret, name, _data(), namespace=st.just(namespace))
 
 
+@checked
 def namespaces(name: SearchStrategy[str] = names()) -> SearchStrategy[Namespace]:
     return st.builds(builders.namespace, name)
 
 
+@checked
 def nodes(name: SearchStrategy[str] = names()) -> SearchStrategy[Node]:
     """Nodes that no kubelet plays: heartbeats never come."""
     zones: SearchStrategy[Mapping[str, str]] = st.sampled_from(({}, {"topology.kubernetes.io/zone": "z1"}))
@@ -301,6 +316,7 @@ def nodes(name: SearchStrategy[str] = names()) -> SearchStrategy[Node]:
 
 
 @st.composite
+@checked
 def poddisruptionbudgets(draw: st.DrawFn, name: SearchStrategy[str] = names(), *, namespace: str = "default") -> PodDisruptionBudget:
     """Of the pods of a workload of the same name."""
     least, most = draw(st.tuples(amounts(), st.none()) | st.tuples(st.none(), amounts()))
@@ -309,6 +325,7 @@ def poddisruptionbudgets(draw: st.DrawFn, name: SearchStrategy[str] = names(), *
 
 
 @st.composite
+@checked
 def horizontalpodautoscalers(draw: st.DrawFn, name: SearchStrategy[str] = names(), *, namespace: str = "default") -> HorizontalPodAutoscaler:
     """Of the Deployment of the same name."""
     least = draw(st.integers(1, 3))
@@ -317,12 +334,14 @@ def horizontalpodautoscalers(draw: st.DrawFn, name: SearchStrategy[str] = names(
     return _with_spec(made, metrics=(MetricSpec(type="Resource", resource=ResourceMetricSource(name="cpu", target=target)),))
 
 
+@checked
 def resourcequotas(name: SearchStrategy[str] = names(), *, namespace: str = "default") -> SearchStrategy[ResourceQuota]:
     hard = st.dictionaries(st.sampled_from(("pods", "configmaps", "count/deployments.apps")), st.integers(0, 20).map(str), min_size=1)
     return st.builds(builders.resourcequota, name, hard, namespace=st.just(namespace))
 
 
 @st.composite
+@checked
 def limitranges(draw: st.DrawFn, name: SearchStrategy[str] = names(), *, namespace: str = "default") -> LimitRange:
     least, request, limit, most = sorted(draw(st.integers(0, len(CPUS) - 1)) for _ in range(4))
     return builders.limitrange(
@@ -331,10 +350,12 @@ def limitranges(draw: st.DrawFn, name: SearchStrategy[str] = names(), *, namespa
     )
 
 
+@checked
 def priorityclasses(name: SearchStrategy[str] = names()) -> SearchStrategy[PriorityClass]:
     return st.builds(builders.priorityclass, name, st.integers(-10, 1000))
 
 
+@checked
 def workloads(
     name: SearchStrategy[str] = names(), *, namespace: str = "default", template: SearchStrategy[Pod] = templates(),
 ) -> SearchStrategy[Deployment | ReplicaSet | ReplicationController | StatefulSet | DaemonSet | Job | CronJob]:

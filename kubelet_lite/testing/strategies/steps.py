@@ -25,6 +25,7 @@ from kubelet_lite.simulation.calls import (
     Scale,
     SetImage,
 )
+from kubelet_lite.simulation.checked import Count, Positive, WrongValue, checked
 from kubelet_lite.simulation.faults import FAULTS
 from kubelet_lite.simulation.faults.actors import ClockJump
 from kubelet_lite.simulation.faults.containers import ContainerFault, SlowStart
@@ -65,6 +66,7 @@ def instants() -> SearchStrategy[float]:
     return st.integers(0, 2 * LONGEST_SECONDS).map(lambda halves: halves / 2)
 
 
+@checked
 def faults(*kinds: type[Fault], **values: SearchStrategy[Any]) -> SearchStrategy[Fault]:
     """One of some kinds, or of all. `values`: strategies for fields that all of them have: `at`, `part`, `seconds`.
 
@@ -73,23 +75,30 @@ def faults(*kinds: type[Fault], **values: SearchStrategy[Any]) -> SearchStrategy
     return st.one_of([steps_of(kind, **{"may_miss": st.just(True), **values}) for kind in kinds or FAULTS])
 
 
+@checked
 def calls(*kinds: type[Call], **values: SearchStrategy[Any]) -> SearchStrategy[Call]:
     """One of some kinds, or of all that do something to what is there. `values`: strategies for fields that all of them have."""
     return st.one_of([steps_of(kind, **values) for kind in kinds or CALLS])
 
 
-def schedules(*steps: SearchStrategy[Step], max_size: int = MOST_STEPS) -> SearchStrategy[tuple[Step, ...]]:
+@checked
+def schedules(*steps: SearchStrategy[Step], max_size: Count = MOST_STEPS) -> SearchStrategy[tuple[Step, ...]]:
     """Some faults and calls, or others, in the order of their times."""
     return st.lists(st.one_of(steps or [faults(), calls()]), max_size=max_size).map(lambda drawn: tuple(sorted(drawn, key=lambda step: step.at)))
 
 
-def settings(max_nodes: int = 5) -> SearchStrategy[Setting]:
+@checked
+def settings(max_nodes: Positive = 5) -> SearchStrategy[Setting]:
     """Clusters that settle at the end of a run."""
     return st.builds(Setting, nodes=st.integers(1, max_nodes), order_chance=st.sampled_from((0.0, 0.05, 0.5)), settle=st.just(True))
 
 
+@checked
 def steps_of(kind: type[S], **values: SearchStrategy[Any]) -> SearchStrategy[S]:
     """Any step of one class. `values`: strategies for some of its fields."""
+    unknown = [name for name in values if name not in kind.__struct_fields__]
+    if unknown:
+        raise WrongValue(f"{kind.__name__} has no field {', '.join(unknown)}: {', '.join(kind.__struct_fields__)} are there")
     hints = typing.get_type_hints(kind)
     chosen = {field.name: values[field.name] if field.name in values else _values(kind, field.name, hints[field.name]) for field in fields(kind)}
     return st.builds(kind, **chosen)
