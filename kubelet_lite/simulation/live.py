@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import msgspec
 
@@ -32,6 +32,11 @@ from kubelet_lite.simulation.virtual.run import check_nothing_is_left, simulated
 from kubelet_lite.simulation.virtual.tape import Tape
 
 T = TypeVar("T")
+APART_SECONDS: Final = 0.001
+"""What a program does at one instant one thing after the other is played all together, or so far apart that each has its effect before."""
+OTHER_ORDERS: Final = 10
+"""Seeds under which a failure is looked for that does not come again under its own: it hangs on the order of tasks, which is another where steps
+are played."""
 
 
 class Code(Call, frozen=True, kw_only=True):
@@ -175,10 +180,13 @@ class LiveSimulation:
     def again(self, error: BaseException) -> Run | None:
         """The failed run, played from all that was done, each at its time: one that has a scenario. None where it does not fail in the same
         way, as what fails is in the code that drove it, or in what that made of answers."""
-        failure, steps = Failure.of(error), tuple(self._again(error))
-        for seconds, decisions in ((0.0, self._tape.decisions), (self.seconds, self._tape.decisions), (self.seconds, None)):
+        failure, together, seed = Failure.of(error), tuple(self._again(error)), self._tape.seed
+        apart = tuple(msgspec.structs.replace(step, at=step.at + number * APART_SECONDS) for number, step in enumerate(together))
+        same = [(steps, seconds, seed, self._tape.decisions) for seconds in (0.0, self.seconds) for steps in (together, apart)]
+        other = [(steps, self.seconds, seed + number, None) for number in range(OTHER_ORDERS) for steps in (together, apart)]
+        for steps, seconds, number, decisions in (*same, *other):
             run = play(
-                partial(lasts, seconds=seconds), seed=self._tape.seed, setting=self._setting, steps=steps, decisions=decisions,
+                partial(lasts, seconds=seconds), seed=number, setting=self._setting, steps=steps, decisions=decisions,
                 invariants=self._invariants, behaviour=self._behaviour,
             )
             if run.error is not None and failure.is_same(Failure.of(run.error)):

@@ -19,10 +19,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import msgspec
-from hypothesis import Phase, reject, settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.control import current_build_context
 from hypothesis.database import InMemoryExampleDatabase, MultiplexedDatabase
@@ -70,10 +70,6 @@ _KINDS: dict[str, Any] = {
 }
 
 
-MOST_TRIES: Final = 400
-"""How often Hypothesis may run a machine to make its failure smaller, where it has to."""
-
-
 class _Found(msgspec.Struct):
     """What is known of the failure of a machine, while Hypothesis runs it."""
 
@@ -83,8 +79,6 @@ class _Found(msgspec.Struct):
     """Those of the error, without Hypothesis' own: of what it did before it was made smaller."""
     shrunk: bool = False
     """Whether that is of a run that was played again, and made smaller."""
-    tries: int = 0
-    """How often it has run since it failed."""
 
 
 class ClusterMachine(RuleBasedStateMachine):
@@ -107,11 +101,6 @@ class ClusterMachine(RuleBasedStateMachine):
 
     @initialize(seed=st.integers(0, 2**16))
     def begins(self, seed: int) -> None:
-        found = self._found
-        if found is not None and found.error is not None and not current_build_context().is_final:
-            found.tries += 1
-            if found.tries > MOST_TRIES:
-                reject()
         self._live = LiveSimulation(self.setting, seed=seed, invariants=self.watched, behaviour=type(self).behaviour)
         self._live.__enter__()
 
@@ -209,16 +198,13 @@ def _run(machine: type[ClusterMachine], given: settings) -> None:
     """Has Hypothesis look for a failure, and shrink it only where nobody else can: for a cluster its way is long, and `explain` traces every
     line of it."""
     phases = [phase for phase in given.phases if phase is not Phase.explain]
-    search = settings(given, phases=[phase for phase in phases if phase is not Phase.shrink])
-    shrink = settings(given, phases=phases)
-    if not given.derandomize:  # then the same is found anew, else it is kept
-        examples = InMemoryExampleDatabase()
-        database = examples if given.database is None else MultiplexedDatabase(examples, given.database)
-        search, shrink = settings(search, database=database), settings(shrink, database=database, phases=(Phase.reuse, Phase.shrink))
+    examples = InMemoryExampleDatabase()
+    if not given.derandomize:
+        given = settings(given, database=examples if given.database is None else MultiplexedDatabase(examples, given.database))
     try:
         found = machine._found = _Found()
         try:
-            run_state_machine_as_test(machine, settings=search)
+            run_state_machine_as_test(machine, settings=settings(given, phases=[phase for phase in phases if phase is not Phase.shrink]))
             return
         except Exception as error:
             if error is found.error and found.shrunk:
@@ -227,7 +213,8 @@ def _run(machine: type[ClusterMachine], given: settings) -> None:
                 raise
             first = error
         machine._found = _Found()
-        run_state_machine_as_test(machine, settings=shrink)
+        kept = bool(examples.data)  # else the same seed finds the same anew
+        run_state_machine_as_test(machine, settings=settings(given, phases=(Phase.reuse, Phase.shrink) if kept else phases))
         raise first
     finally:
         machine._found = None

@@ -1,8 +1,9 @@
 """A simulation held open by synchronous code."""
 import anyio
+import anyio.lowlevel
 import pytest
 
-from kubelet_lite.api.core_v1 import ConfigMap, Node
+from kubelet_lite.api.core_v1 import ConfigMap, Node, Pod
 from kubelet_lite.api.errors import NotFound
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.simulation.checked import WrongValue
@@ -12,6 +13,7 @@ from kubelet_lite.simulation.live import LiveSimulation
 from kubelet_lite.simulation.shrink import shrink_run
 from kubelet_lite.simulation.simulation import Setting, play
 from kubelet_lite.simulation.step import Call
+from kubelet_lite.testing import builders
 
 
 class Write(Call, frozen=True, kw_only=True):
@@ -108,6 +110,34 @@ def test_a_failure_is_played_again_without_the_code_that_drove_it(invariants, er
     assert [str(step) for step in smaller.steps] == ["create_bad" if invariants else "expire"]
     assert smaller.steps[0].at == 0
     assert run.scenario is not None
+
+
+async def one_pod(simulation):
+    """Makes it, and then takes its turns in the loop."""
+    if simulation.snapshot.get(Pod, "one", "default") is None:
+        await simulation.client.create(builders.pod("one"))
+    await anyio.lowlevel.checkpoint()
+
+
+async def spoil(simulation):
+    if simulation.snapshot.get(Pod, "one", "default").spec.nodeName:
+        await simulation.client.create(ConfigMap(metadata=ObjectMeta(name="bad", namespace="default")))
+
+
+def wait_and_spoil(live):
+    while not any(pod.spec.nodeName for pod in live.simulation.snapshot.list(Pod)):
+        live.call(one_pod)
+    assert live.seconds == 0
+    live.call(spoil)
+
+
+def test_what_was_done_at_one_instant_one_thing_after_the_other_has_its_effect_again():
+    live = LiveSimulation(Setting(nodes=1), invariants=[never(no_bad_one)])
+    with pytest.raises(InvariantViolated) as raised, live:
+        wait_and_spoil(live)
+    run = live.again(raised.value)
+    assert run is not None
+    assert 0 < run.steps[-1].at < 1
 
 
 def test_what_a_program_makes_of_answers_cannot_be_played_again():

@@ -3,7 +3,7 @@ import re
 from contextlib import suppress
 
 import pytest
-from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import HealthCheck, Phase, core, seed, settings
 from hypothesis import strategies as st
 from hypothesis.database import InMemoryExampleDatabase
 from hypothesis.stateful import rule, run_state_machine_as_test
@@ -122,11 +122,14 @@ async def counted(simulation):
     return 1
 
 
-@pytest.mark.parametrize("database", [None, InMemoryExampleDatabase()])
-def test_what_fails_outside_the_cluster_is_left_to_hypothesis(database, tmp_path, monkeypatch):
+@pytest.mark.parametrize("forced", [None, 3], ids=["any", "--hypothesis-seed=3"])
+@pytest.mark.parametrize("database", [None, InMemoryExampleDatabase()], ids=["alone", "database"])
+@pytest.mark.parametrize("derandomize", [True, False])
+def test_what_fails_outside_the_cluster_is_left_to_hypothesis(derandomize, database, forced, tmp_path, monkeypatch):
     monkeypatch.setattr(Counts, "folder", tmp_path)
+    monkeypatch.setattr(core, "global_force_seed", forced)
     with pytest.raises(AssertionError) as raised:
-        run(Counts, max_examples=50, derandomize=database is None, database=database)
+        run(Counts, max_examples=50, derandomize=derandomize, database=None if derandomize else database)
     steps = re.findall(r"state\.(\w+)\(", told_by(raised.value))
     assert steps == ["begins", "counts", "counts", "counts", "teardown"]
     assert (tmp_path / "Counts.jsonl").exists()
