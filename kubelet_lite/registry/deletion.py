@@ -78,7 +78,7 @@ def plan(live: Any, options: DeleteOptions, rules: KindRules, now: float) -> Del
         marked = replace(live, metadata=replace(graceful, finalizers=finalizers))
         return Deletion(marked, not finalizers and graceful.deletionGracePeriodSeconds == 0)
     if not finalizers:
-        return Deletion(None, True)
+        return Deletion(replace(live, metadata=replace(meta, finalizers=())) if meta.finalizers else None, True)
     marked_meta = _deleting(meta, finalizers, now)
     return Deletion(replace(live, metadata=marked_meta) if marked_meta != meta else None, False)
 

@@ -94,6 +94,18 @@ def test_the_propagation_policy_becomes_a_finalizer(
 
 
 @in_world
+async def test_what_a_second_delete_frees_of_its_finalizer_goes_without_it(world: World) -> None:
+    await world.client.create(config_map())
+    await world.client.delete(ConfigMap, "a", namespace="default", propagation="Foreground")
+    assert (await world.client.get(ConfigMap, "a", namespace="default")).metadata.finalizers == ("foregroundDeletion",)
+    await world.client.delete(ConfigMap, "a", namespace="default", propagation="Background")
+    assert isinstance(await refused(world.client.get(ConfigMap, "a", namespace="default")), NotFound)
+    before = plan(config_map(finalizers=("foregroundDeletion",)), DeleteOptions(propagationPolicy="Background"), PLAIN, NOW)
+    assert before.remove
+    assert marked(before).finalizers == ()
+
+
+@in_world
 async def test_a_delete_answers_with_a_status_or_with_the_object(world: World) -> None:
     made = await world.client.create(config_map())
     status = await world.client.delete(ConfigMap, "a", namespace="default")

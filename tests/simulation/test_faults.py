@@ -494,3 +494,11 @@ def test_a_kubelet_that_is_stopped_leaves_its_containers_alone():
     assert [status for _, status in node_ready(done, "node-1")] == ["True", "Unknown", "True"]
     assert restarts(final(done, "node-1")) == 0
     assert not crashes(done)
+
+
+@pytest.mark.parametrize("others", [NodeDeath(at=30, seconds=60, part="kubelet-node-1"), StopActor(at=30, seconds=60, part="kubelet-node-1")], ids=repr)
+def test_a_kubelet_that_two_faults_hold_at_once_starts_once(others):
+    for seconds in (40, 80):
+        done = run(a_pod_on_each_node, StopActor(at=30, seconds=seconds, part="kubelet-node-1", may_miss=True), others, setting=CLUSTER)
+        assert is_ready(final(done, "node-1"))
+        assert not crashes(done)

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 from msgspec.structs import replace
 
+from kubelet_lite.kubelet.kubelet import Kubelet
 from kubelet_lite.runtimes.fake import FakeRuntime
 from kubelet_lite.simulation.checked import Seconds
 from kubelet_lite.simulation.faults.containers import KUBELETS
 from kubelet_lite.simulation.step import Fault
 
 if TYPE_CHECKING:
+    from kubelet_lite.actors.actor import Actor
+    from kubelet_lite.actors.supervisor import Supervisor
     from kubelet_lite.simulation.simulation import Simulation
 
 
@@ -28,8 +31,10 @@ class StopActor(Fault, frozen=True, kw_only=True):
             await supervisor.stop(actor)
             simulation.struck(self)
         await simulation.sleep(self.seconds)
+        kubelets = simulation.cluster.kubelets.values()
         for actor in stopped:
-            supervisor.start(actor)
+            if not isinstance(actor, Kubelet) or actor in kubelets:  # else its machine is dead: it starts when that boots
+                _start(supervisor, actor)
 
     def __str__(self) -> str:
         return f"{self.part} is not there for {self.seconds:g} s"
@@ -57,7 +62,7 @@ class NodeDeath(Fault, frozen=True, kw_only=True):
         for kubelet in struck:
             kubelet.machine = replace(kubelet.machine, boot_id=simulation.environment.of(kubelet.name).uid())
             kubelets[kubelet.node_name] = kubelet
-            supervisor.start(kubelet)
+            _start(supervisor, kubelet)
 
     def __str__(self) -> str:
         return f"the machine of {self.part} is dead for {self.seconds:g} s"
@@ -70,3 +75,9 @@ class Reboot(NodeDeath, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return f"the machine of {self.part} boots anew, which takes {self.seconds:g} s"
+
+
+def _start(supervisor: Supervisor, actor: Actor) -> None:
+    """Unless another fault that is over has started it."""
+    if actor not in supervisor.running():
+        supervisor.start(actor)
