@@ -547,7 +547,7 @@ def test_what_need_not_wait_is_as_it_is() -> None:
         assert select.select([], [], [], 0) == ([], [], [])
         assert (select.poll().poll(0), select.epoll().poll(0), selectors.DefaultSelector().select(0)) == ([], [], [])
         with pytest.raises(ChildProcessError):
-            os.waitpid(-1, os.WNOHANG)
+            os.waitpid(os.getpid(), os.WNOHANG)  # no child of its own
         assert (signal.alarm(0), signal.setitimer(signal.ITIMER_REAL, 0)) == (0, (0.0, 0.0))
         os.kill(os.getpid(), 0)
         signal.raise_signal(signal.SIGCHLD)
@@ -657,9 +657,11 @@ def test_other_threads_live_in_the_real_world() -> None:
             drawn.append(random.random())
         return drawn
 
-    drawn = simulate(0, main, limit_seconds=float("inf"), spin_limit=10**9)
-    stop.set()
-    thread.join()
+    try:
+        drawn = simulate(0, main, limit_seconds=1e9, spin_limit=10**9)
+    finally:
+        stop.set()
+        thread.join()
     assert len(seen) >= 3
     for moment, monotonic, now, number, _, code in seen:
         assert 0 <= moment - real_time < 600
