@@ -105,6 +105,7 @@ async def test_kr8s(config):
     assert [line async for line in pods[0].logs()] == ["hello"]
     await deployment.scale(2)
     await deployment.delete()
+    await api._session.aclose()  # kr8s keeps its clients open for whoever asks again, and has no way to close them
 
 
 async def test_our_own_client_over_https(config):
