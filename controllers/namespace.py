@@ -23,9 +23,9 @@ from kubelet_lite.api.custom_resources import resources_of
 from kubelet_lite.api.errors import ApiError, Conflict, MethodNotAllowed, NotFound
 from kubelet_lite.api.requests import ListOptions
 from kubelet_lite.api.resources import RESOURCES, Resource, resource_of
+from kubelet_lite.api.scheduling_rules import FINISHED
 from kubelet_lite.client.base import Client, ObjectList
 from kubelet_lite.client.cache import Change, Informer, Informers
-from kubelet_lite.controllers.pod_facts import FINISHED
 from kubelet_lite.controllers.work_queue import WorkQueue
 
 NAME: Final = "namespace-controller"

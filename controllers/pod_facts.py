@@ -1,15 +1,14 @@
 """What controllers ask of a pod: whether it counts, is ready, is available; and a pod from a template."""
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from kubelet_lite.api import timestamps
 from kubelet_lite.api.core_v1 import Pod, PodTemplateSpec
 from kubelet_lite.api.meta_v1 import ObjectMeta
 from kubelet_lite.api.resources import Resource
+from kubelet_lite.api.scheduling_rules import FINISHED
 from kubelet_lite.controllers.base import controller_reference
-
-FINISHED: Final = ("Succeeded", "Failed")
 
 
 def is_active(pod: Pod) -> bool:

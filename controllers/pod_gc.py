@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from kubelet_lite.api.core_v1 import Node, Pod
+from kubelet_lite.api.scheduling_rules import FINISHED
 from kubelet_lite.client.cache import Change, Informers, by_node
 from kubelet_lite.controllers.base import (
     NOTHING,
@@ -76,6 +77,6 @@ def plan(view: View, now: float) -> Plan:
     if view.node_exists:
         return NOTHING
     gone = Delete(object=pod, grace_period_seconds=0)
-    if pod.status.phase in ("Succeeded", "Failed"):
+    if pod.status.phase in FINISHED:
         return Plan((gone,))
     return Plan((disruption_target(pod, "DeletionByPodGC", "PodGC: node no longer exists", now, phase="Failed"), gone))

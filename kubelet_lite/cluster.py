@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 RuntimeName = Literal["fake", "subprocess"]
 Component = Literal["apiserver", "controllers", "scheduler", "kubelet", "proxy"]
 COMPONENTS: Final[tuple[Component, ...]] = ("apiserver", "controllers", "scheduler", "kubelet", "proxy")
-FAKE_SERVICE_CIDR: Final = "10.96.0.0/16"
 LEAST_SERVICE_ADDRESSES: Final = 8
 """As of kube-apiserver's --service-cluster-ip-range; since 1.33 there is no most."""
 READY_SECONDS: Final = 30.0

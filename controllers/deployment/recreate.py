@@ -4,10 +4,10 @@ https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#recreate-d
 """
 from __future__ import annotations
 
+from kubelet_lite.api.scheduling_rules import FINISHED
 from kubelet_lite.controllers.base import controller_of
 from kubelet_lite.controllers.deployment.amounts import replicas_of
 from kubelet_lite.controllers.deployment.draft import Draft
-from kubelet_lite.controllers.pod_facts import FINISHED
 
 
 def recreate(draft: Draft) -> bool:

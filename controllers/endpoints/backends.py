@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from kubelet_lite.api.core_v1 import ObjectReference, Pod, Service
+from kubelet_lite.api.scheduling_rules import FINISHED
 from kubelet_lite.client.cache import Change, Informer
 from kubelet_lite.controllers.base import Key, key_of
-from kubelet_lite.controllers.pod_facts import FINISHED, is_ready
+from kubelet_lite.controllers.pod_facts import is_ready
 
 HEADLESS_LABEL: Final = "service.kubernetes.io/headless"
 

@@ -19,13 +19,13 @@ from kubelet_lite.api.resource_v1 import (
     ResourceClaim,
     ResourceClaimConsumerReference,
 )
+from kubelet_lite.api.scheduling_rules import FINISHED
 
 DELETE_PROTECTION: Final = "resource.kubernetes.io/delete-protection"
 """The finalizer of a claim that has devices."""
 POD_CLAIM_NAME: Final = "resource.kubernetes.io/pod-claim-name"
 """On a claim that was made for a pod: the name that the pod's spec gives it."""
 MOST_CONSUMERS: Final = 256
-FINISHED: Final = ("Succeeded", "Failed")
 Alternative = ExactDeviceRequest | DeviceSubRequest
 
 
@@ -57,7 +57,17 @@ def not_for_pod(claim: ResourceClaim, pod: Pod) -> str:
     a, b = claim.metadata, pod.metadata
     if a.namespace == b.namespace and any(r.controller and r.uid == b.uid for r in a.ownerReferences):
         return ""
-    return f"ResourceClaim {a.namespace}/{a.name} was not created for pod {b.namespace}/{b.name} (pod is not owner)"
+    return f"ResourceClaim {shown(claim)} was not created for pod {b.namespace}/{b.name} (pod is not owner)"
+
+
+def not_created(pod: Pod) -> str:
+    """What is said of a pod that waits for a claim to be made."""
+    return f'pod "{pod.metadata.namespace}/{pod.metadata.name}": ResourceClaim not created yet'
+
+
+def shown(claim: ResourceClaim) -> str:
+    """A claim in a message."""
+    return f"{claim.metadata.namespace}/{claim.metadata.name}"
 
 
 def consumer(pod: Pod) -> ResourceClaimConsumerReference:

@@ -25,6 +25,8 @@ MILLI: Final = quantities.NANO // 1000
 POD_LEVEL: Final = ("cpu", "memory")
 """The resources (with hugepages) that a pod may ask for as a whole."""
 
+FINISHED: Final = ("Succeeded", "Failed")
+"""Phases of pods that have ended for good, and count on no node any more."""
 SYSTEM_PRIORITIES: Final = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
 """The priority classes that every cluster has."""
 

@@ -18,6 +18,7 @@ from kubelet_lite.api.core_v1 import Node, Pod
 from kubelet_lite.api.errors import ApiError
 from kubelet_lite.api.resource_v1 import ResourceClaimTemplate
 from kubelet_lite.api.resources import resource_of
+from kubelet_lite.api.scheduling_rules import FINISHED
 from kubelet_lite.client import kubeconfig
 from kubelet_lite.client.base import Client
 from kubelet_lite.client.http import HttpClient
@@ -26,7 +27,6 @@ from kubelet_lite.scheduler.configuration import DEFAULT, load
 from kubelet_lite.scheduler.explanation import Explanation, explain
 from kubelet_lite.scheduler.framework import Plugin
 from kubelet_lite.scheduler.planning import Line
-from kubelet_lite.scheduler.pod_changes import FINISHED
 from kubelet_lite.scheduler.pod_info import PodInfo, pod_info
 from kubelet_lite.scheduler.snapshot import Snapshot
 

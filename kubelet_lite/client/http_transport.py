@@ -31,7 +31,6 @@ MAX_RETRIES: Final = 10
 MAX_RETRY_SECONDS: Final = 60.0
 TOKEN_LIFETIME_SECONDS: Final = 60.0
 """How long a token that was read from a file is used before the file is read again."""
-CHUNK_BYTES: Final = 64 * 1024
 MAX_KEPT: Final = 256
 _BREAKS: Final = re.compile(r"[\r\n]")
 

@@ -17,7 +17,7 @@ def problem(pod: Pod, claims: Mapping[str, ResourceClaim | str], *, has_drivers:
     meta = pod.metadata
     for used in claim_rules.claims_of(pod):
         if used.name is None:
-            return f'pod "{meta.namespace}/{meta.name}": ResourceClaim not created yet'
+            return claim_rules.not_created(pod)
         claim = claims[used.name]
         if isinstance(claim, str):
             return f"failed to fetch ResourceClaim {used.name} referenced by pod {meta.name}: {claim}"

@@ -15,6 +15,7 @@ from kubelet_lite.api import timestamps
 from kubelet_lite.api.core_v1 import Container, Pod, PodStatus
 from kubelet_lite.api.errors import ApiError, Conflict, NotFound
 from kubelet_lite.api.requests import STRATEGIC_MERGE_PATCH
+from kubelet_lite.api.scheduling_rules import FINISHED
 from kubelet_lite.client.base import Preconditions
 from kubelet_lite.client.events import EventType
 from kubelet_lite.kubelet import actions, claims, probes, volumes
@@ -25,7 +26,7 @@ from kubelet_lite.kubelet.node_agent import NodeAgent
 from kubelet_lite.kubelet.object_source import ObjectSource
 from kubelet_lite.kubelet.prober import Prober
 from kubelet_lite.kubelet.restart import next_back_off
-from kubelet_lite.kubelet.status import OWN_CONDITIONS, TERMINAL, phase_of, pod_status
+from kubelet_lite.kubelet.status import OWN_CONDITIONS, phase_of, pod_status
 from kubelet_lite.kubelet.status_patch import difference
 from kubelet_lite.runtimes.base import ContainerSpec, PodState, RuntimeFailure, SandboxSpec
 
@@ -73,7 +74,7 @@ class PodWorker:
     @property
     def counts(self) -> bool:
         """Whether the pod takes up room on the node."""
-        return not self.memory.rejected and self.pod.status.phase not in TERMINAL and not self.gone
+        return not self.memory.rejected and self.pod.status.phase not in FINISHED and not self.gone
 
     # ---- passes
 
@@ -115,7 +116,7 @@ class PodWorker:
         if write_first:
             await self._write(status)
         pod = msgspec.structs.replace(pod, status=status)
-        over = self.memory.was_over or phase_of(pod, status.initContainerStatuses, status.containerStatuses, self.memory) in TERMINAL
+        over = self.memory.was_over or phase_of(pod, status.initContainerStatuses, status.containerStatuses, self.memory) in FINISHED
         plan = actions.next_actions(pod, state, self.memory, now, over=over)
         todo = tuple(action for action in plan.actions if not self._is_under_way(action))
         if not write_first and not self._changes(todo):
@@ -144,10 +145,10 @@ class PodWorker:
         self._ephemeral = len(pod.spec.ephemeralContainers)
         if pod.status.startTime:
             self.memory = self.with_memory(started_at=timestamps.parse_time(pod.status.startTime))
-        if pod.status.phase in TERMINAL:
+        if pod.status.phase in FINISHED:
             self.memory = self.with_memory(was_over=True)
         self.memory = self.with_memory(probes=_known_probes(pod, state))
-        if state.sandboxes or pod.status.startTime or pod.metadata.deletionTimestamp is not None or pod.status.phase in TERMINAL:
+        if state.sandboxes or pod.status.startTime or pod.metadata.deletionTimestamp is not None or pod.status.phase in FINISHED:
             self._refused = frozenset(self._kubelet.runtime.refusals(pod))
             return
         ending = rejection(pod, self._kubelet.node, self._kubelet.other_pods(self.uid))

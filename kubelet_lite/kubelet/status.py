@@ -23,11 +23,11 @@ from kubelet_lite.api.core_v1 import (
     PodIP,
     PodStatus,
 )
+from kubelet_lite.api.scheduling_rules import FINISHED
 from kubelet_lite.kubelet.memory import PodMemory
 from kubelet_lite.kubelet.restart import is_sidecar, restarts_after, should_start
 from kubelet_lite.runtimes import base
 
-TERMINAL: Final = ("Succeeded", "Failed")
 OWN_CONDITIONS: Final = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 """The conditions that a kubelet writes, in its order; all others stay as they are."""
 
@@ -48,8 +48,8 @@ def pod_status(pod: Pod, state: base.PodState, memory: PodMemory, *, node_addres
     init = tuple(_container_status(c, pod, state, memory, waiting, known.get(c.name)) for c in pod.spec.initContainers)
     main = tuple(_container_status(c, pod, state, memory, waiting, known.get(c.name)) for c in pod.spec.containers)
     phase = phase_of(pod, init, main, memory)
-    if phase in TERMINAL and not is_over(state):
-        phase = pod.status.phase if pod.status.phase not in TERMINAL else "Running"
+    if phase in FINISHED and not is_over(state):
+        phase = pod.status.phase if pod.status.phase not in FINISHED else "Running"
     addresses = _addresses(pod, state, node_address)
     ending = memory.ending
     status = msgspec.structs.replace(

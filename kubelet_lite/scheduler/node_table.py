@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from kubelet_lite.api import quantities
 from kubelet_lite.api.core_v1 import Node, Taint
+from kubelet_lite.scheduler.change_log import ChangeLog
 from kubelet_lite.scheduler.pod_info import HostPort, PodInfo
 from kubelet_lite.scheduler.pod_tallies import LabelColumn, PodTallies, Selection, Tally
 from kubelet_lite.scheduler.priorities import PODS, RequestedByPriority
@@ -92,9 +93,8 @@ class NodeTable:
         self._rows_as_of = 0
         self.lowest_priority = 0
         """Of all pods that ever were placed."""
-        self._changed_rows: list[int] = []
+        self._changed_rows: ChangeLog[int] = ChangeLog(MAX_KEPT_CHANGES)
         self._supposing = False
-        self._forgotten_changes = 0
 
     def __len__(self) -> int:
         return len(self.row_of)
@@ -107,7 +107,7 @@ class NodeTable:
     @property
     def changes(self) -> int:
         """How often pods came or went."""
-        return self._forgotten_changes + len(self._changed_rows)
+        return self._changed_rows.count
 
     def changed_since(self, changes: int) -> Rows | None:
         """The rows on which pods came or went since `changes` was read; None when that is too long ago."""
@@ -118,7 +118,7 @@ class NodeTable:
 
     def recent(self, changes: int) -> Sequence[int] | None:
         """The same in the order in which it happened."""
-        return self._changed_rows[changes - self._forgotten_changes:] if changes >= self._forgotten_changes else None
+        return self._changed_rows.since(changes)
 
     @property
     def width(self) -> int:
@@ -303,9 +303,9 @@ class NodeTable:
         placed = self._placed[info.key]
         before = placed.info.pod
         if before.status.startTime != info.pod.status.startTime:
-            self._note_change(placed.row)
+            self._changed_rows.add(placed.row)
         if before.metadata.labels != info.pod.metadata.labels:
-            self._note_change(placed.row)
+            self._changed_rows.add(placed.row)
             if self.tallies.asked:
                 self.tallies.add(before, placed.row, -1)
                 self.tallies.add(info.pod, placed.row, 1)
@@ -364,13 +364,7 @@ class NodeTable:
         if self._priorities.asked:
             self._priorities.add(info, row, sign)
         if not self._supposing:
-            self._note_change(row)
-
-    def _note_change(self, row: int) -> None:
-        self._changed_rows.append(row)
-        if len(self._changed_rows) > MAX_KEPT_CHANGES:
-            del self._changed_rows[: MAX_KEPT_CHANGES // 2]
-            self._forgotten_changes += MAX_KEPT_CHANGES // 2
+            self._changed_rows.add(row)
 
     @contextmanager
     def without_below(self, priority: int) -> Iterator[Column]:

@@ -1,12 +1,7 @@
 """Which updates of a pod matter to the scheduler: most are of its status, and change nothing."""
 from __future__ import annotations
 
-from typing import Final
-
 from kubelet_lite.api.core_v1 import Pod
-
-FINISHED: Final = ("Succeeded", "Failed")
-"""Phases of pods that count on no node any more."""
 
 
 def asks_the_same(old: Pod, new: Pod) -> bool:

@@ -21,6 +21,7 @@ from kubelet_lite.actors.environment import Environment
 from kubelet_lite.api.core_v1 import Node, Pod
 from kubelet_lite.api.errors import ApiError, Gone
 from kubelet_lite.api.requests import ListOptions, WatchEvent
+from kubelet_lite.api.scheduling_rules import FINISHED
 from kubelet_lite.client import cache
 from kubelet_lite.client.base import Client, ObjectList
 from kubelet_lite.client.events import EventRecorder
@@ -33,7 +34,7 @@ from kubelet_lite.scheduler.framework import Change, Handle, Helped, Plugin, Plu
 from kubelet_lite.scheduler.informed import Informed
 from kubelet_lite.scheduler.node_table import NodeTable, same_for_scheduling
 from kubelet_lite.scheduler.nominations import Nominations
-from kubelet_lite.scheduler.pod_changes import FINISHED, asks_the_same, counts_the_same
+from kubelet_lite.scheduler.pod_changes import asks_the_same, counts_the_same
 from kubelet_lite.scheduler.pod_info import PodInfo, pod_info
 from kubelet_lite.scheduler.queue import Refuser, SchedulingQueue, Waiting
 from kubelet_lite.scheduler.waiting_pods import WaitingPods

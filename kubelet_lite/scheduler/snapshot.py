@@ -31,12 +31,11 @@ from kubelet_lite.api.metrics_v1beta1 import NodeMetrics
 from kubelet_lite.api.policy_v1 import PodDisruptionBudget
 from kubelet_lite.api.reading import DecodingError
 from kubelet_lite.api.resource_v1 import DeviceClass, ResourceClaim, ResourceClaimTemplate, ResourceSlice
-from kubelet_lite.api.scheduling_rules import SYSTEM_PRIORITIES
+from kubelet_lite.api.scheduling_rules import FINISHED, SYSTEM_PRIORITIES
 from kubelet_lite.api.scheduling_v1 import PriorityClass
 from kubelet_lite.api.storage_v1 import CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment
 from kubelet_lite.client import manifests
 from kubelet_lite.scheduler.configuration import DEFAULT_SCHEDULER
-from kubelet_lite.scheduler.pod_changes import FINISHED
 
 AROUND: Final[tuple[type[Any], ...]] = (
     Namespace, PersistentVolume, PersistentVolumeClaim, Service, PodDisruptionBudget, StorageClass, CSIDriver, CSINode, CSIStorageCapacity,

@@ -173,7 +173,8 @@ class LiveSimulation:
     def run(self, error: BaseException | None = None) -> Run:
         """What happened so far, for a story or a replay file."""
         return Run(
-            setting=self._setting, seed=self._tape.seed, steps=tuple(step for step, _ in self._done if not isinstance(step, Code)), decisions=self._tape.decisions, archive=self._archive,
+            setting=self._setting, seed=self._tape.seed, steps=tuple(step for step, _ in self._done if not isinstance(step, Code)),
+            decisions=self._tape.decisions, archive=self._archive,
             seconds=self._environment.monotonic(), error=None if error is None else lone(error), invariants=self._invariants, behaviour=self._behaviour,
         )
 

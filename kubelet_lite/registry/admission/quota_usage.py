@@ -14,6 +14,7 @@ from kubelet_lite.api.core_v1 import (
     ScopedResourceSelectorRequirement,
     Service,
 )
+from kubelet_lite.api.scheduling_rules import FINISHED
 from kubelet_lite.registry.admission.limit_ranger import pod_total
 
 _ALIASES: Final = {
@@ -64,7 +65,7 @@ def usage(resource: str, obj: Any, passed: Callable[[str], bool]) -> dict[str, s
 
 
 def _pod_usage(pod: Pod, passed: Callable[[str], bool]) -> dict[str, str]:
-    if pod.status.phase in ("Succeeded", "Failed"):
+    if pod.status.phase in FINISHED:
         return {}
     deleted = pod.metadata.deletionTimestamp
     if deleted and pod.metadata.deletionGracePeriodSeconds is not None and passed(deleted):

@@ -7,6 +7,7 @@ from typing import Final
 
 from kubelet_lite.api import quantities
 from kubelet_lite.api.resource_v1 import DeviceRequestAllocationResult, ResourceClaim
+from kubelet_lite.scheduler.change_log import ChangeLog
 from kubelet_lite.scheduler.devices.inventory import DeviceId, PoolId
 
 MAX_REMEMBERED: Final = 10_000
@@ -22,8 +23,7 @@ class AllocatedDevices:
         self._exclusive: collections.Counter[DeviceId] = collections.Counter()
         self._shares: dict[DeviceId, dict[str, Mapping[str, int]]] = {}
         self._of_pool: dict[PoolId, dict[str, int]] = {}
-        self._changed: list[PoolId] = []
-        self._forgotten = 0
+        self._changed: ChangeLog[PoolId] = ChangeLog(MAX_REMEMBERED)
 
     def know(self, claim_key: tuple[str, str], claim: ResourceClaim | None) -> None:
         """What a claim has from now on."""
@@ -59,10 +59,7 @@ class AllocatedDevices:
         names[result.device] = names.get(result.device, 0) + by
         if not names[result.device]:
             del names[result.device]
-        if len(self._changed) >= MAX_REMEMBERED:
-            self._forgotten += len(self._changed)
-            self._changed.clear()
-        self._changed.append(pool)
+        self._changed.add(pool)
 
     def taken(self, device: DeviceId) -> bool:
         """By one who shares it with nobody."""
@@ -79,8 +76,8 @@ class AllocatedDevices:
     @property
     def changes(self) -> int:
         """How many there were."""
-        return self._forgotten + len(self._changed)
+        return self._changed.count
 
     def recent(self, since: int) -> Sequence[PoolId] | None:
         """The pools that changed since then; None: that is forgotten."""
-        return self._changed[since - self._forgotten:] if since >= self._forgotten else None
+        return self._changed.since(since)

@@ -118,7 +118,7 @@ class Allocator:
         for claim, requests in zip(self._claims, wanted, strict=True):
             least = sum(min(way.count for way in ways) for ways in requests)
             if least > MOST_DEVICES:
-                raise AllocationError(f"claim {_key(claim)}: number of requested devices {least} exceeds the claim limit of {MOST_DEVICES}")
+                raise AllocationError(f"claim {claim_rules.shown(claim)}: number of requested devices {least} exceeds the claim limit of {MOST_DEVICES}")
         search = _Search(self._claims, wanted, reach, self._allocated, self._tries)
         if search.request(0, 0):
             return search.picks
@@ -132,7 +132,7 @@ class Allocator:
             device_class = self._classes(asks.deviceClassName)
             if device_class is None:
                 text = f"could not retrieve device class {asks.deviceClassName}"
-                raise AllocationError(f"claim {_key(claim)}, request {name}: {text}")
+                raise AllocationError(f"claim {claim_rules.shown(claim)}, request {name}: {text}")
             way = Wanted(claim, request.name, name, place, asks, device_class, None, asks.count or 1)
             if asks.allocationMode == "All":
                 found = tuple(self._everything(way, reach))
@@ -145,7 +145,7 @@ class Allocator:
                 state = "invalid" if part.pool.complete else "being updated"
                 pool = "/".join(part.pool.id)
                 text = f"asks for all devices, but resource pool {pool} is currently {state}"
-                raise AllocationError(f"claim {_key(wanted.claim)}, request {wanted.name}: {text}")
+                raise AllocationError(f"claim {claim_rules.shown(wanted.claim)}, request {wanted.name}: {text}")
             for offer in part.offers:
                 self._tries.count()
                 if selectable(wanted, offer) and consumption(wanted.asks, offer) is not None:
@@ -249,7 +249,7 @@ class _Search:
                 if way.all_of is not None:
                     device = "/".join(offer.id)
                     text = f"cannot add device {device} because a claim constraint would not be satisfied"
-                    raise AllocationError(f"claim {_key(way.claim)}, request {way.name}: {text}")
+                    raise AllocationError(f"claim {claim_rules.shown(way.claim)}, request {way.name}: {text}")
                 return False
         return True
 
@@ -260,7 +260,7 @@ class _Search:
 def selectable(way: Wanted, offer: Offer) -> bool:
     """Whether class and request choose the device. Raises AllocationError."""
     return _selects(f"class {way.device_class.metadata.name}", way.device_class.spec.selectors, offer) and _selects(
-        f"claim {_key(way.claim)}", way.asks.selectors, offer)
+        f"claim {claim_rules.shown(way.claim)}", way.asks.selectors, offer)
 
 
 def _selects(who: str, selectors: Sequence[DeviceSelector], offer: Offer) -> bool:
@@ -396,7 +396,3 @@ def _different(requirements: Iterable[NodeSelectorRequirement]) -> tuple[NodeSel
         if requirement not in found:
             found.append(requirement)
     return tuple(found)
-
-
-def _key(claim: ResourceClaim) -> str:
-    return f"{claim.metadata.namespace}/{claim.metadata.name}"

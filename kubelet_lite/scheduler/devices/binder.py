@@ -103,7 +103,7 @@ class ClaimBinder:
                 failure = await self._write(pod, task)
             except ApiError as error:
                 deed = "add allocation and reservation to" if task.allocation is not None else "add reservation to"
-                return f"{deed} claim {_text(task.claim)}: {error.message}"
+                return f"{deed} claim {claim_rules.shown(task.claim)}: {error.message}"
             failure = failure or await self._ready(task.claim)
             if failure is not None:
                 return failure
@@ -117,11 +117,11 @@ class ClaimBinder:
             if attempt:
                 claim = await client.get(ResourceClaim, key[1], namespace=key[0])
             if claim.metadata.uid != task.claim.metadata.uid or claim.metadata.deletionTimestamp is not None:
-                return f"claim {_text(task.claim)} got deleted in the meantime"
+                return f"claim {claim_rules.shown(task.claim)} got deleted in the meantime"
             status = claim.status
             if task.allocation is not None:
                 if status.allocation is not None:
-                    return f"claim {_text(task.claim)} got allocated elsewhere in the meantime"
+                    return f"claim {claim_rules.shown(task.claim)} got allocated elsewhere in the meantime"
                 status = msgspec.structs.replace(status, allocation=task.allocation)
             elif claim_rules.is_reserved_for(claim, pod):
                 return None
@@ -149,7 +149,7 @@ class ClaimBinder:
         while True:
             now = self.get(namespace, name)
             if now is None or now.status.allocation is None:
-                return f"claim {_text(claim)} has no devices any more"
+                return f"claim {claim_rules.shown(claim)} has no devices any more"
             missing = False
             for result in now.status.allocation.devices.results:
                 reported = next((d for d in now.status.devices if (d.driver, d.pool, d.device, d.shareID) == (
@@ -158,14 +158,14 @@ class ClaimBinder:
                 failed = [condition for condition in result.bindingFailureConditions if condition in true]
                 if result.bindingConditions and failed:
                     await self.deallocate(now)
-                    return f"claim {_text(claim)} binding failed: device {result.driver}/{result.pool}/{result.device} has the condition {failed[0]}"
+                    return f"claim {claim_rules.shown(claim)} binding failed: device {result.driver}/{result.pool}/{result.device} has the condition {failed[0]}"
                 missing |= any(condition not in true for condition in result.bindingConditions)
             if not missing:
                 return None
             left = until - environment.monotonic()
             if left <= 0:
                 await self.deallocate(now)
-                return f"claim {_text(claim)} binding timeout"
+                return f"claim {claim_rules.shown(claim)} binding timeout"
             with anyio.move_on_after(left):
                 await self._handle.surroundings.next_change(ResourceClaim)
 
@@ -177,12 +177,8 @@ class ClaimBinder:
         try:
             await client.update(msgspec.structs.replace(claim, status=status), subresource="status")
         except ApiError as error:
-            _log.info("claim_not_deallocated", object=_text(claim), error=error.message)
+            _log.info("claim_not_deallocated", object=claim_rules.shown(claim), error=error.message)
 
 
 def _key(claim: ResourceClaim) -> Key:
     return claim.metadata.namespace, claim.metadata.name
-
-
-def _text(claim: ResourceClaim) -> str:
-    return "/".join(_key(claim))

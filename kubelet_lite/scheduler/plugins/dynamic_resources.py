@@ -111,7 +111,7 @@ class DynamicResources(Plugin):
             if entry.resourceClaimName is not None and len(self._named) < MAX_NAMED:
                 self._named[pod.key[0], entry.resourceClaimName] = None
         if not self.handle.surroundings.knows(ResourceClaim):
-            return _not_created(pod) if any(used.name is None for used in claim_rules.claims_of(pod.pod)) else None
+            return claim_rules.not_created(pod.pod) if any(used.name is None for used in claim_rules.claims_of(pod.pod)) else None
         found = self._claims(pod)
         return found if isinstance(found, str) else None
 
@@ -120,7 +120,7 @@ class DynamicResources(Plugin):
         found = []
         for used in claim_rules.claims_of(pod.pod):
             if used.name is None:
-                return _not_created(pod)
+                return claim_rules.not_created(pod.pod)
             claim = self._binder.get(pod.key[0], used.name)
             if claim is None:
                 return f'resourceclaim "{used.name}" not found'
@@ -150,7 +150,7 @@ class DynamicResources(Plugin):
         if claim.status.allocation is not None:
             return "" if claim_rules.can_be_reserved(claim) or claim_rules.is_reserved_for(claim, pod.pod) else "resourceclaim in use"
         if self._binder.in_flight(claim):
-            return f"resource claim {claim.metadata.namespace}/{claim.metadata.name} is in the process of being allocated"
+            return f"resource claim {claim_rules.shown(claim)} is in the process of being allocated"
         for request in claim.spec.devices.requests:
             for name, asks in claim_rules.alternatives(request):
                 if self.handle.surroundings.get(DeviceClass, asks.deviceClassName) is None:
@@ -300,10 +300,6 @@ class DynamicResources(Plugin):
     def post_bind(self, pod: PodInfo, node_name: str) -> None:
         if pod.pod.spec.resourceClaims:
             self._binder.done(pod.key)
-
-
-def _not_created(pod: PodInfo) -> str:
-    return f'pod "{"/".join(pod.key)}": ResourceClaim not created yet'
 
 
 def _without_devices(claims: Sequence[ResourceClaim]) -> Sequence[ResourceClaim]:

@@ -7,9 +7,9 @@ from typing import Any, Final
 from kubelet_lite.api import quantities, scheduling_rules, timestamps
 from kubelet_lite.api.core_v1 import Node, Pod
 from kubelet_lite.api.resources import Resource, find_kind
+from kubelet_lite.api.scheduling_rules import FINISHED
 from kubelet_lite.simulation.snapshot import Snapshot
 
-FINISHED: Final = ("Succeeded", "Failed")
 STALE_SECONDS: Final = 300.0
 """How old what a part knows may be at most, for an invariant to hold it against it: longer than faults of a standard mix last."""
 CALM_SECONDS: Final = 60.0

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from kubelet_lite.api.core_v1 import Node, Pod
+from kubelet_lite.api.scheduling_rules import FINISHED
 from kubelet_lite.controllers.loop import InformersActor
 from kubelet_lite.simulation.archive import Revision
 from kubelet_lite.simulation.invariant import Invariant
@@ -99,7 +100,7 @@ class CacheConverges(Invariant):
                 if statistics["pods"] != bound:
                     yield f"{name} knows {statistics['pods']:g} pods, {bound} are bound to its node"
             elif "assumed" in statistics:
-                placed = sum(1 for pod in snapshot.list(Pod) if pod.spec.nodeName and pod.status.phase not in ("Succeeded", "Failed"))
+                placed = sum(1 for pod in snapshot.list(Pod) if pod.spec.nodeName and pod.status.phase not in FINISHED)
                 for what, wanted in (("nodes", len(snapshot.all(Node))), ("assumed", 0), ("placed", placed)):
                     if statistics[what] != wanted:
                         yield f"{name} knows {statistics[what]:g} {what}, there are {wanted}"

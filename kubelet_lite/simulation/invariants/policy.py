@@ -10,9 +10,10 @@ from typing import Any, Final
 from kubelet_lite.api import quantities, selectors
 from kubelet_lite.api.core_v1 import ResourceQuota
 from kubelet_lite.api.policy_v1 import PodDisruptionBudget
+from kubelet_lite.api.scheduling_rules import FINISHED
 from kubelet_lite.simulation.archive import Revision
 from kubelet_lite.simulation.invariant import Invariant
-from kubelet_lite.simulation.invariants.facts import FINISHED, is_ready, named
+from kubelet_lite.simulation.invariants.facts import is_ready, named
 from kubelet_lite.simulation.snapshot import Snapshot
 
 EVICTED: Final = "EvictionByEvictionAPI"

@@ -4,9 +4,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from kubelet_lite.api.scheduling_rules import FINISHED
 from kubelet_lite.simulation.archive import Revision
 from kubelet_lite.simulation.invariant import Invariant
-from kubelet_lite.simulation.invariants.facts import FINISHED, allocatable, requests
+from kubelet_lite.simulation.invariants.facts import allocatable, requests
 from kubelet_lite.simulation.snapshot import Place, Snapshot
 
 

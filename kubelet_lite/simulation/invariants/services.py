@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kubelet_lite.api.core_v1 import Pod, Service
 from kubelet_lite.api.discovery_v1 import EndpointConditions, EndpointSlice
+from kubelet_lite.api.scheduling_rules import FINISHED
 from kubelet_lite.simulation.archive import Revision
 from kubelet_lite.simulation.invariant import Invariant
 from kubelet_lite.simulation.invariants.debts import Debts
-from kubelet_lite.simulation.invariants.facts import FINISHED, STALE_SECONDS, is_ready, matches_labels
+from kubelet_lite.simulation.invariants.facts import STALE_SECONDS, is_ready, matches_labels
 from kubelet_lite.simulation.snapshot import Place, Snapshot
 
 if TYPE_CHECKING:

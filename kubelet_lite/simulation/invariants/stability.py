@@ -10,8 +10,8 @@ from typing import Any, Final
 from kubelet_lite.api.apps_v1 import Deployment, ReplicaSet
 from kubelet_lite.api.core_v1 import ConfigMap, Namespace, Node, Pod, ReplicationController, Service, ServiceAccount
 from kubelet_lite.api.discovery_v1 import EndpointSlice
+from kubelet_lite.api.scheduling_rules import FINISHED
 from kubelet_lite.simulation.invariants.facts import (
-    FINISHED,
     controller_uid,
     is_active,
     is_ready,

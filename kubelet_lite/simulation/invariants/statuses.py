@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kubelet_lite.api.apps_v1 import Deployment, ReplicaSet
 from kubelet_lite.api.core_v1 import ContainerStatus, Pod
+from kubelet_lite.api.scheduling_rules import FINISHED
 from kubelet_lite.simulation.archive import Revision
 from kubelet_lite.simulation.invariant import Invariant
-from kubelet_lite.simulation.invariants.facts import FINISHED, controller_uid, named
+from kubelet_lite.simulation.invariants.facts import controller_uid, named
 from kubelet_lite.simulation.running import ContainerBegan, ContainerMade
 from kubelet_lite.simulation.snapshot import Snapshot
 

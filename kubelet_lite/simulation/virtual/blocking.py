@@ -16,15 +16,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import anyio.from_thread
 
-from kubelet_lite.simulation.virtual.refusal import refusing
+from kubelet_lite.simulation.virtual.refusal import Looped, refusing
 
 if TYPE_CHECKING:
-    from kubelet_lite.simulation.virtual.loop import SimulatedLoop
+    pass
 
 OTHER_THREADS_SECONDS: Final = 5.0
 """Real ones: so long a lock may be held by a thread that is no part of the simulation (a test runner's, another simulation's)."""
@@ -36,18 +36,13 @@ ONE_LOOP: Final = "a simulation has one thread and one event loop: await it ther
 NO_CHILD: Final = "a simulation has no other processes"
 
 
-class _World(Protocol):
-    @property
-    def loop(self) -> SimulatedLoop: ...
-
-
 # ---- threads
 
 
 _real_acquire, _real_wait = _thread.LockType.acquire, threading.Condition.wait
 
 
-def _acquire(world: _World, lock: _thread.LockType, blocking: bool = True, timeout: float = -1) -> bool:
+def _acquire(world: Looped, lock: _thread.LockType, blocking: bool = True, timeout: float = -1) -> bool:
     if not blocking or timeout == 0:
         taken = _real_acquire(lock, blocking, timeout)
         if not taken:
@@ -61,14 +56,14 @@ def _acquire(world: _World, lock: _thread.LockType, blocking: bool = True, timeo
     raise world.loop.refuse("a lock is held that nobody can release", NO_LOCK)
 
 
-def _wait(world: _World, condition: threading.Condition, timeout: float | None = None) -> bool:
+def _wait(world: Looped, condition: threading.Condition, timeout: float | None = None) -> bool:
     if timeout is None or timeout > 0:
         raise world.loop.refuse("nothing can wait for another thread", NO_THREAD)
     world.loop.look()
     return _real_wait(condition, timeout)
 
 
-def _get(world: _World, queue: _queue.SimpleQueue[Any], block: bool = True, timeout: float | None = None) -> Any:
+def _get(world: Looped, queue: _queue.SimpleQueue[Any], block: bool = True, timeout: float | None = None) -> Any:
     try:
         return queue.get_nowait()
     except _queue.Empty:
@@ -78,7 +73,7 @@ def _get(world: _World, queue: _queue.SimpleQueue[Any], block: bool = True, time
         raise
 
 
-def _sleep(world: _World, seconds: float) -> None:
+def _sleep(world: Looped, seconds: float) -> None:
     if seconds != 0:
         raise world.loop.refuse(f"time.sleep({seconds!r}) would stop everything", "await asyncio.sleep")
     world.loop.look()
@@ -90,7 +85,7 @@ def _sleep(world: _World, seconds: float) -> None:
 def _polling(what: str, real: Callable[..., Any], position: int) -> Callable[..., Any]:
     """A function that waits unless its timeout, the argument of that position, is 0."""
 
-    def poll(world: _World, *args: Any, **kwargs: Any) -> Any:
+    def poll(world: Looped, *args: Any, **kwargs: Any) -> Any:
         timeout = args[position] if len(args) > position else kwargs.get("timeout")
         if timeout is None or timeout != 0:
             raise world.loop.refuse(f"{what} would stop everything", NO_READING)
@@ -103,7 +98,7 @@ def _polling(what: str, real: Callable[..., Any], position: int) -> Callable[...
 def _waiting(what: str, real: Callable[..., Any]) -> Callable[..., Any]:
     """A function that waits for a child unless the options, its last argument, say otherwise."""
 
-    def wait(world: _World, *args: Any) -> Any:
+    def wait(world: Looped, *args: Any) -> Any:
         if not (args and args[-1] & os.WNOHANG):
             raise world.loop.refuse(f"{what} would stop everything", NO_CHILD)
         world.loop.look()
@@ -115,7 +110,7 @@ def _waiting(what: str, real: Callable[..., Any]) -> Callable[..., Any]:
 def _alarm(off: object) -> Callable[..., Any]:
     """Switching an alarm off is all that can be asked for: the real one is the test's."""
 
-    def alarm(world: _World, *args: Any) -> Any:
+    def alarm(world: Looped, *args: Any) -> Any:
         if any(args[-2:]):
             raise world.loop.refuse("no real alarm can be set", NO_SIGNAL)
         return off
@@ -128,7 +123,7 @@ def _alarm(off: object) -> Callable[..., Any]:
 
 def _running(real: Callable[..., Any]) -> Callable[..., Any]:
 
-    def run(world: _World, loop: asyncio.BaseEventLoop, *args: Any) -> Any:
+    def run(world: Looped, loop: asyncio.BaseEventLoop, *args: Any) -> Any:
         return real(loop, *args) if loop is world.loop else _run_other(world, loop, *args)
 
     return run

@@ -14,9 +14,9 @@ import sys
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from kubelet_lite.simulation.virtual.refusal import NO_PROCESS, place
+from kubelet_lite.simulation.virtual.refusal import NO_PROCESS, Looped, place
 
 if TYPE_CHECKING:
     from kubelet_lite.actors.actor import Incarnation
@@ -136,12 +136,7 @@ def name_of(number: int) -> str:
 # ---- what the functions of the standard library are for a program
 
 
-class _World(Protocol):
-    @property
-    def loop(self) -> SimulatedLoop: ...
-
-
-def _kill(world: _World, pid: int, number: int) -> None:
+def _kill(world: Looped, pid: int, number: int) -> None:
     if not number:
         _real_kill(pid, number)  # asks whether there is such a process
     elif pid in (os.getpid(), 0, -os.getpgrp()):
@@ -150,25 +145,25 @@ def _kill(world: _World, pid: int, number: int) -> None:
         raise world.loop.refuse(f"no other process ({pid}) can be sent a signal", NO_PROCESS)
 
 
-def _kill_group(world: _World, group: int, number: int) -> None:
+def _kill_group(world: Looped, group: int, number: int) -> None:
     _kill(world, -group or -os.getpgrp(), number)
 
 
-def _kill_thread(world: _World, thread: int, number: int) -> None:
+def _kill_thread(world: Looped, thread: int, number: int) -> None:
     if thread != threading.get_ident():
         raise world.loop.refuse(f"no other thread ({thread}) can be sent a signal", NO_PROCESS)
     if number:
         world.loop.process.receive(number)
 
 
-def _exit(world: _World, status: Any = None) -> NoReturn:
+def _exit(world: Looped, status: Any = None) -> NoReturn:
     """In a program it is an exception like any other, until it reaches the loop."""
     if current_process.get() is None:
         world.loop.process.end(1, f"sys.exit({'' if status is None else repr(status)})")
     raise SystemExit(status)
 
 
-def _handle(world: _World, number: int, handler: Any) -> Any:
+def _handle(world: Looped, number: int, handler: Any) -> Any:
     process = world.loop.process
     before = process.handler(number)
     process.handle(number, handler)

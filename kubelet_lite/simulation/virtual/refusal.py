@@ -12,7 +12,10 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import CoroutineType, FrameType
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from kubelet_lite.simulation.virtual.loop import SimulatedLoop
 
 Kind = TypeVar("Kind", bound=type)
 
@@ -52,10 +55,17 @@ def refuses(loop: Kind) -> Kind:
     return loop
 
 
+class Looped(Protocol):
+    """The world, as far as a function that stands in the place of another asks for it."""
+
+    @property
+    def loop(self) -> SimulatedLoop: ...
+
+
 def refusing(what: str, instead: str) -> Callable[..., Any]:
     """What a function is in a world where it cannot be."""
 
-    def refuse(world: Any, *args: Any, **kwargs: Any) -> Any:
+    def refuse(world: Looped, *args: Any, **kwargs: Any) -> Any:
         for each in args:
             if isinstance(each, socket.socket | CoroutineType):
                 each.close()  # nobody else does: whoever expects an OSError would not, and a coroutine is not begun

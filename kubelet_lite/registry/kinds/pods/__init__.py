@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from kubelet_lite.api import names
 from kubelet_lite.api.core_v1 import Pod, PodIP, PodStatus
 from kubelet_lite.api.errors import FieldError, forbidden
+from kubelet_lite.api.scheduling_rules import FINISHED
 from kubelet_lite.registry.kinds.pods.annotations import (
     validate_pod_annotations,
     validate_profiles_match,
@@ -78,7 +79,7 @@ def grace_period_seconds(pod: Pod) -> int | None:
 
 def prepare_graceful_delete(pod: Pod, requested: int | None) -> int:
     """A pod that runs nowhere, or has ended, needs no time."""
-    if not pod.spec.nodeName or pod.status.phase in ("Succeeded", "Failed"):
+    if not pod.spec.nodeName or pod.status.phase in FINISHED:
         return 0
     grace = pod.spec.terminationGracePeriodSeconds if requested is None else requested
     return 1 if grace is not None and grace < 0 else grace or 0

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from kubelet_lite.api.core_v1 import Container, ContainerStateTerminated, ContainerStatus, Pod
+from kubelet_lite.api.scheduling_rules import FINISHED
 from kubelet_lite.registry.kinds.ages import NONE, age, since
 
 NODE_LOST: Final = "NodeLost"
@@ -69,7 +70,7 @@ def _reason_ready_restarts(pod: Pod) -> tuple[str, int, _Restarts]:
     if pod.metadata.deletionTimestamp is not None:
         if status.reason == NODE_LOST:
             reason = "Unknown"
-        elif status.phase not in ("Succeeded", "Failed"):
+        elif status.phase not in FINISHED:
             reason = "Terminating"
     return reason, ready, restarts
 
