@@ -118,7 +118,8 @@ class Allocator:
         for claim, requests in zip(self._claims, wanted, strict=True):
             least = sum(min(way.count for way in ways) for ways in requests)
             if least > MOST_DEVICES:
-                raise AllocationError(f"claim {claim_rules.shown(claim)}: number of requested devices {least} exceeds the claim limit of {MOST_DEVICES}")
+                text = f"number of requested devices {least} exceeds the claim limit of {MOST_DEVICES}"
+                raise AllocationError(f"claim {claim_rules.shown(claim)}: {text}")
         search = _Search(self._claims, wanted, reach, self._allocated, self._tries)
         if search.request(0, 0):
             return search.picks

@@ -158,7 +158,8 @@ class ClaimBinder:
                 failed = [condition for condition in result.bindingFailureConditions if condition in true]
                 if result.bindingConditions and failed:
                     await self.deallocate(now)
-                    return f"claim {claim_rules.shown(claim)} binding failed: device {result.driver}/{result.pool}/{result.device} has the condition {failed[0]}"
+                    device = f"{result.driver}/{result.pool}/{result.device}"
+                    return f"claim {claim_rules.shown(claim)} binding failed: device {device} has the condition {failed[0]}"
                 missing |= any(condition not in true for condition in result.bindingConditions)
             if not missing:
                 return None
